@@ -1,0 +1,34 @@
+# MaPPER in small, on the tiny encoders that come with the package.
+tiny_encoders = 'mapper_mm::assets/tiny_encoders/'
+
+model = dict(
+    type='MaPPER',
+    data_preprocessor=dict(
+        type='GroundingDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True),
+    backbone=dict(
+        type='DINOv2',
+        arch=dict(patch_size=14, embed_dim=128, depth=6, num_heads=4, init_values=0.1),
+        img_size=140,
+        pretrained=tiny_encoders + 'dinov2_tiny.safetensors',
+        adapter=dict(type='LoCA', layers=(1, 3, 5), bottleneck=48, scale=0.2)),
+    language_model=dict(
+        type='PriorGuidedBERT',
+        arch=tiny_encoders + 'bert_tiny',
+        pretrained=tiny_encoders + 'bert_tiny',
+        max_tokens=16,
+        prior=dict(
+            type='CLIPTextPrior',
+            arch=tiny_encoders + 'clip_text_tiny',
+            pretrained=tiny_encoders + 'clip_text_tiny'),
+        adapter=dict(type='DyPA', layers=(1, 2, 3), rank=16),
+        pgt=dict(type='PGT')),
+    neck=dict(
+        type='FusionEncoder', embed_dims=128, num_layers=3, num_heads=4, ffn_dims=512,
+        dropout=0.0),
+    bbox_head=dict(
+        type='BoxHead',
+        loss_l1=dict(type='L1Loss', loss_weight=5.0),
+        loss_iou=dict(type='GIoULoss', loss_weight=2.0)))

@@ -1,0 +1,7 @@
+# The embedded default: MaPPER in small on ShapesRef. No download, no GPU, about ten minutes.
+_base_ = [
+    './_base_/datasets/shapes_ref.py',
+    './_base_/models/mapper_tiny.py',
+    './_base_/schedules/schedule_shapes.py',
+    './_base_/default_runtime.py',
+]

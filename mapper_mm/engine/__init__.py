@@ -1,0 +1,1 @@
+"""What MMEngine's Runner is extended with: optimizers and hooks."""

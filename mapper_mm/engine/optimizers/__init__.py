@@ -1,0 +1,5 @@
+"""Optimizers of what is tuned."""
+
+from .tuned_constructor import TunedOptimWrapperConstructor
+
+__all__ = ['TunedOptimWrapperConstructor']

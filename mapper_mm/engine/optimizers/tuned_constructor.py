@@ -1,0 +1,81 @@
+"""The optimizer of what is tuned: frozen parameters have no place in it."""
+
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mapper_mm.models.adapters.protocol import trainable_params
+from mapper_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+
+KNOWN_KEYS = {'custom_keys', 'norm_decay_mult', 'bias_decay_mult'}
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """Optimizes what requires a gradient, in one parameter group per learning rate and decay.
+
+    MMEngine's own constructor puts frozen parameters into the optimizer too and makes one group per
+    parameter, of which every scheduler step and log line then pays the price.
+
+    ``paramwise_cfg`` may hold ``custom_keys`` (a part of the parameter's name to ``lr_mult`` and
+    ``decay_mult``; the longest match counts), ``norm_decay_mult`` and ``bias_decay_mult``, with the
+    meaning they have in MMEngine.
+
+    Raises:
+        KeyError: for another key in ``paramwise_cfg``.
+        ValueError: if nothing in the model requires a gradient.
+    """
+
+    def _validate_cfg(self) -> None:
+        super()._validate_cfg()
+        unknown = set(self.paramwise_cfg) - KNOWN_KEYS
+        if unknown:
+            raise KeyError(
+                f'optim_wrapper.paramwise_cfg: {sorted(unknown)} not among {sorted(KNOWN_KEYS)}.'
+            )
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Build the optimizer and its wrapper for a model, wrapped in DDP or not."""
+        model = getattr(model, 'module', model)
+        # The base settings come first: it is the first group whose learning rate is logged.
+        groups = {(1.0, 1.0): []}
+        norms = {
+            f'{prefix}.{name}'
+            for prefix, module in model.named_modules()
+            if isinstance(module, _BatchNorm | nn.LayerNorm | nn.GroupNorm)
+            for name, _ in module.named_parameters(recurse=False)
+        }
+        for name, param in trainable_params(model).items():
+            groups.setdefault(self._mults(name, name in norms), []).append(param)
+        params = [self._group(*mults, members) for mults, members in groups.items() if members]
+        if not params:
+            raise ValueError('nothing in the model is trainable: give it an adapter, a neck or a '
+                             'head that is not frozen.')
+        for group in params:
+            print_log(
+                f'optimizer: {sum(p.numel() for p in group["params"]):,} parameters, '
+                + ', '.join(f'{key}={value:g}' for key, value in group.items() if key != 'params'),
+                logger='current',
+            )
+        optimizer = OPTIMIZERS.build(dict(self.optimizer_cfg, params=params))
+        wrapper = {'type': 'OptimWrapper', **self.optim_wrapper_cfg}
+        return OPTIM_WRAPPERS.build(wrapper, default_args=dict(optimizer=optimizer))
+
+    def _mults(self, name: str, is_norm: bool) -> tuple[float, float]:
+        keys = self.paramwise_cfg.get('custom_keys', {})
+        matches = [key for key in keys if key in name]
+        if matches:
+            settings = keys[max(matches, key=len)]
+            return settings.get('lr_mult', 1.0), settings.get('decay_mult', 1.0)
+        if is_norm:
+            return 1.0, self.paramwise_cfg.get('norm_decay_mult', 1.0)
+        if name.endswith('bias'):
+            return 1.0, self.paramwise_cfg.get('bias_decay_mult', 1.0)
+        return 1.0, 1.0
+
+    def _group(self, lr_mult: float, decay_mult: float, params: list) -> dict:
+        group = dict(params=params, lr=self.base_lr * lr_mult)
+        if self.base_wd is not None:
+            group['weight_decay'] = self.base_wd * decay_mult
+        return group

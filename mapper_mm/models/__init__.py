@@ -1,0 +1,9 @@
+"""Models: encoders with adapters, the fusion encoder, the box head, and the grounder of them all."""
+
+from .adapters import *  # noqa: F403
+from .backbones import *  # noqa: F403
+from .data_preprocessors import *  # noqa: F403
+from .grounders import *  # noqa: F403
+from .heads import *  # noqa: F403
+from .language_models import *  # noqa: F403
+from .necks import *  # noqa: F403

@@ -1,0 +1,57 @@
+"""DyPA, the dynamic prior adapter of MaPPER (section 3.2 of the paper)."""
+
+import math
+
+from torch import Tensor, nn
+
+from mapper_mm.registry import MODELS
+
+from .protocol import Adapter
+
+
+@MODELS.register_module()
+class DyPA(Adapter):
+    """A bottleneck adapter whose output each token scales by what the aligned prior says of it.
+
+    ``up(relu(down(LN(h)))) * relu(scale(LN(p)))``, one dynamic scale per token.
+
+    Args:
+        embed_dims: width C of the language model.
+        prior_dims: width P of the prior; 512 for CLIP ViT-B/16. None: no prior, every scale is 1.
+        rank: width of the bottleneck; 32 in the paper.
+    """
+
+    def __init__(self, embed_dims: int = 768, prior_dims: int | None = 512, rank: int = 32) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(embed_dims)
+        self.down = nn.Linear(embed_dims, rank)
+        self.up = nn.Linear(rank, embed_dims)
+        _start(self.down)
+        # Starting from nothing added leaves the pre-trained language model as it is at step 0.
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+        self.prior_dims = prior_dims
+        if prior_dims is not None:
+            self.prior_norm = nn.LayerNorm(prior_dims)
+            self.scale = nn.Linear(prior_dims, 1)
+            _start(self.scale)
+
+    def forward(self, hidden: Tensor, prior: Tensor | None) -> Tensor:
+        """Adapt tokens.
+
+        Args:
+            hidden: (B, L, C), output of the layer's attention block.
+            prior: (B, L, P), the text prior brought to the same tokens; not read without one.
+
+        Returns:
+            Tensor: (B, L, C), to be added to the layer's output.
+        """
+        adapted = self.up(self.down(self.norm(hidden)).relu())
+        if self.prior_dims is None:
+            return adapted
+        return adapted * self.scale(self.prior_norm(prior)).relu()
+
+
+def _start(linear: nn.Linear) -> None:
+    nn.init.kaiming_uniform_(linear.weight, a=math.sqrt(5))
+    nn.init.zeros_(linear.bias)

@@ -1,0 +1,89 @@
+"""Where adapters join a frozen encoder: thin wrappers around one of its sub-layers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from .protocol import Adapter, adapters
+
+
+class ParallelSlot(nn.Module):
+    """``base(x) + scale * adapter(x)``: an adapter beside a frozen sub-layer, reading its input.
+
+    Args:
+        base: the frozen sub-layer, for example a ViT block's MLP.
+        adapter: maps (B, L, C) to (B, L, C).
+        scale: weight of the adapter's output; MaPPER uses 0.2 (the published code's ``s``).
+    """
+
+    def __init__(self, base: nn.Module, adapter: Adapter, scale: float) -> None:
+        super().__init__()
+        self.base = base
+        self.adapter = adapter
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, L, C) to (B, L, C)."""
+        return self.base(x) + self.scale * self.adapter(x)
+
+
+class PriorSlot(nn.Module):
+    """``base(hidden, residual) + adapter(residual, prior)``: an adapter that also reads a text prior.
+
+    It stands where transformers calls ``layer.output(hidden, residual)`` in a BERT layer. The prior
+    has no place in BERT's own call, so it is lent to the slots for the time of one forward pass by
+    :func:`prior_lent_to`.
+
+    Args:
+        base: transformers' ``BertOutput`` of one layer.
+        adapter: maps residual (B, L, C) and prior (B, L, P) to (B, L, C).
+    """
+
+    def __init__(self, base: nn.Module, adapter: Adapter) -> None:
+        super().__init__()
+        self.base = base
+        self.adapter = adapter
+        self.prior: Tensor | None = None
+
+    def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
+        """Map the intermediate (B, L, 4C) and the attention block's output (B, L, C) to (B, L, C)."""
+        return self.base(hidden, residual) + self.adapter(residual, self.prior)
+
+
+@contextmanager
+def prior_lent_to(slots: Sequence[PriorSlot], prior: Tensor | None) -> Iterator[None]:
+    """Let the slots read ``prior`` (B, L, P) while the context lasts, and not a moment longer."""
+    for slot in slots:
+        slot.prior = prior
+    try:
+        yield
+    finally:
+        for slot in slots:
+            slot.prior = None
+
+
+def frozen_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors an encoder had before adapters joined it, by the names they had then.
+
+    Args:
+        module: an encoder with any number of slots.
+
+    Returns:
+        dict[str, Tensor]: parameters and saved buffers, adapters' left out, slots' ``base.`` taken
+        out of the names.
+    """
+    inside = tuple(f'{name}.' for name, _ in adapters(module))
+    slots = [
+        f'{name}.' for name, child in module.named_modules()
+        if isinstance(child, ParallelSlot | PriorSlot)
+    ]
+    plain = {}
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if inside and name.startswith(inside):
+            continue
+        for slot in slots:
+            if name.startswith(slot):
+                name = slot + name.removeprefix(f'{slot}base.')
+        plain[name] = tensor
+    return plain

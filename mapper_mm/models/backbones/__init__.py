@@ -1,0 +1,5 @@
+"""Image encoders."""
+
+from .dinov2 import DINOv2
+
+__all__ = ['DINOv2']

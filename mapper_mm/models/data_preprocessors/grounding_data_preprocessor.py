@@ -1,0 +1,122 @@
+"""From packed uint8 samples to a normalised batch on the device."""
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.data_preprocessors import DetDataPreprocessor
+from mmdet.models.utils.misc import samplelist_boxtype2tensor
+from mmdet.structures import DetDataSample
+from torch import Tensor
+
+from mapper_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class GroundingDataPreprocessor(DetDataPreprocessor):
+    """Move letterboxed pictures to the device at once, normalise them and zero their padding.
+
+    Only the pixels of the picture are computed: the padding is 0 from the start, and stays exactly
+    0. The pictures travel as one uint8 tensor.
+
+    Args:
+        mean: Of R, G and B, in levels of 0..255. Defaults to ImageNet's, as DINOv2 expects.
+        std: The same.
+        bgr_to_rgb: Whether the pictures are BGR, as OpenMMLab's loaders give them.
+        non_blocking: Whether a copy from pinned memory may overlap with computing.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        bgr_to_rgb: bool = True,
+        non_blocking: bool = True,
+    ) -> None:
+        super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb, non_blocking=non_blocking)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare a batch.
+
+        Args:
+            data: ``inputs``, a list of (3, H, W) uint8 tensors of one size or a (B, 3, H, W) one,
+                and ``data_samples``, whose ``content_box`` says where the picture is.
+            training: Not used: training and testing are prepared alike.
+
+        Returns:
+            dict: ``inputs`` (B, 3, H, W) float32, exactly 0 outside of the pictures, and
+            ``data_samples`` on the device.
+
+        Raises:
+            ValueError: If the pictures differ in size.
+            KeyError: If a sample has no content_box.
+        """
+        levels, data_samples = _stack(data['inputs']), data['data_samples']
+        if levels.device != self.device:
+            levels, data_samples = self.cast_data((levels, data_samples))
+        size = tuple(levels.shape[-2:])
+        images = torch.zeros(levels.shape, device=levels.device)
+        for level, image, sample in zip(levels, images, data_samples, strict=True):
+            x0, y0, x1, y1 = content_box(sample)
+            picture = level[:, y0:y1, x0:x1]
+            if self._channel_conversion:
+                picture = picture[[2, 1, 0]]
+            image = image[:, y0:y1, x0:x1]
+            torch.sub(picture, self.mean, out=image)
+            image.div_(self.std)
+            sample.set_metainfo(dict(batch_input_shape=size, pad_shape=size))
+        samplelist_boxtype2tensor(data_samples)
+        return dict(inputs=images, data_samples=data_samples)
+
+
+def _stack(inputs: Tensor | Sequence[Tensor]) -> Tensor:
+    if isinstance(inputs, Tensor):
+        return inputs
+    shapes = {tuple(image.shape) for image in inputs}
+    if len(shapes) > 1:
+        raise ValueError(
+            f'A batch holds images of {len(shapes)} sizes, {sorted(shapes)[:3]} ...: the pipeline '
+            'must end with one Letterbox size before PackDetInputs.'
+        )
+    return torch.stack(list(inputs))
+
+
+def content_box(data_sample: DetDataSample) -> tuple[int, int, int, int]:
+    """Where the picture is on its canvas: x0, y0, x1, y1 in pixels, the ends excluded.
+
+    Raises:
+        KeyError: If the sample does not say.
+    """
+    try:
+        return data_sample.metainfo['content_box']
+    except KeyError:
+        raise KeyError(
+            "a sample has no content_box: use Letterbox in the pipeline and list 'content_box' in "
+            'the meta_keys of PackDetInputs'
+        ) from None
+
+
+def padding_masks(
+    data_samples: Sequence[DetDataSample],
+    size: tuple[int, int],
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Where a canvas holds no picture.
+
+    Args:
+        data_samples: B samples with a ``content_box``.
+        size: Height and width of the canvas in pixels.
+        device: Where the masks are needed.
+
+    Returns:
+        Tensor: (B, H, W) bool, True for padding.
+
+    Raises:
+        KeyError: If a sample has no content_box.
+    """
+    boxes = [content_box(sample) for sample in data_samples]
+    x0, y0, x1, y1 = torch.tensor(boxes, device=device).T[..., None]
+    ys = torch.arange(size[0], device=device)
+    xs = torch.arange(size[1], device=device)
+    inside_y = (ys >= y0) & (ys < y1)
+    inside_x = (xs >= x0) & (xs < x1)
+    return ~(inside_y[:, :, None] & inside_x[:, None, :])

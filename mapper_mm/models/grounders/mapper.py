@@ -1,0 +1,93 @@
+"""MaPPER: the grounder that puts the parts together."""
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.structures import SampleList
+from torch import Tensor
+
+from mapper_mm.registry import MODELS
+
+from ..data_preprocessors import padding_masks
+
+
+@MODELS.register_module()
+class MaPPER(BaseDetector):
+    """Multimodal Prior-guided Parameter Efficient tuning for Referring expression comprehension.
+
+    Image and phrase in, the box of the one thing meant out (Liu et al., EMNLP 2024).
+
+    Args:
+        backbone: config of the image encoder.
+        language_model: config of the language model.
+        neck: config of the fusion encoder; widths and token counts are filled in from the encoders.
+        bbox_head: config of the box head; its width is filled in from the neck.
+        data_preprocessor: config of the data preprocessor.
+        init_cfg: MMEngine's initialization config.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        language_model: dict,
+        neck: dict,
+        bbox_head: dict,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.language_model = MODELS.build(language_model)
+        widths = dict(
+            image_dims=self.backbone.embed_dims,
+            text_dims=self.language_model.embed_dims,
+            num_image_tokens=self.backbone.num_tokens,
+            max_tokens=self.language_model.max_tokens,
+        )
+        self.neck = MODELS.build({**widths, **neck})
+        self.bbox_head = MODELS.build({'embed_dims': self.neck.embed_dims, **bbox_head})
+
+    def extract_feat(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
+        """Encode and fuse.
+
+        Args:
+            batch_inputs: (B, 3, H, W), normalised.
+            batch_data_samples: with ``text`` and ``content_box``; ``record`` or ``img_path`` names
+                the sample in errors.
+
+        Returns:
+            Tensor: (B, D), what [REG] read.
+        """
+        image_tokens = self.backbone(batch_inputs)
+        text_tokens, text_padding_mask = self.language_model(
+            [sample.text for sample in batch_data_samples],
+            [sample.get('record', sample.get('img_path')) for sample in batch_data_samples],
+        )
+        image_padding_mask = self._patch_padding(batch_inputs, batch_data_samples)
+        return self.neck(image_tokens, image_padding_mask, text_tokens, text_padding_mask)
+
+    def _patch_padding(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
+        """(B, prefix + N) bool: patches are padding by their first pixel, prefix tokens never."""
+        mask = padding_masks(batch_data_samples, batch_inputs.shape[-2:], batch_inputs.device)
+        rows, columns = self.backbone.patch_size
+        patches = mask[:, ::rows, ::columns].flatten(1)
+        prefix = self.backbone.num_tokens - patches.shape[1]
+        return torch.cat([patches.new_zeros(len(patches), prefix), patches], dim=1)
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
+        """Losses of a batch; see :meth:`BoxHead.loss`."""
+        return self.bbox_head.loss(
+            self.extract_feat(batch_inputs, batch_data_samples), batch_data_samples
+        )
+
+    def predict(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
+    ) -> SampleList:
+        """Put ``pred_instances`` into the samples; see :meth:`BoxHead.predict`."""
+        reg = self.extract_feat(batch_inputs, batch_data_samples)
+        return self.add_pred_to_datasample(
+            batch_data_samples, self.bbox_head.predict(reg, batch_data_samples, rescale)
+        )
+
+    def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
+        """Boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas, without post-processing."""
+        return self.bbox_head(self.extract_feat(batch_inputs, batch_data_samples))

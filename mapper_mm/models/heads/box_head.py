@@ -1,0 +1,106 @@
+"""The box head: one box from the [REG] token, and the losses on it."""
+
+import torch
+from mmdet.models.layers import MLP
+from mmdet.structures import SampleList
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps, bbox_xyxy_to_cxcywh
+from mmengine.model import BaseModule
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mapper_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class BoxHead(BaseModule):
+    """MLP to a sigmoid box (cx, cy, w, h) in [0, 1] of the canvas; L1 and GIoU losses.
+
+    Args:
+        embed_dims: width D of the [REG] token.
+        num_layers: linear layers of the MLP.
+        loss_l1: config of the loss on (cx, cy, w, h), summed over the four.
+        loss_iou: config of the loss on (x1, y1, x2, y2).
+    """
+
+    def __init__(
+        self,
+        embed_dims: int = 256,
+        num_layers: int = 3,
+        loss_l1: dict = dict(type='L1Loss', loss_weight=1.0),
+        loss_iou: dict = dict(type='GIoULoss', loss_weight=1.0),
+    ) -> None:
+        super().__init__()
+        self.mlp = MLP(embed_dims, embed_dims, 4, num_layers)
+        self.loss_l1 = MODELS.build(loss_l1)
+        self.loss_iou = MODELS.build(loss_iou)
+
+    def forward(self, reg: Tensor) -> Tensor:
+        """Map (B, D) to boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas."""
+        return self.mlp(reg).sigmoid()
+
+    def loss(self, reg: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
+        """Losses and training accuracy.
+
+        Args:
+            reg: (B, D).
+            data_samples: with ``gt_instances.bboxes`` (1, 4), (x1, y1, x2, y2) in canvas pixels,
+                and ``batch_input_shape`` (H, W).
+
+        Returns:
+            dict[str, Tensor]: ``loss_l1``, ``loss_iou``, and ``acc@0.5``, the share of the batch
+            with IoU of at least 0.5, in [0, 1].
+        """
+        # Under autocast the head's output is half precision; boxes and losses are not.
+        pred = self(reg).float()
+        truth = torch.cat([sample.gt_instances.bboxes for sample in data_samples])
+        truth = bbox_xyxy_to_cxcywh(truth.to(pred) / _canvas(pred, data_samples))
+        pred_xyxy, truth_xyxy = bbox_cxcywh_to_xyxy(pred), bbox_cxcywh_to_xyxy(truth)
+        with torch.no_grad():
+            iou = bbox_overlaps(pred_xyxy, truth_xyxy, is_aligned=True)
+        return {
+            'loss_l1': self.loss_l1(pred, truth, avg_factor=len(pred)),
+            'loss_iou': self.loss_iou(pred_xyxy, truth_xyxy),
+            'acc@0.5': (iou >= 0.5).float().mean(),
+        }
+
+    def predict(
+        self, reg: Tensor, data_samples: SampleList, rescale: bool = True
+    ) -> list[InstanceData]:
+        """Boxes for pictures.
+
+        Args:
+            reg: (B, D).
+            data_samples: with ``batch_input_shape`` and, to rescale, ``homography_matrix`` and
+                ``ori_shape``.
+            rescale: give boxes in pixels of the original pictures, cut to the picture, instead of
+                in canvas pixels.
+
+        Returns:
+            list[InstanceData]: one a picture, each with one box: ``bboxes`` (1, 4) as
+            (x1, y1, x2, y2), ``scores`` (1,) of 1 and ``labels`` (1,) of 0.
+        """
+        pred = self(reg).float()
+        boxes = bbox_cxcywh_to_xyxy(pred).clamp(0, 1) * _canvas(pred, data_samples)
+        if rescale:
+            boxes = torch.stack([_to_picture(*pair) for pair in zip(boxes, data_samples)])
+        return [
+            InstanceData(
+                bboxes=box[None], scores=box.new_ones(1), labels=box.new_zeros(1, dtype=torch.long)
+            )
+            for box in boxes
+        ]
+
+
+def _canvas(boxes: Tensor, data_samples: SampleList) -> Tensor:
+    height, width = data_samples[0].batch_input_shape
+    return boxes.new_tensor([width, height, width, height])
+
+
+def _to_picture(box: Tensor, sample) -> Tensor:
+    inverse = torch.linalg.inv(torch.as_tensor(sample.homography_matrix, dtype=torch.float64))
+    corners = torch.stack([box[0::2], box[1::2], torch.ones_like(box[:2])]).cpu().double()
+    x, y, scale = inverse @ corners
+    height, width = sample.ori_shape[:2]
+    x, y = (x / scale).clamp(0, width), (y / scale).clamp(0, height)
+    # A mirrored picture swaps the corners.
+    return torch.stack([x.min(), y.min(), x.max(), y.max()]).to(box)

@@ -1,0 +1,7 @@
+"""Language models, and the priors that guide them."""
+
+from .clip_text_prior import CLIPTextPrior
+from .pgt import PGT
+from .prior_guided_bert import PriorGuidedBERT
+
+__all__ = ['PGT', 'CLIPTextPrior', 'PriorGuidedBERT']

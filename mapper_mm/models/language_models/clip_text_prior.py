@@ -1,0 +1,116 @@
+"""The text prior: a frozen CLIP text transformer's features, one for every BERT token."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from tokenizers import Encoding
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+from mapper_mm.registry import MODELS
+
+from ..adapters.protocol import freeze_all_but_adapters, train_adapters_only
+from ..weights import load_frozen
+from .alignment import alignment
+from .hub import load_tokenizer, transformers_config, transformers_weights
+
+
+@MODELS.register_module()
+class CLIPTextPrior(BaseModule):
+    """CLIP's projected text features, aligned with the image world, brought to BERT's tokens.
+
+    CLIP reads the phrase with its own tokenizer; each BERT token gets the mean of the CLIP tokens
+    whose characters it shares, [CLS] gets ``<|startoftext|>``'s and [SEP] ``<|endoftext|>``'s
+    feature. (The published code feeds CLIP with BERT's token numbers, which stand for other words
+    there: ``reads='bert_ids'`` does the same, to run published checkpoints.)
+
+    Args:
+        arch: 'base' for CLIP ViT-B/16's text transformer, a directory with a config.json, or a
+            dict of ``CLIPTextConfig`` arguments.
+        pretrained: a transformers directory or hub name. None: random weights and, as there is
+            then no tokenizer, nothing to read with.
+        reads: 'phrase' or, as published, 'bert_ids'.
+
+    Raises:
+        ValueError: for another value of ``reads``.
+    """
+
+    def __init__(
+        self,
+        arch: str | dict = 'base',
+        pretrained: str | None = None,
+        reads: str = 'phrase',
+    ) -> None:
+        super().__init__()
+        if reads not in ('phrase', 'bert_ids'):
+            raise ValueError(f"language_model.prior.reads={reads!r}: 'phrase' or 'bert_ids'.")
+        config = transformers_config(CLIPTextConfig, arch, 'language_model.prior.arch')
+        self.clip = CLIPTextModelWithProjection(config)
+        self.pretrained = pretrained
+        self.reads = reads
+        self._tokenizer = None
+        freeze_all_but_adapters(self)
+
+    @property
+    def out_dims(self) -> int:
+        """Width P of the prior."""
+        return self.clip.config.projection_dim
+
+    def init_weights(self) -> None:
+        """Load the pre-trained weights; every tensor is accounted for.
+
+        Raises:
+            MissingWeightsError: if the directory or the hub's copy is not there.
+        """
+        self._is_init = True
+        if self.pretrained is not None:
+            weights = transformers_weights(
+                CLIPTextModelWithProjection, self.pretrained, 'language_model.prior.pretrained'
+            )
+            load_frozen(self.clip, weights, self.pretrained)
+
+    def train(self, mode: bool = True) -> 'CLIPTextPrior':
+        """Stay in evaluation mode: all of it is frozen."""
+        train_adapters_only(self, mode)
+        return self
+
+    @property
+    def tokenizer(self):
+        """CLIP's own tokenizer, loaded when the first phrase is read."""
+        if self._tokenizer is None:
+            self._tokenizer = load_tokenizer(self.pretrained, 'language_model.prior.pretrained')
+        return self._tokenizer
+
+    def forward(
+        self, texts: Sequence[str], bert_encodings: Sequence[Encoding], bert_ids: Tensor
+    ) -> Tensor:
+        """Compute the prior.
+
+        Args:
+            texts: B phrases.
+            bert_encodings: their BERT encodings, specials included, not padded.
+            bert_ids: (B, L) the same as padded numbers.
+
+        Returns:
+            Tensor: (B, L, P); zeros for padding (with 'phrase').
+        """
+        if self.reads == 'bert_ids':
+            return self._features(bert_ids)
+        limit = self.clip.config.max_position_embeddings
+        encodings = self.tokenizer(list(texts), truncation=True, max_length=limit).encodings
+        ids = pad_sequence([torch.tensor(e.ids) for e in encodings], batch_first=True)
+        weights = torch.zeros(*bert_ids.shape, ids.shape[1])
+        for row, (bert, clip, text) in enumerate(zip(bert_encodings, encodings, texts)):
+            weights[row, : len(bert), : len(clip)] = torch.from_numpy(
+                alignment(bert.offsets, clip.offsets, text)
+            )
+        # CLIP is causal: what pads the end of a phrase cannot change the features before it.
+        features = self._features(ids.to(bert_ids.device))
+        return weights.to(features) @ features
+
+    @torch.no_grad()
+    def _features(self, ids: Tensor) -> Tensor:
+        hidden = self.clip.text_model(input_ids=ids).last_hidden_state
+        return self.clip.text_projection(hidden)

@@ -1,0 +1,96 @@
+"""Tokenizers and weights from a transformers directory or hub name, with one clear error."""
+
+from pathlib import Path
+
+from torch import Tensor
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from ..weights import MissingWeightsError, resolve_source
+
+
+def transformers_config(
+    config_class: type[PreTrainedConfig], arch: str | dict, config_key: str
+) -> PreTrainedConfig:
+    """The architecture of a transformers model.
+
+    Args:
+        config_class: its class; the defaults of its arguments are the 'base' architecture.
+        arch: 'base', a directory with a config.json, or a dict of the class's arguments.
+        config_key: the config key it stands under, for the error message.
+
+    Raises:
+        MissingWeightsError: if there is no such directory.
+    """
+    if isinstance(arch, dict):
+        return config_class(**arch)
+    if arch == 'base':
+        return config_class()
+    directory = resolve_source(arch)
+    if not (Path(directory) / 'config.json').is_file():
+        raise MissingWeightsError(
+            f"`{config_key}={arch!r}` is neither 'base' nor a directory with a config.json."
+        )
+    return config_class.from_pretrained(directory)
+
+
+def load_tokenizer(name_or_dir: str | None, config_key: str) -> PreTrainedTokenizerBase:
+    """Load a tokenizer.
+
+    From a directory, never from a vocabulary file: transformers 5 ignores ``vocab_file=...``
+    without a word and then knows no word at all.
+
+    Args:
+        name_or_dir: a directory with the tokenizer's files, or a hub name.
+        config_key: the config key it stands under, for the error message.
+
+    Raises:
+        MissingWeightsError: if there is neither.
+    """
+    if name_or_dir is None:
+        raise MissingWeightsError(
+            f'`{config_key}` is None: without it there is no tokenizer to read phrases with.'
+        )
+    try:
+        return AutoTokenizer.from_pretrained(resolve_source(name_or_dir))
+    except (OSError, ValueError) as error:
+        raise _missing(name_or_dir, config_key) from error
+
+
+def transformers_weights(
+    model_class: type[PreTrainedModel], name_or_dir: str, config_key: str, **kwargs
+) -> dict[str, Tensor]:
+    """Load the weights of a transformers model, by name.
+
+    Args:
+        model_class: the class to read them as.
+        name_or_dir: a directory with config.json and model.safetensors, or a hub name.
+        config_key: the config key it stands under, for the error message.
+        **kwargs: more arguments of the class.
+
+    Returns:
+        dict[str, Tensor]: the model's parameters and saved buffers.
+
+    Raises:
+        MissingWeightsError: if there is neither.
+        ValueError: if the files lack a tensor of the model.
+    """
+    try:
+        model, info = model_class.from_pretrained(
+            resolve_source(name_or_dir), output_loading_info=True, dtype='float32', **kwargs
+        )
+    except OSError as error:
+        raise _missing(name_or_dir, config_key) from error
+    if info['missing_keys']:
+        missing = ', '.join(sorted(info['missing_keys'])[:8])
+        raise ValueError(f'`{config_key}={name_or_dir!r}` lacks weights of {model_class.__name__}: '
+                         f'{missing}')
+    return model.state_dict()
+
+
+def _missing(name_or_dir: str, config_key: str) -> MissingWeightsError:
+    state = 'is incomplete' if Path(name_or_dir).is_dir() else 'is not on this machine'
+    return MissingWeightsError(
+        f'`{config_key}={name_or_dir!r}` {state}. Put a transformers directory (config.json, '
+        'tokenizer files, model.safetensors) there and name it, or connect once to let '
+        'transformers fetch it.'
+    )
