@@ -6,13 +6,13 @@ meta_keys = ('img_id', 'ref_id', 'sent_id', 'record', 'img_path', 'ori_shape', '
              'homography_matrix', 'content_box')
 
 train_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='LoadGroundingImage'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PhraseFlip', prob=0.5),
     dict(type='Letterbox', size=canvas, placement='random'),
     dict(type='PackDetInputs', meta_keys=meta_keys)]
 test_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='LoadGroundingImage'),
     dict(type='Letterbox', size=canvas),
     # As everywhere in mmdet: boxes loaded last stay in the original picture's pixels.
     dict(type='LoadAnnotations', with_bbox=True),

@@ -59,10 +59,8 @@ class GroundingDataPreprocessor(DetDataPreprocessor):
             x0, y0, x1, y1 = content_box(sample)
             picture = level[:, y0:y1, x0:x1]
             if self._channel_conversion:
-                picture = picture[[2, 1, 0]]
-            image = image[:, y0:y1, x0:x1]
-            torch.sub(picture, self.mean, out=image)
-            image.div_(self.std)
+                picture = picture.flip(0)
+            image[:, y0:y1, x0:x1].copy_(picture).sub_(self.mean).div_(self.std)
             sample.set_metainfo(dict(batch_input_shape=size, pad_shape=size))
         samplelist_boxtype2tensor(data_samples)
         return dict(inputs=images, data_samples=data_samples)

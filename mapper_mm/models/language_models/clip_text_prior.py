@@ -67,7 +67,12 @@ class CLIPTextPrior(BaseModule):
         self._is_init = True
         if self.pretrained is not None:
             weights = transformers_weights(
-                CLIPTextModelWithProjection, self.pretrained, 'language_model.prior.pretrained'
+                CLIPTextModelWithProjection,
+                self.pretrained,
+                'language_model.prior.pretrained',
+                not_needed=(
+                    'vision_model.', 'visual_projection.', 'logit_scale', 'text_model.embeddings.pos',
+                ),
             )
             load_frozen(self.clip, weights, self.pretrained)
 

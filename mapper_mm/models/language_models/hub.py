@@ -1,9 +1,13 @@
 """Tokenizers and weights from a transformers directory or hub name, with one clear error."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from ..weights import MissingWeightsError, resolve_source
 
@@ -30,7 +34,10 @@ def transformers_config(
         raise MissingWeightsError(
             f"`{config_key}={arch!r}` is neither 'base' nor a directory with a config.json."
         )
-    return config_class.from_pretrained(directory)
+    config = config_class.from_pretrained(directory)
+    # Files may hold half precision; what is computed in is for autocast to say.
+    config.dtype = torch.float32
+    return config
 
 
 def load_tokenizer(name_or_dir: str | None, config_key: str) -> PreTrainedTokenizerBase:
@@ -57,14 +64,19 @@ def load_tokenizer(name_or_dir: str | None, config_key: str) -> PreTrainedTokeni
 
 
 def transformers_weights(
-    model_class: type[PreTrainedModel], name_or_dir: str, config_key: str, **kwargs
+    model_class: type[PreTrainedModel],
+    name_or_dir: str,
+    config_key: str,
+    not_needed: tuple[str, ...],
+    **kwargs,
 ) -> dict[str, Tensor]:
-    """Load the weights of a transformers model, by name.
+    """Load the weights of a transformers model, by name, accounting for every tensor.
 
     Args:
         model_class: the class to read them as.
         name_or_dir: a directory with config.json and model.safetensors, or a hub name.
         config_key: the config key it stands under, for the error message.
+        not_needed: beginnings of the names of tensors that such files hold for other uses.
         **kwargs: more arguments of the class.
 
     Returns:
@@ -72,19 +84,38 @@ def transformers_weights(
 
     Raises:
         MissingWeightsError: if there is neither.
-        ValueError: if the files lack a tensor of the model.
+        ValueError: if the files lack a tensor of the model or hold one that is not known.
     """
     try:
-        model, info = model_class.from_pretrained(
-            resolve_source(name_or_dir), output_loading_info=True, dtype='float32', **kwargs
-        )
+        with _quiet():
+            model, info = model_class.from_pretrained(
+                resolve_source(name_or_dir), output_loading_info=True, dtype='float32', **kwargs
+            )
     except OSError as error:
         raise _missing(name_or_dir, config_key) from error
-    if info['missing_keys']:
-        missing = ', '.join(sorted(info['missing_keys'])[:8])
-        raise ValueError(f'`{config_key}={name_or_dir!r}` lacks weights of {model_class.__name__}: '
-                         f'{missing}')
+    unknown = [name for name in info['unexpected_keys'] if not name.startswith(not_needed)]
+    wrong = [f'missing: {name}' for name in sorted(info['missing_keys'])]
+    wrong += [f'left over: {name}' for name in sorted(unknown)]
+    if wrong:
+        raise ValueError(
+            f'`{config_key}={name_or_dir!r}` does not fit {model_class.__name__}:\n  '
+            + '\n  '.join(wrong[:8])
+        )
     return model.state_dict()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no report of left-over tensors: ours says what matters."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _missing(name_or_dir: str, config_key: str) -> MissingWeightsError:

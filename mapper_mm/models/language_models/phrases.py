@@ -1,5 +1,6 @@
 """Phrases to BERT's token ids, with everything that can be wrong with a phrase said by name."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,5 +83,5 @@ class PhraseTokenizer:
                     f'{record}: the phrase {text!r} is longer than language_model.max_tokens='
                     f'{self.max_tokens} and is cut; later ones are only counted.',
                     logger='current',
-                    level='WARNING',
+                    level=logging.WARNING,
                 )

@@ -113,7 +113,11 @@ class PriorGuidedBERT(BaseModule):
         if self.pretrained is None:
             return
         weights = transformers_weights(
-            BertModel, self.pretrained, 'language_model.pretrained', add_pooling_layer=False
+            BertModel,
+            self.pretrained,
+            'language_model.pretrained',
+            not_needed=('pooler.', 'cls.', 'embeddings.position_ids'),
+            add_pooling_layer=False,
         )
         if not self.token_types:
             weights['embeddings.token_type_embeddings.weight'].zero_()

@@ -1,0 +1,69 @@
+"""Pickles that can hold plain data only."""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+# Pickle has no opcode for a set below protocol 4: it names the class instead. Every other plain
+# container, string and number is built by an opcode of its own and needs no global at all.
+_ALLOWED_GLOBALS = {
+    (module, name): cls
+    for module in ('builtins', '__builtin__')
+    for name, cls in (('set', set), ('frozenset', frozenset))
+}
+
+
+class UnsafePickleError(pickle.UnpicklingError):
+    """A pickle that asks for something other than plain data."""
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> type:
+        try:
+            return _ALLOWED_GLOBALS[module, name]
+        except KeyError:
+            raise UnsafePickleError(f'it asks for {module}.{name}') from None
+
+    def persistent_load(self, pid: Any) -> None:
+        raise UnsafePickleError('it refers to an object outside of the file')
+
+
+def load_plain_pickle(path: str | Path) -> Any:
+    """Load a pickle of dicts, lists, tuples, sets, strings, bytes, numbers, booleans and None.
+
+    A pickle is a program; this runs only the part of the language that cannot call anything.
+
+    REFER's files were written by Python 2, whose ``str`` is bytes without a declared encoding. They
+    are read as UTF-8 (of which ASCII, all there is in RefCOCO, is a part), and as Latin-1, which
+    accepts every byte, where that does not fit: a stray byte in one phrase must not cost the file.
+
+    Args:
+        path: The pickle file.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        UnsafePickleError: If the file asks for any class or function; the error names both.
+        pickle.UnpicklingError: If the file is truncated or not a pickle.
+        OSError: If the file cannot be read.
+    """
+    data = Path(path).read_bytes()
+    try:
+        try:
+            return _PlainUnpickler(io.BytesIO(data), encoding='utf-8').load()
+        except UnicodeDecodeError:
+            return _PlainUnpickler(io.BytesIO(data), encoding='latin-1').load()
+    except UnsafePickleError as error:
+        raise UnsafePickleError(
+            f'{path} was refused: {error}, and a data file may hold only plain containers, strings '
+            'and numbers. Do not load it by other means unless you trust who wrote it.'
+        ) from None
+    except Exception as error:
+        # The unpickler meets broken bytes with almost any exception (EOFError, ValueError,
+        # IndexError, TypeError ...); none of them says which file.
+        raise pickle.UnpicklingError(
+            f'{path} ({len(data)} bytes) is truncated or not a pickle: '
+            f'{type(error).__name__}: {error}'
+        ) from error

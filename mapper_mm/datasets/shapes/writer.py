@@ -1,0 +1,275 @@
+"""Writes generated scenes and phrases to disk in REFER's own layout."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .phrases import STYLES, sample_phrases
+from .render import render
+from .scene import SHAPES, sample_scene
+
+VERSION = 1
+MARKER = 'shapes_ref.json'
+REFS = 'refs(shapes).p'
+INSTANCES = 'instances.json'
+DEFAULT_SPLITS = {'train': 8000, 'val': 500, 'testA': 500, 'testB': 500}
+SPLIT_STYLES = {
+    'train': STYLES,
+    'val': STYLES,
+    'testA': ('attributes', 'size'),
+    'testB': ('location', 'relation', 'ordinal'),
+}
+# Full colour resolution: a stripe of a small thing is two pixels wide.
+_JPEG = [
+    cv2.IMWRITE_JPEG_QUALITY,
+    95,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+]
+
+
+def write_shapes_ref(
+    root: str | os.PathLike,
+    seed: int = 0,
+    splits: Mapping[str, int] | None = None,
+    phrases_per_scene: int = 3,
+    workers: int = 0,
+) -> Path:
+    """Generate ShapesRef.
+
+    Written are ``images/*.jpg``, ``refs(shapes).p``, ``instances.json`` and ``shapes_ref.json``
+    (what was asked for, see :func:`is_current`). The fields are those of RefCOCO's files; there is
+    no segmentation. Boxes surround the whole thing, its hidden parts included.
+
+    No scene is in two splits. As RefCOCO's testA holds people and testB everything else, testA
+    here holds phrases about what things look like (attributes, superlatives of size) and testB
+    phrases about where they are (locations, relations, ordinals); train and val hold all.
+
+    The folder appears in one step when everything is written; what was in its place is replaced.
+
+    Args:
+        root: The folder to write.
+        seed: What the scenes and phrases depend on, together with the split and the number of
+            the scene in it, so that the number of workers makes no difference.
+        splits: Number of scenes by split: any of train, val, testA, testB.
+        phrases_per_scene: Number of phrases a scene gets, if that many can be found.
+        workers: Number of processes besides this one; 0 does everything in this one.
+
+    Returns:
+        Path: ``root``.
+
+    Raises:
+        ValueError: If a split is unknown or a number out of range.
+        FileExistsError: If ``root`` holds something that this function did not write.
+    """
+    root = Path(root)
+    splits = _check_splits(splits)
+    if phrases_per_scene < 1:
+        raise ValueError(f'phrases_per_scene must be at least 1, not {phrases_per_scene}')
+    if root.exists() and any(root.iterdir()) and not (root / MARKER).is_file():
+        raise FileExistsError(
+            f'{root} has files in it but no {MARKER}, so it is not a ShapesRef folder that may be '
+            'replaced: delete it or choose another folder'
+        )
+    wanted = {'seed': seed, 'splits': splits, 'phrases_per_scene': phrases_per_scene}
+    was_current = is_current(root, **wanted)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f'.{root.name}-', dir=root.parent))
+    try:
+        draft.chmod(0o755)
+        (draft / 'images').mkdir()
+        jobs = [(split, number) for split, count in splits.items() for number in range(count)]
+        make = partial(_make_scene, seed, phrases_per_scene, str(draft))
+        refs, instances = _collect(jobs, _run(make, jobs, workers))
+        with open(draft / REFS, 'wb') as file:
+            pickle.dump(refs, file, protocol=2)
+        (draft / INSTANCES).write_text(json.dumps(instances), encoding='utf-8')
+        marker = _marker(seed, splits, phrases_per_scene)
+        marker['expressions'] = {
+            split: sum(len(r['sentences']) for r in refs if r['split'] == split) for split in splits
+        }
+        (draft / MARKER).write_text(json.dumps(marker, indent=2) + '\n', encoding='utf-8')
+        if is_current(root, **wanted) and not was_current:
+            # Another process was faster, and may have begun to read what it wrote.
+            shutil.rmtree(draft)
+        else:
+            _replace(draft, root)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return root
+
+
+def is_current(
+    root: str | os.PathLike,
+    seed: int = 0,
+    splits: Mapping[str, int] | None = None,
+    phrases_per_scene: int = 3,
+) -> bool:
+    """Whether a folder holds what :func:`write_shapes_ref` would write with these arguments.
+
+    Args:
+        root: The folder.
+        seed: See :func:`write_shapes_ref`.
+        splits: See :func:`write_shapes_ref`.
+        phrases_per_scene: See :func:`write_shapes_ref`.
+
+    Returns:
+        bool: False also if the folder is missing, unfinished or from another generator version.
+    """
+    root = Path(root)
+    wanted = _marker(seed, _check_splits(splits), phrases_per_scene)
+    try:
+        found = json.loads((root / MARKER).read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return False
+    complete = all((root / name).exists() for name in ('images', REFS, INSTANCES))
+    return complete and isinstance(found, dict) and wanted.items() <= found.items()
+
+
+def _check_splits(splits: Mapping[str, int] | None) -> dict[str, int]:
+    splits = dict(DEFAULT_SPLITS if splits is None else splits)
+    for split, count in splits.items():
+        if split not in SPLIT_STYLES:
+            raise ValueError(f'unknown split {split!r}: use some of {", ".join(SPLIT_STYLES)}')
+        if count < 0:
+            raise ValueError(f'split {split!r} cannot have {count} scenes')
+    return splits
+
+
+def _marker(seed: int, splits: dict[str, int], phrases_per_scene: int) -> dict:
+    return {
+        'version': VERSION,
+        'seed': seed,
+        'splits': splits,
+        'phrases_per_scene': phrases_per_scene,
+    }
+
+
+def _run(make, jobs: list, workers: int) -> Iterator[dict]:
+    """Apply ``make`` to each job, in order."""
+    if workers <= 0:
+        yield from map(make, jobs)
+        return
+    # Not forked: the caller may have threads running, and PyTorch's do not survive a fork.
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(workers, context, initializer=_quiet_worker) as pool:
+        yield from pool.map(make, jobs, chunksize=32)
+
+
+def _quiet_worker() -> None:
+    cv2.setNumThreads(0)
+
+
+def _make_scene(seed: int, phrases_per_scene: int, folder: str, job: tuple[str, int]) -> dict:
+    """Write one picture and return the things and phrases in it."""
+    split, number = job
+    entropy = np.random.SeedSequence(seed, spawn_key=(list(SPLIT_STYLES).index(split), number))
+    rng = np.random.default_rng(entropy)
+    found = []
+    # A few scenes have no phrase of the styles asked for.
+    while not found:
+        scene = sample_scene(rng)
+        found = sample_phrases(scene, rng, phrases_per_scene, SPLIT_STYLES[split])
+    name = f'shapes_{split}_{number:06d}.jpg'
+    pixels = cv2.cvtColor(render(scene), cv2.COLOR_RGB2BGR)
+    encoded, data = cv2.imencode('.jpg', pixels, _JPEG)
+    if not encoded:
+        raise RuntimeError(f'OpenCV could not encode {name}')
+    Path(folder, 'images', name).write_bytes(data.tobytes())
+    things = []
+    for thing in scene.things:
+        x1, y1, x2, y2 = (round(v, 2) for v in thing.box)
+        box = [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)]
+        things.append((SHAPES.index(thing.shape) + 1, box, round(thing.area, 2)))
+    return {
+        'file_name': name,
+        'height': scene.height,
+        'width': scene.width,
+        'things': things,
+        'phrases': [(r.target_index, r.text) for r in found],
+    }
+
+
+def _collect(jobs: list, scenes: Iterator[dict]) -> tuple[list[dict], dict]:
+    """Number everything and arrange it as REFER's refs and COCO's instances."""
+    refs, images, annotations = [], [], []
+    sent_id = 0
+    for image_id, ((split, _), scene) in enumerate(zip(jobs, scenes, strict=True), start=1):
+        images.append(
+            {
+                'license': 1,
+                'file_name': scene['file_name'],
+                'height': scene['height'],
+                'width': scene['width'],
+                'id': image_id,
+            }
+        )
+        first = len(annotations) + 1
+        for category, box, area in scene['things']:
+            annotations.append(
+                {
+                    'id': len(annotations) + 1,
+                    'image_id': image_id,
+                    'category_id': category,
+                    'iscrowd': 0,
+                    'area': area,
+                    'bbox': box,
+                }
+            )
+        for target in dict.fromkeys(index for index, _ in scene['phrases']):
+            sentences = []
+            for text in (text for index, text in scene['phrases'] if index == target):
+                sentences.append(
+                    {'tokens': text.split(), 'raw': text, 'sent_id': sent_id, 'sent': text}
+                )
+                sent_id += 1
+            ann_id = first + target
+            stem, suffix = os.path.splitext(scene['file_name'])
+            refs.append(
+                {
+                    'sent_ids': [s['sent_id'] for s in sentences],
+                    # REFER's refs name the picture and the annotation here; the picture's own
+                    # name is in instances.json.
+                    'file_name': f'{stem}_{ann_id}{suffix}',
+                    'ann_id': ann_id,
+                    'ref_id': len(refs),
+                    'image_id': image_id,
+                    'split': split,
+                    'sentences': sentences,
+                    'category_id': scene['things'][target][0],
+                }
+            )
+    instances = {
+        'info': {'description': 'ShapesRef', 'version': str(VERSION)},
+        'licenses': [{'id': 1, 'name': 'Apache-2.0', 'url': ''}],
+        'images': images,
+        'annotations': annotations,
+        'categories': [
+            {'supercategory': 'shape', 'id': i, 'name': name} for i, name in enumerate(SHAPES, 1)
+        ],
+    }
+    return refs, instances
+
+
+def _replace(draft: Path, root: Path) -> None:
+    """Put a finished folder in the place of an old one, an empty one or none."""
+    if root.exists():
+        old = Path(tempfile.mkdtemp(prefix=f'.{root.name}-old-', dir=root.parent))
+        os.rename(root, old / root.name)
+        os.rename(draft, root)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.rename(draft, root)

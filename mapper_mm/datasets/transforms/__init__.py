@@ -1,0 +1,19 @@
+"""From a sample's record to packed inputs. Pictures are uint8 BGR (H, W, 3) until packed."""
+
+from .color_jitter import ColorJitter
+from .crop import PhraseSafeCrop
+from .flip import PhraseFlip
+from .hide import HideImage, HidePhrase
+from .letterbox import Letterbox
+from .loading import BadImageError, LoadGroundingImage
+
+__all__ = [
+    'BadImageError',
+    'ColorJitter',
+    'HideImage',
+    'HidePhrase',
+    'Letterbox',
+    'LoadGroundingImage',
+    'PhraseFlip',
+    'PhraseSafeCrop',
+]

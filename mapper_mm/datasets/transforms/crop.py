@@ -1,0 +1,126 @@
+"""Cropping that keeps the target and the truth of the phrase."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmdet.structures.bbox import autocast_box_type
+
+from mapper_mm.registry import TRANSFORMS
+
+from .flip import whole_words
+from .letterbox import resize_by, scale_and_shift
+
+# Words whose truth depends on where the frame ends, or on things being in it that a crop may
+# remove. The published five are left, right, top, bottom and middle. Not among them: superlatives,
+# "first" and "last", which stay true of a target that stays in the picture.
+FRAME_WORDS = (
+    *('left', 'right', 'top', 'bottom', 'middle', 'center', 'centre'),
+    *('upper', 'lower', 'corner', 'edge'),
+    *('second', 'third', 'fourth', 'fifth', '2nd', '3rd', '4th', '5th'),
+)
+
+
+@TRANSFORMS.register_module()
+class PhraseSafeCrop(BaseTransform):
+    """Resize and crop at random, where the phrase allows it.
+
+    With probability ``prob``, and only if the phrase has none of ``frame_words``: the short side is
+    resized to one of ``short_sides``, and a window with sides drawn from ``crop_range`` is cut out
+    that keeps at least ``min_kept`` of the target box. The box is clipped to the window. Where no
+    window drawn keeps enough, the picture is resized only. A `Letterbox` must follow.
+
+    Args:
+        prob: Probability in [0, 1].
+        short_sides: Lengths in pixels to choose the short side from.
+        crop_range: Smallest and largest side of the window in pixels, drawn for width and height
+            apart; a side longer than the picture's is cut to it.
+        min_kept: Share of the target's area that a crop must keep, in (0, 1]. What is kept is also
+            the IoU between the clipped and the whole box: at the default of 0.7, an answer that
+            outlines the whole target still counts as right at IoU 0.5, with room to spare.
+        frame_words: Words that forbid a crop, matched as words.
+        max_tries: How many windows are drawn before giving up.
+
+    Required keys:
+        img, text, gt_bboxes (1, 4).
+
+    Modified keys:
+        img, img_shape, gt_bboxes, homography_matrix.
+    """
+
+    def __init__(
+        self,
+        prob: float = 0.5,
+        short_sides: Sequence[int] = (400, 500, 600),
+        crop_range: tuple[int, int] = (384, 600),
+        min_kept: float = 0.7,
+        frame_words: Sequence[str] = FRAME_WORDS,
+        max_tries: int = 20,
+    ) -> None:
+        if not 0 < crop_range[0] <= crop_range[1]:
+            raise ValueError(
+                f'PhraseSafeCrop crop_range={crop_range}: must be (smallest, largest).'
+            )
+        if not 0 < min_kept <= 1:
+            raise ValueError(f'PhraseSafeCrop min_kept={min_kept}: must lie in (0, 1].')
+        self.prob = prob
+        self.short_sides = tuple(short_sides)
+        self.crop_range = tuple(crop_range)
+        self.min_kept = min_kept
+        self.frame_words = tuple(frame_words)
+        self.max_tries = max_tries
+        self._pattern = whole_words(frame_words) if frame_words else None
+
+    @cache_randomness
+    def _draw_short_side(self) -> int | None:
+        """The short side to resize to; None for no crop."""
+        if np.random.rand() >= self.prob:
+            return None
+        return self.short_sides[np.random.randint(len(self.short_sides))]
+
+    @cache_randomness
+    def _draw_windows(self, width: int, height: int) -> np.ndarray:
+        """Candidate windows (max_tries, 4) as x0, y0, x1, y1 in whole pixels."""
+        low, high = self.crop_range
+        frame = np.array([width, height])
+        sides = np.minimum(np.random.randint(low, high + 1, size=(self.max_tries, 2)), frame)
+        corners = np.random.randint(0, frame - sides + 1)
+        return np.concatenate([corners, corners + sides], axis=1)
+
+    @autocast_box_type()
+    def transform(self, results: dict) -> dict:
+        """Resize and crop ``results['img']``, or leave it as it is."""
+        if self._pattern is not None and self._pattern.search(results['text']):
+            return results
+        short_side = self._draw_short_side()
+        if short_side is None:
+            return results
+
+        ratio = short_side / min(results['img'].shape[:2])
+        img = resize_by(results['img'], ratio)
+        height, width = img.shape[:2]
+        scale_and_shift(results, ratio, 0, 0)
+
+        windows = self._draw_windows(width, height)
+        x1, y1, x2, y2 = results['gt_bboxes'].tensor[0].tolist()
+        kept_w = np.minimum(windows[:, 2], x2) - np.maximum(windows[:, 0], x1)
+        kept_h = np.minimum(windows[:, 3], y2) - np.maximum(windows[:, 1], y1)
+        kept = kept_w.clip(0) * kept_h.clip(0) / ((x2 - x1) * (y2 - y1))
+        good = np.flatnonzero(kept >= self.min_kept)
+        if len(good):
+            left, top, right, bottom = windows[good[0]].tolist()
+            img = img[top:bottom, left:right]
+            scale_and_shift(results, 1, -left, -top)
+        # Also without a window: the short side's rounding may leave the box outside by a fraction.
+        results['gt_bboxes'].clip_(img.shape[:2])
+        results['img'] = img
+        results['img_shape'] = img.shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(prob={self.prob}, short_sides={self.short_sides}, '
+            f'crop_range={self.crop_range}, min_kept={self.min_kept}, '
+            f'frame_words={self.frame_words}, max_tries={self.max_tries})'
+        )

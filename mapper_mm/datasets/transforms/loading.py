@@ -1,0 +1,105 @@
+"""Reading pictures, and refusing broken ones."""
+
+import io
+
+import mmcv
+import mmengine.fileio as fileio
+from mmcv.transforms import LoadImageFromFile
+from PIL import Image
+
+from mapper_mm.registry import TRANSFORMS
+
+# The last bytes of a complete file, by the first bytes of the format. OpenCV 4 decodes a JPEG that
+# was cut short and fills the rest with grey, so its success proves nothing.
+_COMPLETE_ENDINGS = {
+    b'\xff\xd8': b'\xff\xd9',
+    b'\x89PNG': b'IEND\xaeB`\x82',
+}
+
+
+class BadImageError(ValueError):
+    """A picture that cannot be used; the message names the file and the record."""
+
+
+@TRANSFORMS.register_module()
+class LoadGroundingImage(LoadImageFromFile):
+    """Load a picture, whole and of the annotated size, or raise.
+
+    Arguments are those of :class:`mmcv.transforms.LoadImageFromFile` that make sense here: pictures
+    stay uint8 until the data preprocessor, and nothing is ignored.
+
+    The picture is turned as its EXIF orientation says, as photographs from telephones need. Where
+    boxes were drawn on the stored pixels instead, the sizes differ and the error says so;
+    ``color_type='color_ignore_orientation'`` is the way out.
+
+    Required keys:
+        img_path, record (optional: names the sample in errors), height, width (optional: the
+        annotated size in pixels, checked when present).
+
+    Added keys:
+        img (H, W, 3) uint8 BGR, img_shape and ori_shape (H, W).
+    """
+
+    def __init__(
+        self,
+        color_type: str = 'color',
+        imdecode_backend: str = 'cv2',
+        backend_args: dict | None = None,
+    ) -> None:
+        super().__init__(
+            color_type=color_type, imdecode_backend=imdecode_backend, backend_args=backend_args
+        )
+
+    def transform(self, results: dict) -> dict:
+        """Load ``results['img_path']``.
+
+        Raises:
+            BadImageError: If the file is missing, unreadable, truncated or not of the annotated
+                size.
+        """
+        path = results['img_path']
+        try:
+            content = fileio.get(path, backend_args=self.backend_args)
+            _check_complete(content)
+            img = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+        except Exception as error:
+            raise BadImageError(f'{_name(results)}: cannot read it: {error}') from error
+        if img is None:
+            raise BadImageError(
+                f'{_name(results)}: cannot decode it ({len(content)} bytes); the file is damaged '
+                'or not a picture.'
+            )
+
+        height, width = img.shape[:2]
+        expected = (results.get('height', height), results.get('width', width))
+        if expected != (height, width):
+            raise BadImageError(
+                f'{_name(results)}: it is {width} x {height} pixels but annotated as '
+                f'{expected[1]} x {expected[0]}, so its boxes cannot be trusted. Is it a resized '
+                "copy, or turned by its EXIF orientation (color_type='color_ignore_orientation' "
+                'of LoadGroundingImage ignores that)?'
+            )
+        results['img'] = img
+        results['img_shape'] = results['ori_shape'] = (height, width)
+        return results
+
+
+def _name(results: dict) -> str:
+    record = results.get('record')
+    return f'image {results["img_path"]}' + (f' ({record})' if record else '')
+
+
+def _check_complete(content: bytes) -> None:
+    """Raise OSError for a file that stops early.
+
+    The right last bytes prove a file whole for nothing. Anything else (rubbish after the end, other
+    formats) is decoded once by Pillow, which refuses a file that stops early and costs twice
+    OpenCV's time.
+    """
+    if not content:
+        raise OSError('the file is empty')
+    for start, end in _COMPLETE_ENDINGS.items():
+        if content.startswith(start) and content.endswith(end):
+            return
+    with Image.open(io.BytesIO(content)) as picture:
+        picture.load()

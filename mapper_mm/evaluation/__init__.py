@@ -1,0 +1,5 @@
+"""Metrics."""
+
+from .grounding_metric import GroundingMetric
+
+__all__ = ['GroundingMetric']

@@ -1,0 +1,62 @@
+"""Predictions in a file, for a look from outside."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmdet.structures.bbox import get_box_tensor
+from mmengine.evaluator import BaseMetric
+
+from .grounding_metric import box_iou
+
+
+class DumpPredictions(BaseMetric):
+    """Writes one line of JSON per expression: what was asked, what is true, what was found.
+
+    The fields are split, img, ref_id, sent_id, phrase, truth and prediction (x1, y1, x2, y2 in
+    pixels of the original picture), and iou. It computes no figure.
+
+    Args:
+        path: The file (.jsonl). What it held before is lost.
+        **kwargs: Of :class:`mmengine.evaluator.BaseMetric`.
+    """
+
+    default_prefix = 'predictions'
+
+    def __init__(self, path: str | Path, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.path = Path(path)
+        self._written = False
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep what will be written of each sample."""
+        for sample in data_samples:
+            truth = _box(sample['gt_instances'])
+            prediction = _box(sample['pred_instances'])
+            self.results.append(
+                dict(
+                    split=(self.dataset_meta or {}).get('split'),
+                    img=sample['img_path'],
+                    ref_id=sample['ref_id'],
+                    sent_id=sample['sent_id'],
+                    phrase=sample['text'],
+                    truth=truth.round(3).tolist(),
+                    prediction=prediction.round(3).tolist(),
+                    iou=round(box_iou(prediction, truth), 4),
+                )
+            )
+
+    def compute_metrics(self, results: list[dict]) -> dict:
+        """Write the lines; those of a second split follow the first's."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, 'a' if self._written else 'w', encoding='utf-8') as file:
+            for result in results:
+                file.write(json.dumps(result, ensure_ascii=False) + '\n')
+        self._written = True
+        return {}
+
+
+def _box(instances: dict) -> np.ndarray:
+    return get_box_tensor(instances['bboxes'])[0].double().cpu().numpy()

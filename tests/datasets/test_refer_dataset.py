@@ -1,0 +1,337 @@
+import copy
+import json
+import logging
+import pickle
+import re
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mapper_mm.datasets import BadRecordError, MissingDataError, ReferDataset, ShapesRefDataset
+from mapper_mm.datasets.transforms import BadImageError
+from mapper_mm.registry import DATASETS
+
+PIPELINE = [
+    dict(type='LoadGroundingImage'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='Letterbox', size=70),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'ref_id', 'sent_id', 'record', 'text', 'content_box'),
+    ),
+]
+REAL_SAMPLE = Path(__file__).parents[3] / 'shared/realdata/refcoco_sample'
+
+
+def _tree():
+    """Two images, three objects; val has one of them."""
+    refs = [
+        dict(
+            ref_id=10 + i,
+            ann_id=100 + i,
+            image_id=1 + i // 2,
+            split='val' if i == 2 else 'train',
+            file_name=f'name_of_the_ref_{i}.jpg',
+            sentences=[
+                dict(sent_id=2 * i + k, raw=f'THE {i}, {k}', sent=f'the {i} {k}', tokens=['the'])
+                for k in range(2)
+            ],
+        )
+        for i in range(3)
+    ]
+    instances = dict(
+        images=[dict(id=1 + i, file_name=f'{i}.jpg', width=60, height=40) for i in range(2)],
+        annotations=[
+            dict(id=100 + i, image_id=1 + i // 2, bbox=[5.0, 6.0, 20.0 + i, 10.0]) for i in range(3)
+        ],
+    )
+    return refs, instances
+
+
+def _write(root, refs, instances):
+    (root / 'images').mkdir(exist_ok=True)
+    for i in range(2):
+        img = np.random.default_rng(i).integers(0, 255, (40, 60, 3), np.uint8)
+        cv2.imwrite(str(root / f'images/{i}.jpg'), img)
+    (root / 'refs(unc).p').write_bytes(pickle.dumps(refs, 2))
+    (root / 'instances.json').write_text(json.dumps(instances))
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    found = []
+
+    def record(message, logger, level):
+        assert level == logging.WARNING
+        found.append(message)
+
+    monkeypatch.setattr('mapper_mm.datasets.refer_dataset.print_log', record)
+    return found
+
+
+@pytest.fixture
+def root(tmp_path):
+    _write(tmp_path, *_tree())
+    return tmp_path
+
+
+def test_one_sample_per_expression(root):
+    dataset = ReferDataset(str(root))
+    assert len(dataset) == 4
+    assert [dataset[i]['text'] for i in range(4)] == ['the 0 0', 'the 0 1', 'the 1 0', 'the 1 1']
+    sample = dataset.get_data_info(3)
+    assert sample.pop('img_path').endswith('images/0.jpg')
+    assert sample == dict(
+        img_id=1,
+        ref_id=11,
+        sent_id=3,
+        sample_idx=3,
+        record='refs(unc).p: ref_id 11, sent_id 3',
+        text='the 1 1',
+        height=40,
+        width=60,
+        instances=[dict(bbox=[5.0, 6.0, 26.0, 16.0], bbox_label=0, ignore_flag=0)],
+    )
+    assert len(ReferDataset(str(root), split='val')) == 2
+    assert dataset.metainfo['classes'] == ('referent',)
+
+
+def test_pipeline_from_config(root):
+    dataset = DATASETS.build(dict(type='ReferDataset', data_root=str(root), pipeline=PIPELINE))
+    item = dataset[0]
+    assert item['inputs'].shape == (3, 70, 70)
+    assert item['data_samples'].text == 'the 0 0'
+    assert item['data_samples'].content_box == (0, 11, 70, 58)
+    ratio = 70 / 60
+    expected = np.array([5 * ratio, 6 * ratio + 11, 25 * ratio, 16 * ratio + 11])
+    boxes = item['data_samples'].gt_instances.bboxes
+    np.testing.assert_allclose(boxes.numpy()[0], expected, rtol=1e-6)
+
+
+def _break(what, refs, instances):
+    ref, annotation = refs[1], instances['annotations'][1]
+    if what == 'no ann_id':
+        del ref['ann_id']
+        return "ref_id 11: field 'ann_id' is missing"
+    if what == 'no split':
+        del ref['split']
+        return "ref_id 11: field 'split' is missing"
+    if what == 'no ref_id':
+        del ref['ref_id']
+        return "ref #1: field 'ref_id' is missing"
+    if what == 'no sentences':
+        ref['sentences'] = []
+        return 'ref_id 11: it has no sentences'
+    if what == 'no sent':
+        del ref['sentences'][1]['sent']
+        return "ref_id 11, sentence 1: field 'sent' is missing"
+    if what == 'empty phrase':
+        ref['sentences'][0]['sent'] = '  '
+        return "ref_id 11, sent_id 2: empty phrase '  '"
+    if what == 'unknown ann_id':
+        ref['ann_id'] = 999
+        return 'ref_id 11: ann_id 999 is not'
+    if what == 'unknown image_id':
+        ref['image_id'] = annotation['image_id'] = 999
+        return 'ref_id 11: image_id 999 is not'
+    if what == 'image of another':
+        ref['image_id'] = 2
+        return 'ref_id 11: image_id is 2, but ann_id 101 is on image 1'
+    if what == 'no box':
+        del annotation['bbox']
+        return "ref_id 11: annotation 101: field 'bbox' is missing"
+    if what == 'three numbers':
+        annotation['bbox'] = [1, 2, 3]
+        return r'ref_id 11: annotation 101: box \[1, 2, 3\]'
+    if what == 'outside':
+        annotation['bbox'] = [50, 5, 12, 5]
+        return 'ref_id 11, sent_id 2: box .* outside of its 60 x 40 image'
+    if what == 'zero area':
+        annotation['bbox'] = [5, 5, 0, 5]
+        return 'ref_id 11, sent_id 2: box .* no area'
+    if what == 'area in overshoot only':
+        annotation['bbox'] = [60.2, 5, 0.5, 5]
+        return 'ref_id 11, sent_id 2: box .* no area'
+    if what == 'not finite':
+        annotation['bbox'] = [5, float('nan'), 5, 5]
+        return 'ref_id 11, sent_id 2: box .* not finite'
+    if what == 'no width':
+        del instances['images'][0]['width']
+        return "ref_id 10: image 1: field 'width' is missing"
+    if what == 'same ids':
+        ref['sentences'][1]['sent_id'] = 2
+        return 'ref_id 11, sent_id 2: there is another sample'
+    raise AssertionError(what)
+
+
+BREAKS = [
+    *('no ann_id', 'no split', 'no ref_id', 'no sentences', 'no sent', 'empty phrase'),
+    *('unknown ann_id', 'unknown image_id', 'image of another', 'no box', 'three numbers'),
+    *('outside', 'zero area', 'area in overshoot only', 'not finite', 'no width', 'same ids'),
+]
+
+
+@pytest.mark.parametrize('what', BREAKS)
+def test_bad_record_is_named(root, what):
+    refs, instances = _tree()
+    message = _break(what, refs, instances)
+    _write(root, refs, instances)
+    for test_mode in (False, True):
+        with pytest.raises(BadRecordError, match=message) as caught:
+            ReferDataset(str(root), test_mode=test_mode)
+        assert str(root / 'refs(unc).p') in str(caught.value)
+
+
+@pytest.mark.parametrize('what', [name for name in BREAKS if name != 'no width'])
+def test_bad_record_is_skipped_with_one_counted_warning(root, what, warnings):
+    refs, instances = _tree()
+    message = _break(what, refs, instances)
+    _write(root, refs, instances)
+    dataset = ReferDataset(str(root), bad_records='skip')
+    of_object_1 = [i for i in range(len(dataset)) if dataset.get_data_info(i)['ref_id'] == 11]
+    kept = 1 if what in ('no sent', 'empty phrase', 'same ids') else 0
+    assert len(of_object_1) == kept and len(dataset) == 2 + kept
+    (warning,) = warnings
+    assert re.search(message, warning)
+    assert re.search(r'[12] of [34] records cannot be used', warning)
+
+
+def test_many_bad_records_are_counted_and_a_few_shown(root):
+    refs, instances = _tree()
+    refs[0]['sentences'] = [dict(sent_id=100 + i, sent='') for i in range(50)]
+    _write(root, refs, instances)
+    with pytest.raises(BadRecordError, match='50 of 52 records') as caught:
+        ReferDataset(str(root))
+    assert 'and 45 more' in str(caught.value)
+    assert "bad_records='skip'" in str(caught.value)
+
+
+def test_overshoot_of_a_fraction_is_clipped(root):
+    refs, instances = _tree()
+    instances['annotations'][0]['bbox'] = [-0.4, 0, 60.9, 40.3]
+    _write(root, refs, instances)
+    box = ReferDataset(str(root)).get_data_info(0)['instances'][0]['bbox']
+    assert box == [0.0, 0.0, 60.0, 40.0]
+
+
+def test_wrong_split_lists_those_there(root):
+    with pytest.raises(
+        BadRecordError, match=r"no split 'testA'; it has: train \(4 .*\), val \(2 expressions\)"
+    ):
+        ReferDataset(str(root), split='testA')
+
+
+def test_skipping_is_for_training(root):
+    with pytest.raises(ValueError, match='test_mode'):
+        ReferDataset(str(root), bad_records='skip', test_mode=True)
+    with pytest.raises(ValueError, match='ignore'):
+        ReferDataset(str(root), bad_records='ignore')
+
+
+@pytest.mark.parametrize('name', ['refs(unc).p', 'instances.json', 'images', 'images/0.jpg'])
+def test_missing_file_says_which_and_where(root, name):
+    (root / name).rename(root / 'elsewhere')
+    with pytest.raises(MissingDataError) as caught:
+        ReferDataset(str(root))
+    message = str(caught.value)
+    assert message.startswith(f'Missing: {root / name}')
+    assert f'belong in {root}' in message and 'https://' in message
+    assert message.count('\n') < 5
+
+
+def test_truncated_files_are_named(root):
+    text = (root / 'instances.json').read_text()
+    (root / 'instances.json').write_text(text[:-20])
+    with pytest.raises(BadRecordError, match='instances.json is truncated'):
+        ReferDataset(str(root))
+    data = (root / 'refs(unc).p').read_bytes()
+    (root / 'refs(unc).p').write_bytes(data[:-20])
+    with pytest.raises(pickle.UnpicklingError, match=r'refs\(unc\)\.p'):
+        ReferDataset(str(root))
+
+
+@pytest.mark.parametrize('content', [{'a': 1}, [1, 2]])
+def test_wrong_shape_of_files_is_named(root, content):
+    (root / 'instances.json').write_text(json.dumps(content))
+    with pytest.raises(BadRecordError, match=r"instances.json: must be a dict .*'images'"):
+        ReferDataset(str(root))
+    (root / 'refs(unc).p').write_bytes(pickle.dumps(content))
+    with pytest.raises(BadRecordError, match=r'refs\(unc\)\.p: must hold a list'):
+        ReferDataset(str(root))
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_broken_picture_stops_or_is_replaced(root, warnings):
+    refs, instances = _tree()
+    refs[1]['image_id'] = instances['annotations'][1]['image_id'] = 2
+    _write(root, refs, instances)
+    _cut(root / 'images/1.jpg')
+    for mode in (dict(), dict(test_mode=True)):
+        dataset = ReferDataset(str(root), pipeline=PIPELINE, **mode)
+        assert dataset[0]['data_samples'].img_id == 1
+        with pytest.raises(BadImageError, match=r'images/1\.jpg .*ref_id 11, sent_id 2'):
+            dataset[2]
+
+    dataset = ReferDataset(str(root), pipeline=PIPELINE, bad_records='skip')
+    items = [dataset[2] for _ in range(4)]
+    assert {item['data_samples'].img_id for item in items} == {1}
+    counts = [int(message.split(' broken images skipped')[0]) for message in warnings]
+    assert counts[:3] == [1, 2, 4] and dataset._skipped_images >= 4
+
+
+def test_a_third_of_refcoco_loads_in_seconds(tmp_path):
+    refs, instances = _tree()
+    many = []
+    for i in range(13000):
+        ref = copy.copy(refs[i % 2])
+        ref['ref_id'] = i
+        ref['sentences'] = [dict(sent_id=3 * i + k, sent='a phrase', tokens=[]) for k in range(3)]
+        many.append(ref)
+    _write(tmp_path, many, instances)
+    start = time.process_time()
+    assert len(ReferDataset(str(tmp_path))) == 39000
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.skipif(not REAL_SAMPLE.exists(), reason='the real sample is not part of the project')
+def test_real_record():
+    dataset = ReferDataset(
+        str(REAL_SAMPLE), data_prefix=dict(img='images/train2014'), pipeline=PIPELINE
+    )
+    texts = [dataset.get_data_info(i)['text'] for i in range(len(dataset))]
+    assert texts == ['the lady with the blue shirt', 'lady with back to us', 'blue shirt']
+    assert dataset[0]['inputs'].shape == (3, 70, 70)
+
+
+SCENES = dict(train=3, val=2, testA=1, testB=1)
+
+
+def test_shapes_ref_is_generated_once_and_read(tmp_path):
+    kwargs = dict(data_root=str(tmp_path / 'shapes'), num_scenes=SCENES, pipeline=PIPELINE)
+    dataset = ShapesRefDataset(split='val', **kwargs)
+    images = {dataset.get_data_info(i)['img_id'] for i in range(len(dataset))}
+    assert len(images) == 2 and len(dataset) >= 2
+    assert dataset[0]['inputs'].shape == (3, 70, 70)
+
+    marker = tmp_path / 'shapes/instances.json'
+    before = marker.stat().st_mtime_ns
+    ShapesRefDataset(split='train', **kwargs)
+    assert marker.stat().st_mtime_ns == before
+    ShapesRefDataset(split='train', seed=1, **kwargs)
+    assert marker.stat().st_mtime_ns != before
+
+
+def test_shapes_ref_generates_in_the_first_process_only(tmp_path, monkeypatch):
+    module = 'mapper_mm.datasets.shapes_ref_dataset'
+    waits = []
+    monkeypatch.setattr(f'{module}.is_main_process', lambda: False)
+    monkeypatch.setattr(f'{module}.barrier', lambda: waits.append(1))
+    with pytest.raises(MissingDataError):
+        ShapesRefDataset(data_root=str(tmp_path / 'shapes'), num_scenes=SCENES)
+    assert waits == [1]

@@ -1,0 +1,73 @@
+import os
+import pickle
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+from mapper_mm.datasets.safe_pickle import UnsafePickleError, load_plain_pickle
+
+
+class _Trap:
+    """Creates a file when unpickled by an unrestricted unpickler."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def _write(path, data: bytes):
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
+def test_plain_data_comes_back(tmp_path, protocol):
+    data = [
+        {'a': [1, -2, 2**70, 1.5, float('inf')], 'b': ('x', 'é', None, True)},
+        {'s': {1, 2}, 'f': frozenset({3}), 'n': []},
+    ]
+    path = _write(tmp_path / 'plain.p', pickle.dumps(data, protocol))
+    assert load_plain_pickle(path) == data
+
+
+def test_code_is_refused_by_name_and_not_run(tmp_path):
+    made = tmp_path / 'made'
+    path = _write(tmp_path / 'refs(unc).p', pickle.dumps([_Trap(str(made))]))
+    with pytest.raises(UnsafePickleError, match=r'refs\(unc\)\.p.*\.mkdir'):
+        load_plain_pickle(path)
+    assert not made.exists()
+    pickle.loads(path.read_bytes())
+    assert made.exists(), 'the trap itself does not work'
+
+
+@pytest.mark.parametrize(
+    'value', [OrderedDict(a=1), np.int64(3), np.zeros(2), complex, print, slice(1)], ids=repr
+)
+def test_anything_else_is_refused(tmp_path, value):
+    path = _write(tmp_path / 'other.p', pickle.dumps(value, 2))
+    with pytest.raises(UnsafePickleError, match='other.p'):
+        load_plain_pickle(path)
+
+
+def test_persistent_id_is_refused(tmp_path):
+    with pytest.raises(UnsafePickleError, match='outside of the file'):
+        load_plain_pickle(_write(tmp_path / 'p.p', b'Psomething\n.'))
+
+
+def test_python2_strings(tmp_path):
+    # What Python 2 writes for ['caf\xc3\xa9'] (bytes of UTF-8) and for ['caf\xe9'] (of Latin-1).
+    utf8 = _write(tmp_path / 'utf8.p', b'\x80\x02]q\x00U\x05caf\xc3\xa9q\x01a.')
+    latin1 = _write(tmp_path / 'latin1.p', b'\x80\x02]q\x00U\x04caf\xe9q\x01a.')
+    assert load_plain_pickle(utf8) == ['café']
+    assert load_plain_pickle(latin1) == ['café']
+
+
+def test_every_truncation_names_the_file(tmp_path):
+    whole = pickle.dumps([{'ref_id': 1, 'sentences': [{'sent': 'a dog'}]}], 2)
+    for length in range(len(whole)):
+        path = _write(tmp_path / 'cut.p', whole[:length])
+        with pytest.raises(pickle.UnpicklingError, match='cut.p'):
+            load_plain_pickle(path)

@@ -1,0 +1,93 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmdet.structures.bbox import HorizontalBoxes
+
+from mapper_mm.datasets.transforms import PhraseFlip
+from mapper_mm.datasets.transforms.flip import swap_left_right
+
+PAIRS = [
+    ('the left dog', 'the right dog'),
+    ('Left dog', 'Right dog'),
+    ('LEFT of RIGHT', 'RIGHT of LEFT'),
+    ('leftmost and right-most', 'rightmost and left-most'),
+    ('second from left, right side', 'second from right, left side'),
+    ('lefthand, right-handed, leftside', 'righthand, left-handed, rightside'),
+    ('far-left topright bottomleft', 'far-right topleft bottomright'),
+    ("man's right's 2left.", "man's left's 2right."),
+]
+UNTOUCHED = [
+    *('a bright red laptop', 'leftover pizza', 'upright bass', 'copyright', 'cleft', 'wright'),
+    *('brightest', 'alright', 'the dog', '', 'lefté'),
+]
+
+
+@pytest.mark.parametrize('one, other', PAIRS)
+def test_words_are_swapped_both_ways(one, other):
+    assert swap_left_right(one) == other
+    assert swap_left_right(other) == one
+
+
+@pytest.mark.parametrize('text', UNTOUCHED)
+def test_other_words_are_not(text):
+    assert swap_left_right(text) == text
+
+
+words = st.sampled_from(
+    ['left', 'Right', 'LEFT', 'leftmost', 'RIGHTMOST', 'topLeft', 'bright', '-', ',', 'the', 'é']
+)
+phrases = st.lists(words | st.text(max_size=5), max_size=8).map(' '.join)
+
+
+def _is_plain(text):
+    """Whether left and right are in lower, upper or title case, which a swap can keep."""
+    found = re.findall('left|right', text, re.IGNORECASE)
+    return all(word.islower() or word.isupper() or word.istitle() for word in found)
+
+
+@settings(max_examples=100, deadline=None)
+@given(phrases.filter(_is_plain), st.integers(8, 60), st.integers(8, 60), st.data())
+def test_double_flip_is_the_identity(text, width, height, data):
+    x1, y1 = data.draw(st.integers(0, width - 2)), data.draw(st.integers(0, height - 2))
+    x2 = data.draw(st.integers(x1 + 1, width))
+    y2 = data.draw(st.integers(y1 + 1, height))
+    img = np.random.default_rng(width).integers(0, 100, (height, width, 3), np.uint8)
+    img[y1:y2, x1:x2] = 255
+    box = [float(v) for v in (x1, y1, x2, y2)]
+    start = dict(
+        img=img.copy(), text=text, gt_bboxes=HorizontalBoxes([box]), content_box=(1, 2, 5, 7)
+    )
+    flip = PhraseFlip(prob=1.0)
+
+    once = flip.transform(dict(start, gt_bboxes=HorizontalBoxes([box])))
+    a, b, c, d = (int(v) for v in once['gt_bboxes'].tensor[0])
+    mask = np.zeros((height, width), bool)
+    mask[b:d, a:c] = True
+    assert ((once['img'] == 255).all(axis=2) == mask).all()
+    assert once['content_box'] == (width - 5, 2, width - 1, 7)
+    mapped = once['homography_matrix'] @ np.array([x2, y1, 1])
+    assert mapped.tolist() == [a, b, 1]
+
+    twice = flip.transform(dict(once))
+    assert twice['text'] == text
+    assert twice['gt_bboxes'].tensor[0].tolist() == box
+    assert twice['content_box'] == start['content_box']
+    assert (twice['img'] == img).all()
+    assert (twice['homography_matrix'] == np.eye(3)).all()
+
+
+def test_phrase_and_picture_flip_together_half_of_the_time():
+    flip = PhraseFlip(prob=0.5)
+    np.random.seed(0)
+    img = np.zeros((4, 6, 3), np.uint8)
+    img[:, 0] = 255
+    flipped = 0
+    for _ in range(200):
+        results = flip.transform(dict(img=img.copy(), text='left'))
+        mirrored = bool(results['img'][0, -1, 0])
+        assert results['text'] == ('right' if mirrored else 'left')
+        flipped += mirrored
+    assert 70 < flipped < 130

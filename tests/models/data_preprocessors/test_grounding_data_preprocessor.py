@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import HorizontalBoxes
+from mmengine.structures import InstanceData
+
+from mapper_mm.models.data_preprocessors import GroundingDataPreprocessor, padding_masks
+
+MEAN = np.array([123.675, 116.28, 103.53])
+STD = np.array([58.395, 57.12, 57.375])
+CONTENT = [(0, 3, 12, 9), (2, 0, 7, 12), (0, 0, 12, 12), (11, 11, 12, 12)]
+
+
+def _samples(size=12):
+    samples = []
+    for box in CONTENT:
+        sample = DetDataSample(metainfo=dict(content_box=box, img_shape=(size, size)))
+        sample.gt_instances = InstanceData(bboxes=HorizontalBoxes([[1.0, 2.0, 3.0, 4.0]]))
+        samples.append(sample)
+    return samples
+
+
+def _images(size=12):
+    generator = torch.Generator().manual_seed(0)
+    shape = (3, size, size)
+    return [torch.randint(0, 256, shape, generator=generator).byte() for _ in CONTENT]
+
+
+def _expected(image, box):
+    """One picture by plain NumPy: BGR uint8 -> RGB, normalised, 0 outside of the box."""
+    x0, y0, x1, y1 = box
+    rgb = image.numpy()[::-1].transpose(1, 2, 0).astype(float)
+    out = np.zeros_like(rgb)
+    out[y0:y1, x0:x1] = ((rgb - MEAN) / STD)[y0:y1, x0:x1]
+    return out.transpose(2, 0, 1)
+
+
+@pytest.mark.parametrize('stacked', [False, True])
+@pytest.mark.parametrize('training', [False, True])
+def test_normalised_inside_and_zero_outside(stacked, training):
+    images = _images()
+    inputs = torch.stack(images) if stacked else list(images)
+    out = GroundingDataPreprocessor()(dict(inputs=inputs, data_samples=_samples()), training)
+    assert out['inputs'].dtype == torch.float32
+    for got, image, box in zip(out['inputs'].numpy(), images, CONTENT, strict=True):
+        expected = _expected(image, box)
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+        assert (got[expected == 0] == 0).all()
+    sample = out['data_samples'][0]
+    assert sample.batch_input_shape == (12, 12)
+    assert isinstance(sample.gt_instances.bboxes, torch.Tensor)
+    if stacked:
+        assert inputs.dtype == torch.uint8 and (inputs == torch.stack(images)).all()
+
+
+def test_everything_moves_to_the_device():
+    preprocessor = GroundingDataPreprocessor().to('meta')
+    out = preprocessor(dict(inputs=_images(), data_samples=_samples()))
+    assert out['inputs'].device.type == 'meta' and out['inputs'].shape == (4, 3, 12, 12)
+    assert out['data_samples'][0].gt_instances.bboxes.device.type == 'meta'
+    assert padding_masks(out['data_samples'], (12, 12), 'meta').device.type == 'meta'
+
+
+def test_padding_masks():
+    masks = padding_masks(_samples(), (12, 12))
+    assert masks.shape == (4, 12, 12) and masks.dtype == torch.bool
+    for mask, (x0, y0, x1, y1) in zip(masks, CONTENT, strict=True):
+        for y in range(12):
+            for x in range(12):
+                assert mask[y, x].item() != (x0 <= x < x1 and y0 <= y < y1)
+
+
+def test_different_sizes_name_the_cure():
+    inputs = [torch.zeros(3, 12, 12).byte(), torch.zeros(3, 12, 10).byte()]
+    with pytest.raises(ValueError, match='Letterbox'):
+        GroundingDataPreprocessor()(dict(inputs=inputs, data_samples=_samples()[:2]))
+
+
+def test_missing_content_box_names_the_cure():
+    with pytest.raises(KeyError, match='meta_keys'):
+        padding_masks([DetDataSample()], (4, 4))

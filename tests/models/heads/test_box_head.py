@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+
+from mapper_mm.models.heads import BoxHead
+
+
+def sample(box=(0, 0, 10, 10), canvas=(100, 100), ori_shape=(100, 100), homography=None):
+    data_sample = DetDataSample(
+        metainfo=dict(
+            batch_input_shape=canvas,
+            ori_shape=ori_shape,
+            homography_matrix=np.eye(3, dtype=np.float32) if homography is None else homography,
+        )
+    )
+    data_sample.gt_instances = InstanceData(bboxes=torch.tensor([box], dtype=torch.float32))
+    return data_sample
+
+
+class Says(BoxHead):
+    """A head that says given boxes."""
+
+    def forward(self, reg):
+        return reg
+
+
+def test_published_boxes_losses_and_gradients(reference, close):
+    tensors = reference('head')
+    head = BoxHead()
+    head.load_state_dict({f'mlp.{k}': v for k, v in reference.state(tensors, {}).items()})
+    close(head(tensors['x']), tensors['box_cxcywh'])
+
+    samples = []
+    for cx, cy, w, h in tensors['gt_cxcywh'].double().tolist():
+        box = (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)
+        samples.append(sample([518 * v for v in box], canvas=(518, 518)))
+    boxes = tensors['box_cxcywh'].clone().requires_grad_()
+    losses = Says().loss(boxes, samples)
+    close(losses['loss_l1'], tensors['loss_bbox'])
+    close(losses['loss_iou'], tensors['loss_giou'])
+    assert losses['acc@0.5'] == tensors['acc']
+    (losses['loss_l1'] + losses['loss_iou']).backward()
+    close(boxes.grad, tensors['grad_box'])
+
+
+def test_accuracy_counts_iou_of_a_half():
+    exact = torch.tensor([[0.5, 0.5, 0.2, 0.2], [0.5, 0.5, 0.2, 0.2]])
+    truths = [sample((40, 40, 60, 60)), sample((40, 40, 60, 81))]
+    assert Says().loss(exact, truths)['acc@0.5'] == 0.5
+
+
+def test_predictions_come_in_pixels_of_the_picture():
+    # A 400 x 200 picture, halved and placed 50 pixels down on a canvas of 200.
+    homography = np.array([[0.5, 0, 0], [0, 0.5, 50], [0, 0, 1]], dtype=np.float32)
+    samples = [sample(canvas=(200, 200), ori_shape=(200, 400), homography=homography)]
+    said = torch.tensor([[0.5, 0.5, 0.25, 0.25]])
+    [result] = Says().predict(said, samples)
+    torch.testing.assert_close(result.bboxes, torch.tensor([[150.0, 50.0, 250.0, 150.0]]))
+    assert result.scores.tolist() == [1] and result.labels.tolist() == [0]
+    [on_canvas] = Says().predict(said, samples, rescale=False)
+    torch.testing.assert_close(on_canvas.bboxes, torch.tensor([[75.0, 75.0, 125.0, 125.0]]))
+
+
+def test_predictions_stay_inside_the_picture():
+    homography = np.array([[1, 0, 0], [0, 1, 50], [0, 0, 1]], dtype=np.float32)
+    samples = [sample(canvas=(200, 200), ori_shape=(100, 200), homography=homography)]
+    [result] = Says().predict(torch.tensor([[0.5, 0.5, 1.0, 1.0]]), samples)
+    torch.testing.assert_close(result.bboxes, torch.tensor([[0.0, 0.0, 200.0, 100.0]]))
+
+
+def test_mirrored_pictures_are_mapped_back():
+    homography = np.array([[-1, 0, 100], [0, 1, 0], [0, 0, 1]], dtype=np.float32)
+    [result] = Says().predict(
+        torch.tensor([[0.2, 0.5, 0.2, 0.2]]), [sample(homography=homography)]
+    )
+    torch.testing.assert_close(result.bboxes, torch.tensor([[70.0, 40.0, 90.0, 60.0]]))
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_losses_are_full_precision_under_autocast(dtype):
+    head = BoxHead(embed_dims=8)
+    with torch.autocast('cpu', dtype=dtype):
+        losses = head.loss(torch.randn(1, 8), [sample()])
+    assert losses['loss_l1'].dtype == losses['loss_iou'].dtype == torch.float32

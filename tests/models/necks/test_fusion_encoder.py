@@ -1,0 +1,83 @@
+import pytest
+import torch
+from torch import nn
+
+from mapper_mm.models.necks import FusionEncoder
+from mapper_mm.models.necks.fusion_encoder import FusionEncoderLayer
+
+
+def tiny(**kwargs):
+    sizes = dict(
+        image_dims=6, text_dims=5, num_image_tokens=10, max_tokens=4, embed_dims=16, num_layers=2,
+        num_heads=4, ffn_dims=32,
+    )
+    torch.manual_seed(0)
+    return FusionEncoder(**{**sizes, **kwargs}).eval()
+
+
+def tokens(batch=2):
+    torch.manual_seed(1)
+    image, text = torch.randn(batch, 10, 6), torch.randn(batch, 4, 5)
+    image_mask, text_mask = torch.zeros(batch, 10).bool(), torch.zeros(batch, 4).bool()
+    image_mask[:, -3:] = text_mask[:, -2:] = True
+    return [image, image_mask, text, text_mask]
+
+
+def test_layer_gives_published_reg_output(reference, close):
+    tensors = reference('fusion')
+    layer = FusionEncoderLayer(256, 8, 2048, dropout=0.1).eval()
+    layer.load_state_dict(reference.state(tensors, {'encoder.layers.0.': ''}))
+    bias = torch.zeros(2, 17).masked_fill(tensors['key_padding_mask'], float('-inf'))
+    x, positions = tensors['src'].transpose(0, 1), tensors['pos'][:, 0]
+    close(layer(x, positions, bias)[:, 0], tensors['reg_out'])
+    close(layer(x, positions, bias, num_queries=1)[:, 0], tensors['reg_out'])
+
+
+def test_whole_encoder_equals_torchs_own_layers(close):
+    """Plain torch.nn with a bool mask, all queries in all layers, attention written out."""
+    encoder = tiny()
+    image, image_mask, text, text_mask = tokens()
+    x = torch.cat([
+        encoder.reg_token.weight.expand(2, 1, -1), encoder.text_proj(text),
+        encoder.image_proj(image)], 1)
+    mask = torch.cat([torch.zeros(2, 1).bool(), text_mask, image_mask], 1)
+    for layer in encoder.layers:
+        q = k = x + encoder.pos_embed.weight
+        attended = layer.self_attn(q, k, x, key_padding_mask=mask, need_weights=True)[0]
+        x = layer.norm1(x + attended)
+        x = layer.norm2(x + layer.linear2(torch.relu(layer.linear1(x))))
+    close(encoder(image, image_mask, text, text_mask), x[:, 0])
+
+
+@pytest.mark.parametrize('part', [0, 2])
+def test_padding_is_excluded(part):
+    encoder, inputs = tiny(), tokens()
+    before = encoder(*inputs)
+    inputs[part] = inputs[part].masked_fill(inputs[part + 1][..., None], 100.0)
+    torch.testing.assert_close(encoder(*inputs), before, rtol=0, atol=0)
+
+
+def test_published_padding_bias_lets_padding_in():
+    encoder, inputs = tiny(padding_bias=1.0), tokens()
+    before = encoder(*inputs)
+    inputs[0] = inputs[0].masked_fill(inputs[1][..., None], 100.0)
+    assert (encoder(*inputs) - before).abs().max() > 1e-3
+
+
+def test_uses_scaled_dot_product_attention(monkeypatch):
+    calls = []
+    original = nn.functional.scaled_dot_product_attention
+
+    def spy(*args, **kwargs):
+        calls.append(args[0].shape)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(nn.functional, 'scaled_dot_product_attention', spy)
+    encoder = tiny().train()
+    encoder(*tokens())
+    assert [shape[-2] for shape in calls] == [15, 1], 'the last layer computes [REG] alone'
+
+
+def test_published_size():
+    encoder = FusionEncoder()
+    assert sum(p.numel() for p in encoder.layers.parameters()) == 7_890_432
