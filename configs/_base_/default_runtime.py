@@ -7,7 +7,9 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='grounding/acc@0.5'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='GroundingVisualizationHook', num_pictures=24))
+    epoch_seed=dict(type='EpochSeedHook'),
+    pictures=dict(type='PicturesHook', num_pictures=24),
+    visualization=dict(type='DetVisualizationHook'))
 
 env_cfg = dict(
     cudnn_benchmark=True,
@@ -15,7 +17,7 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'))
 
 visualizer = dict(
-    type='DetLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
+    type='GroundingVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 log_level = 'INFO'
 load_from = None

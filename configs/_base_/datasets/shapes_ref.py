@@ -36,3 +36,4 @@ val_dataloader = dict(
 val_evaluator = dict(type='GroundingMetric')
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
+test_cfg = dict(type='SplitsTestLoop', splits=('val', 'testA', 'testB'))

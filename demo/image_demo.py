@@ -1,0 +1,56 @@
+"""Find what a phrase means in an image: print the box and write a picture."""
+
+import argparse
+from pathlib import Path
+
+from mapper_mm.apis import GroundingInferencer
+from mapper_mm.datasets.transforms import BadImageError
+from mapper_mm.models.language_models.phrases import PhraseError
+from mapper_mm.utils.cli import best_checkpoint, plain_errors
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('image', help='image file')
+    parser.add_argument('phrase', nargs='+', help='what to look for, in quotes; several are fine')
+    parser.add_argument(
+        '--config', help='config file or name; by default the one the weights were trained with'
+    )
+    parser.add_argument(
+        '--weights', help='checkpoint; the best in work_dirs/<config> by default'
+    )
+    parser.add_argument('--out-dir', default='outputs', help='folder for the pictures')
+    parser.add_argument('--device', help='cpu, cuda:0 ...; an accelerator if there is one')
+    return parser.parse_args()
+
+
+def find_weights(config: str | None) -> str:
+    """The best checkpoint of the last training of a config, by default of mapper_shapes.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    name = Path(config or 'mapper_shapes').stem
+    try:
+        return best_checkpoint(Path('work_dirs') / name)
+    except FileNotFoundError as error:
+        command = f'python tools/train.py {config or "configs/mapper_shapes.py"}'
+        raise FileNotFoundError(f'{error} `{command}` trains one; or name --weights.') from error
+
+
+def main() -> None:
+    """Find what the command line asks for."""
+    args = parse_args()
+    with plain_errors(BadImageError, PhraseError):
+        weights = args.weights or find_weights(args.config)
+        inferencer = GroundingInferencer(args.config, weights, args.device)
+        results = inferencer(args.image, args.phrase, out_dir=args.out_dir)
+        for found in results['predictions']:
+            box = ', '.join(f'{value:.1f}' for value in found['bbox'])
+            print(f'{found["phrase"]}: [{box}]')
+        print(f'Pictures: {args.out_dir}')
+
+
+if __name__ == '__main__':
+    main()

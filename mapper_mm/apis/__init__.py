@@ -1,0 +1,5 @@
+"""Using a trained model from Python."""
+
+from .grounding_inferencer import GroundingInferencer
+
+__all__ = ['GroundingInferencer']

@@ -1,0 +1,215 @@
+"""Images and phrases in, boxes and pictures out."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmcv.transforms import Compose, LoadImageFromFile
+from mmdet.datasets.transforms import LoadAnnotations
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.infer import BaseInferencer
+from mmengine.registry import init_default_scope
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
+from mmengine.visualization import Visualizer
+from torch import nn
+
+from mapper_mm.models.language_models.phrases import PhraseError
+from mapper_mm.registry import INFERENCERS, TRANSFORMS
+from mapper_mm.visualization.grounding_visualizer import draw_sample
+
+Image = str | Path | np.ndarray
+
+
+@INFERENCERS.register_module()
+class GroundingInferencer(BaseInferencer):
+    """Finds what phrases mean in images.
+
+        inferencer = GroundingInferencer(weights='work_dirs/mapper_shapes/best_....pth')
+        inferencer('street.jpg', ['the red car', 'man on the left'])['predictions']
+        # [dict(phrase='the red car', bbox=[x1, y1, x2, y2], image='street.jpg'), ...]
+
+    Args:
+        model: A config (file, name as in configs/ without .py, or the config itself). None: the
+            config that the checkpoint was trained with.
+        weights: The checkpoint. It holds the frozen encoders too; only their tokenizers are read
+            from where the config says.
+        device: Where to compute; an accelerator if there is one by default.
+        scope: Where names in the config are looked up.
+        show_progress: Whether to show a bar.
+
+    Raises:
+        ValueError: If there are no weights.
+        RuntimeError: If they are not those of the model.
+    """
+
+    preprocess_kwargs: set = set()
+    forward_kwargs: set = set()
+    visualize_kwargs: set = {'show', 'wait_time', 'out_dir', 'return_vis'}
+    postprocess_kwargs: set = set()
+
+    def __init__(
+        self,
+        model: Config | dict | str | None = None,
+        weights: str | None = None,
+        device: str | None = None,
+        scope: str = 'mapper_mm',
+        show_progress: bool = False,
+    ) -> None:
+        init_default_scope(scope)
+        super().__init__(model, weights, device, scope, show_progress)
+
+    def __call__(
+        self,
+        inputs: Image | Sequence[Image],
+        texts: str | Sequence[str],
+        return_datasamples: bool = False,
+        batch_size: int = 1,
+        **kwargs: Any,
+    ) -> dict:
+        """Find what each phrase means.
+
+        Args:
+            inputs: An image (a path, or an array (H, W, 3) uint8 BGR), or as many as phrases.
+            texts: A phrase or several.
+            return_datasamples: Whether predictions are mmdet's DetDataSamples.
+            batch_size: How many are computed at once.
+            **kwargs: Of :meth:`visualize`.
+
+        Returns:
+            dict: ``predictions``, for each phrase a dict of phrase, bbox ([x1, y1, x2, y2] in
+            pixels of the original image) and image (its path; None for an array), and
+            ``visualization``, pictures (H, W, 3) RGB if ``return_vis`` asks for them.
+
+        Raises:
+            PhraseError: If a phrase is empty, or most of its words are unknown.
+            BadImageError: If an image cannot be read.
+            ValueError: If an array is no image, or the numbers of images and phrases differ.
+        """
+        return super().__call__(_pair(inputs, texts), return_datasamples, batch_size, **kwargs)
+
+    def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
+        path = Path(self._get_repo_or_mim_dir(self.scope)) / 'configs' / f'{model}.py'
+        if not path.is_file():
+            raise FileNotFoundError(f'model={model!r} is neither a config file nor {path}.')
+        return Config.fromfile(path), None
+
+    def _load_weights_to_model(
+        self, model: nn.Module, checkpoint: dict | None, cfg: dict | None
+    ) -> None:
+        if checkpoint is None:
+            raise ValueError('weights=None: name a checkpoint that tools/train.py wrote.')
+        # What is left out or left over would go unnoticed, and the boxes be nonsense.
+        _load_checkpoint_to_model(model, checkpoint, strict=True)
+
+    def _init_pipeline(self, cfg: dict) -> Callable[[tuple[Image, str]], dict]:
+        steps = [TRANSFORMS.build(step) for step in cfg['test_dataloader']['dataset']['pipeline']]
+        self._load = next((s for s in steps if isinstance(s, LoadImageFromFile)), None)
+        if self._load is None:
+            raise ValueError('test_dataloader.dataset.pipeline: no transform loads an image.')
+        prepare = Compose([s for s in steps if s is not self._load and not _needs_truth(s)])
+
+        def pipeline(pair: tuple[Image, str]) -> dict:
+            image, text = pair
+            return prepare(dict(self._read(image), text=text, record=f'phrase {text!r}'))
+
+        return pipeline
+
+    def _read(self, image: Image) -> dict:
+        if not isinstance(image, np.ndarray):
+            return self._load(dict(img_path=str(image)))
+        size = image.shape[:2]
+        return dict(img=image, img_path=None, img_shape=size, ori_shape=size)
+
+    def _init_visualizer(self, cfg: dict) -> Visualizer | None:
+        if 'visualizer' in cfg:
+            # Pictures go where the caller says, not to the backends of a training.
+            cfg['visualizer']['vis_backends'] = None
+        return super()._init_visualizer(cfg)
+
+    def visualize(
+        self,
+        inputs: list[tuple[Image, str]],
+        preds: list[DetDataSample],
+        show: bool = False,
+        wait_time: float = 0,
+        out_dir: str | Path | None = None,
+        return_vis: bool = False,
+    ) -> list[np.ndarray]:
+        """Draw the boxes.
+
+        Args:
+            inputs: Images and phrases.
+            preds: What was found.
+            show: Whether to open a window for each.
+            wait_time: Seconds the window stays; 0 for until a key is pressed.
+            out_dir: Folder to write pictures to, as <image>_<number of the phrase>.png. None: no.
+            return_vis: Whether to return the pictures.
+        """
+        pictures = []
+        if not (show or out_dir or return_vis):
+            return pictures
+        for number, ((image, phrase), sample) in enumerate(zip(inputs, preds, strict=True)):
+            picture = draw_sample(self._read(image)['img'][..., ::-1], sample)
+            if show:
+                self.visualizer.show(picture, win_name=phrase, wait_time=wait_time)
+            if out_dir:
+                stem = 'array' if isinstance(image, np.ndarray) else Path(image).stem
+                mmcv.imwrite(picture[..., ::-1], str(Path(out_dir) / f'{stem}_{number}.png'))
+            if return_vis:
+                pictures.append(picture)
+        return pictures
+
+    def postprocess(
+        self,
+        preds: list[DetDataSample],
+        visualization: list[np.ndarray],
+        return_datasample: bool = False,
+    ) -> dict:
+        """Put results into plain Python values, unless data samples are asked for."""
+        if not return_datasample:
+            preds = [
+                dict(
+                    phrase=sample.text,
+                    bbox=sample.pred_instances.bboxes[0].tolist(),
+                    image=sample.img_path,
+                )
+                for sample in preds
+            ]
+        return dict(predictions=preds, visualization=visualization)
+
+
+def _needs_truth(transform: Any) -> bool:
+    return isinstance(transform, LoadAnnotations)
+
+
+def _pair(
+    inputs: Image | Sequence[Image], texts: str | Sequence[str]
+) -> list[tuple[Image, str]]:
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    if isinstance(inputs, Image):
+        images = [inputs] * len(texts)
+    else:
+        images = list(inputs)
+        if len(images) == 1:
+            images *= len(texts)
+    if len(images) != len(texts):
+        raise ValueError(
+            f'{len(images)} images and {len(texts)} phrases: give one image for all phrases, or '
+            'one for each.'
+        )
+    for number, (image, text) in enumerate(zip(images, texts, strict=True)):
+        if not isinstance(text, str) or not text.strip():
+            raise PhraseError(f'phrase {number} is empty: {text!r}')
+        if isinstance(image, np.ndarray) and not _is_picture(image):
+            raise ValueError(
+                f'image {number} has shape {image.shape} and type {image.dtype}; an image is '
+                '(H, W, 3), uint8, BGR.'
+            )
+    return list(zip(images, texts, strict=True))
+
+
+def _is_picture(image: np.ndarray) -> bool:
+    return image.ndim == 3 and image.shape[2] == 3 and image.size > 0 and image.dtype == np.uint8

@@ -1,0 +1,471 @@
+"""The one place that knows about versions of mmcv, MMEngine, mmdet, torch and transformers.
+
+MMEngine 0.10 and mmdet 3.3 were written for torch 1.x/2.0, transformers 4 and setuptools with
+pkg_resources. Each function here repairs one thing that breaks with newer ones; its docstring says
+what breaks without it. :func:`apply` calls them all and runs when ``mapper_mm`` is imported.
+Imports of the stack are inside the functions, because the versions must be checked and the stand-in
+for mmcv's ops be in place before any of them.
+"""
+
+import functools
+import importlib.util
+import inspect
+import os
+import os.path as osp
+import pickle
+import re
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, NoReturn
+from unittest import mock
+
+# Kept equal to requirements/runtime.txt and mminstall.txt (a test compares them).
+REQUIRED = {
+    'torch': '>=2.6',
+    'torchvision': '>=0.21',
+    'mmengine': '>=0.10.7,<0.11',
+    'mmcv-lite': '>=2.0.0rc4,<2.2',
+    'mmdet': '>=3.3,<3.4',
+    'timm': '>=1.0.21',
+    'transformers': '>=5.0',
+}
+
+
+@functools.cache
+def apply() -> None:
+    """Checks the versions, then repairs everything below; a second call does nothing.
+
+    Raises:
+        ImportError: a package is missing or its version is out of range.
+    """
+    check_versions()
+    check_opencv()
+    stand_in_for_mmcv_ops()
+    find_mmcv_ops_without_pkgutil()
+    find_packages_without_pkg_resources()
+    save_plain_checkpoints()
+    load_checkpoints_safely()
+    allow_amp_on_cpu()
+    launch_on_cpu()
+    rename_broadcast_buffers()
+    run_mmdet_bert()
+
+
+def check_versions() -> None:
+    """Without it a wrong version fails later and far from its cause (mmdet only asserts mmcv's).
+
+    Raises:
+        ImportError: a package is missing or out of range; the message says what to install.
+    """
+    from packaging.specifiers import SpecifierSet
+
+    for package, wanted in REQUIRED.items():
+        # mmcv and mmcv-lite are two builds of one module; the compiled one serves as well.
+        builds = ('mmcv', 'mmcv-lite') if package == 'mmcv-lite' else (package,)
+        found = next(filter(None, map(_installed_version, builds)), None)
+        if found is None or not SpecifierSet(wanted).contains(found, prereleases=True):
+            state = 'it is not installed' if found is None else f'{found} is installed'
+            raise ImportError(
+                f'mapper_mm needs {package}{wanted}, but {state}: '
+                f'run `pip install "{package}{wanted}"`.')
+
+
+def _installed_version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def check_opencv() -> None:
+    """Without it a machine without OpenGL (most containers) sees 'libGL.so.1' in a long traceback.
+
+    MMEngine depends on the build of OpenCV with windows, which links to the system's OpenGL.
+
+    Raises:
+        ImportError: OpenCV cannot be loaded; the message says what to install.
+    """
+    try:
+        import cv2  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f'OpenCV cannot be loaded ({error}): run `pip install --force-reinstall --no-deps '
+            'opencv-python-headless`, which needs no system libraries.') from error
+
+
+def stand_in_for_mmcv_ops() -> None:
+    """Without it or the compiled mmcv, no part of mmdet that uses ``mmcv.ops`` can be imported."""
+    if _has_compiled_mmcv_ops():
+        return
+    name = 'mmcv._ext'
+    stand_in = _MissingOps(name)
+    # loader=None is what tells mmcv (and us, on a second look) that nothing was compiled.
+    stand_in.__spec__ = ModuleSpec(name, loader=None)
+    sys.modules[name] = stand_in
+
+
+def _has_compiled_mmcv_ops() -> bool:
+    spec = importlib.util.find_spec('mmcv._ext')
+    return spec is not None and spec.loader is not None
+
+
+class _MissingOps(ModuleType):
+    """Answers for every compiled op with a function that says, when called, that it is missing."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('__'):
+            raise AttributeError(name)
+
+        def missing_op(*args: Any, **kwargs: Any) -> NoReturn:
+            raise RuntimeError(
+                f'mmcv.ops needs the compiled op `{name}`, which mmcv-lite does not have: run '
+                '`pip uninstall mmcv-lite`, then `mim install '
+                f'"mmcv{REQUIRED["mmcv-lite"]}"` for the build that fits your torch.')
+
+        return missing_op
+
+
+def find_mmcv_ops_without_pkgutil() -> None:
+    """Without it the Runner fails on Python 3.14, which has no ``pkgutil.find_loader``."""
+    import mmengine.utils.dl_utils.misc
+    from mmcv.utils import ext_loader
+
+    _replace(mmengine.utils.dl_utils.misc.mmcv_full_available, _has_compiled_mmcv_ops)
+    _replace(ext_loader.check_ops_exist, _has_compiled_mmcv_ops)
+
+
+def find_packages_without_pkg_resources() -> None:
+    """Without it ``_base_ = 'mmdet::...'`` needs ``pkg_resources``, which setuptools 82 removed.
+
+    It also makes ``mapper_mm::`` known to MMEngine, whose list of packages is fixed.
+    """
+    import mmengine.utils.package_utils as package_utils
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    for function in (is_installed, get_installed_path, package2module):
+        _replace(getattr(package_utils, function.__name__), function)
+    MODULE2PACKAGE['mapper_mm'] = 'mapper_mm'
+
+
+def is_installed(package: str) -> bool:
+    """Whether ``package`` is an installed distribution or an importable (not namespace) module."""
+    if _installed_version(package) is not None:
+        return True
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
+def get_installed_path(package: str) -> str:
+    """The folder of a package's module, also when it is installed in editable mode.
+
+    Args:
+        package: name of a distribution or a module, such as ``'mmcv-lite'`` or ``'mmcv'``.
+
+    Raises:
+        ModuleNotFoundError: there is no such package.
+        RuntimeError: it is a namespace package, which has no single folder.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        spec = importlib.util.find_spec(package2module(package))
+    if spec is None:
+        raise ModuleNotFoundError(f'{package} is installed, but its module cannot be found')
+    if spec.origin is None:
+        raise RuntimeError(f'{package} is a namespace package, which has no single folder')
+    return osp.dirname(spec.origin)
+
+
+def package2module(package: str) -> str:
+    """The module that a distribution installs: ``'mmcv-lite'`` -> ``'mmcv'``.
+
+    Raises:
+        ModuleNotFoundError: there is no such distribution.
+        ValueError: it does not say which module it installs.
+    """
+    top_level = metadata.distribution(package).read_text('top_level.txt')
+    if not top_level:
+        raise ValueError(f'cannot infer the module name of {package}: it has no top_level.txt')
+    return top_level.split()[0]
+
+
+def save_plain_checkpoints() -> None:
+    """Without it MMEngine's checkpoints do not load with ``weights_only=True``, torch's default.
+
+    They hold ``HistoryBuffer`` objects and NumPy scalars and arrays. Both become lists and numbers
+    in the file; the history is rebuilt when the checkpoint is resumed from.
+    """
+    from mmengine.logging import HistoryBuffer, MessageHub
+    from mmengine.runner import checkpoint as checkpoints
+
+    original_save = checkpoints.save_checkpoint
+    original_state_dict = MessageHub.state_dict
+    original_load_state_dict = MessageHub.load_state_dict
+
+    @functools.wraps(original_save)
+    def save_checkpoint(checkpoint: dict, *args: Any, **kwargs: Any) -> None:
+        original_save(to_plain(checkpoint, 'checkpoint'), *args, **kwargs)
+
+    @functools.wraps(original_state_dict)
+    def state_dict(self: MessageHub) -> dict:
+        state = original_state_dict(self)
+        for name, buffer in state['log_scalars'].items():
+            values, counts = buffer.data
+            state['log_scalars'][name] = dict(
+                values=values.tolist(), counts=counts.tolist(), max_length=buffer.max_length)
+        return state
+
+    @functools.wraps(original_load_state_dict)
+    def load_state_dict(self: MessageHub, state_dict: 'dict | MessageHub') -> None:
+        if isinstance(state_dict, dict) and 'log_scalars' in state_dict:
+            buffers = {
+                name: HistoryBuffer(saved['values'], saved['counts'], saved['max_length'])
+                if isinstance(saved, dict) else saved
+                for name, saved in state_dict['log_scalars'].items()
+            }
+            state_dict = {**state_dict, 'log_scalars': buffers}
+        original_load_state_dict(self, state_dict)
+
+    _replace(original_save, save_checkpoint)
+    MessageHub.state_dict = state_dict
+    MessageHub.load_state_dict = load_state_dict
+
+
+def to_plain(value: Any, name: str = 'value') -> Any:
+    """Copies nested containers so that only what ``torch.load(weights_only=True)`` reads is left.
+
+    NumPy scalars become numbers, arrays lists, and subclasses of dict, list and tuple (MMEngine's
+    ``ConfigDict``, for example) the plain type. Tensors are not copied.
+
+    Args:
+        value: what is to be saved.
+        name: what an error calls ``value``.
+
+    Raises:
+        TypeError: something else is in it; the message says where.
+    """
+    import numpy as np
+    import torch
+
+    if type(value) in _PLAIN or isinstance(value, torch.Tensor | torch.dtype | torch.device):
+        return value
+    if isinstance(value, np.generic | np.ndarray):
+        return to_plain(value.tolist(), name)
+    if isinstance(value, dict):
+        plain = {to_plain(key, f'a key of {name}'): to_plain(item, f'{name}[{key!r}]')
+                 for key, item in value.items()}
+        if isinstance(value, OrderedDict):
+            # A state dict carries the versions of its modules as an attribute.
+            plain = OrderedDict(plain)
+            vars(plain).update(to_plain(vars(value), name))
+        return plain
+    if isinstance(value, list | tuple | set):
+        kind = next(kind for kind in (list, tuple, set) if isinstance(value, kind))
+        # A long history of numbers is copied at once.
+        if _PLAIN.issuperset(map(type, value)):
+            return kind(value)
+        return kind(to_plain(item, f'{name}[{i}]') for i, item in enumerate(value))
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    raise TypeError(
+        f'{name} is a {type(value).__module__}.{type(value).__qualname__}, which a checkpoint '
+        'cannot hold: store numbers, strings and tensors, or lists and dicts of them.')
+
+
+_PLAIN = {type(None), bool, int, float, complex, str, bytes}
+
+
+def load_checkpoints_safely() -> None:
+    """Without it a checkpoint from a URL is unpickled, which runs whatever its author put in it.
+
+    Local files are read with ``weights_only=True`` by torch itself, but its refusal fills a screen
+    and names no file. ``.safetensors`` files, which MMEngine does not know, can be loaded too.
+    """
+    import torch
+    from mmengine.runner import checkpoint as checkpoints
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    original_load_url = checkpoints.load_url
+
+    def load_from_local(filename: str, map_location: Any = None) -> dict:
+        filename = osp.expanduser(filename)
+        if not osp.isfile(filename):
+            raise FileNotFoundError(f'There is no checkpoint {filename}.')
+        with _checkpoint_errors_name(filename):
+            if filename.endswith('.safetensors'):
+                from safetensors.torch import load_file
+                return dict(state_dict=load_file(filename))
+            return torch.load(
+                filename, map_location=map_location, weights_only=not _unpickling_is_allowed())
+
+    @functools.wraps(original_load_url)
+    def load_url(url: str, *args: Any, **kwargs: Any) -> dict:
+        with _checkpoint_errors_name(url):
+            return original_load_url(
+                url, *args, **{'weights_only': not _unpickling_is_allowed(), **kwargs})
+
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    _replace(original_load_url, load_url)
+
+
+def _unpickling_is_allowed() -> bool:
+    return os.environ.get(ALLOW_UNPICKLING, '').lower() in ('1', 'y', 'yes', 'true')
+
+
+# torch's own option for trusted files, which torch heeds only where `weights_only` was not passed.
+ALLOW_UNPICKLING = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+
+
+@contextmanager
+def _checkpoint_errors_name(source: str) -> Iterator[None]:
+    """Turns what goes wrong while a checkpoint is read into one sentence that names the file."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        objects = re.search(r'GLOBAL (\S+)', str(error))
+        if objects is None:
+            raise pickle.UnpicklingError(
+                f'{source} is damaged or not a checkpoint.') from error
+        raise pickle.UnpicklingError(
+            f'{source} holds Python objects ({objects[1]}), and reading those can run any code: if '
+            f'you trust where it comes from, set the environment variable {ALLOW_UNPICKLING}=1.'
+        ) from error
+    except (EOFError, OSError, RuntimeError, SafetensorError) as error:
+        raise RuntimeError(
+            f'The checkpoint {source} cannot be read; it may be truncated: {error!r}') from error
+
+
+def allow_amp_on_cpu() -> None:
+    """Without it ``AmpOptimWrapper`` refuses to work on a CPU, and warns on a GPU.
+
+    On a CPU it casts to bfloat16, whatever the config's ``dtype``, and scales no loss: bfloat16 has
+    float32's range. A run on a GPU can be resumed on a CPU and the other way round.
+    """
+    import torch
+    from mmengine import device
+    from mmengine.optim import AmpOptimWrapper, OptimWrapper
+    from mmengine.optim.optimizer import amp_optimizer_wrapper
+
+    original_init = AmpOptimWrapper.__init__
+    original_load_state_dict = AmpOptimWrapper.load_state_dict
+
+    @functools.wraps(original_init)
+    def __init__(self, loss_scale='dynamic', dtype=None, use_fsdp=False, **kwargs):
+        if device.get_device() != 'cpu':
+            original_init(self, loss_scale, dtype, use_fsdp, **kwargs)
+            return
+        OptimWrapper.__init__(self, **kwargs)
+        self._scale_update_param = None
+        self.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)
+        self.cast_dtype = torch.bfloat16
+
+    @functools.wraps(original_load_state_dict)
+    def load_state_dict(self: AmpOptimWrapper, state_dict: dict) -> None:
+        # A scaler that was disabled saves an empty state, which one that is enabled refuses.
+        if not state_dict.get('loss_scaler', True):
+            state_dict = {k: v for k, v in state_dict.items() if k != 'loss_scaler'}
+        original_load_state_dict(self, state_dict)
+
+    AmpOptimWrapper.__init__ = __init__
+    AmpOptimWrapper.load_state_dict = load_state_dict
+    if amp_optimizer_wrapper.GradScaler is torch.cuda.amp.GradScaler:
+        amp_optimizer_wrapper.GradScaler = functools.partial(torch.amp.GradScaler, 'cuda')
+
+
+def launch_on_cpu() -> None:
+    """Without it several processes cannot train on CPUs.
+
+    MMEngine's launchers select a CUDA device and the nccl backend, and its runner gives
+    ``device_ids`` to ``DistributedDataParallel``. This stays so where there is an accelerator.
+    """
+    import torch
+    from mmengine import device
+    from mmengine.dist import utils as dist_utils
+    from mmengine.model import MMDistributedDataParallel
+
+    def on_cpu(launcher: Callable) -> Callable:
+        @functools.wraps(launcher)
+        def launch(backend: str = 'nccl', **kwargs: Any) -> None:
+            if device.get_device() != 'cpu':
+                launcher(backend, **kwargs)
+                return
+            with mock.patch.object(torch.cuda, 'set_device'):
+                launcher('gloo' if backend == 'nccl' else backend, **kwargs)
+        return launch
+
+    for name in ('_init_dist_pytorch', '_init_dist_slurm', '_init_dist_mpi'):
+        setattr(dist_utils, name, on_cpu(getattr(dist_utils, name)))
+
+    original_init = MMDistributedDataParallel.__init__
+
+    @functools.wraps(original_init)
+    def __init__(self, module, *args, device_ids=None, **kwargs):
+        if device.get_device() == 'cpu':
+            device_ids = None
+        original_init(self, module, *args, device_ids=device_ids, **kwargs)
+
+    MMDistributedDataParallel.__init__ = __init__
+
+
+def rename_broadcast_buffers() -> None:
+    """Without it torch >= 2.13 warns in each process of an argument that it deprecated.
+
+    The new name differs in one thing: buffers are made equal once, at the start, in any case.
+    """
+    from mmengine.model import MMDistributedDataParallel
+    from torch.nn.parallel import DistributedDataParallel
+
+    if 'forward_sync_buffers' not in inspect.signature(DistributedDataParallel.__init__).parameters:
+        return
+    original_init = MMDistributedDataParallel.__init__
+
+    @functools.wraps(original_init)
+    def __init__(self, *args, **kwargs):
+        if 'broadcast_buffers' in kwargs:
+            kwargs['forward_sync_buffers'] = kwargs.pop('broadcast_buffers')
+        original_init(self, *args, **kwargs)
+
+    MMDistributedDataParallel.__init__ = __init__
+
+
+def run_mmdet_bert() -> None:
+    """Without it mmdet's ``BertModel`` (for GLIP, Grounding DINO) ends in an AttributeError.
+
+    transformers 5 removed ``batch_encode_plus``, another name for calling the tokenizer, and takes
+    a mask of tokens against tokens only with a dimension for the heads.
+    """
+    from mmdet.models.language_models.bert import BertEncoder, BertModel
+
+    original_init = BertModel.__init__
+    original_forward = BertEncoder.forward
+
+    @functools.wraps(original_init)
+    def __init__(self, *args, **kwargs):
+        original_init(self, *args, **kwargs)
+        self.tokenizer.batch_encode_plus = self.tokenizer.__call__
+
+    @functools.wraps(original_forward)
+    def forward(self, x: dict) -> dict:
+        mask = x['attention_mask']
+        if mask.dim() == 3:
+            x = {**x, 'attention_mask': mask[:, None]}
+        return {**original_forward(self, x), 'masks': mask}
+
+    BertModel.__init__ = __init__
+    BertEncoder.forward = forward
+
+
+def _replace(original: Callable, replacement: Callable) -> None:
+    """Puts ``replacement`` wherever the stack defined ``original`` or imported it by name."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name.split('.')[0] in ('mmcv', 'mmdet', 'mmengine'):
+            for name, value in list(vars(module).items()):
+                if value is original:
+                    setattr(module, name, replacement)

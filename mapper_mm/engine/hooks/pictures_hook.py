@@ -1,0 +1,91 @@
+"""A folder of pictures that shows what the model finds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from mmdet.structures import DetDataSample
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mapper_mm.registry import HOOKS
+from mapper_mm.visualization.drawing import contact_sheet
+from mapper_mm.visualization.grounding_visualizer import draw_sample
+
+
+@HOOKS.register_module()
+class PicturesHook(Hook):
+    """Draws image, phrase, truth and prediction of some validation samples, or of all tested ones.
+
+    After training, ``pictures/`` in the work directory holds ``000.png``, ``001.png`` ... with what
+    the last validation found, and all of them together in ``overview.png``.
+
+    Args:
+        num_pictures: Number of validation samples to draw, evenly spread over the dataset; with
+            several processes, over the main process's share of it.
+        test_dir: Folder for a picture of every sample that is tested, named after image, ref_id and
+            sent_id. None: none.
+    """
+
+    def __init__(self, num_pictures: int = 24, test_dir: str | None = None) -> None:
+        self.num_pictures = num_pictures
+        self.test_dir = None if test_dir is None else Path(test_dir)
+        self._wanted: set[int] = set()
+        self._seen = 0
+        self._samples: list[DetDataSample] = []
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Choose the samples."""
+        count = len(runner.val_dataloader.sampler)
+        self._wanted = set(np.linspace(0, count - 1, self.num_pictures, dtype=int).tolist())
+        self._seen = 0
+        self._samples = []
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[DetDataSample] | None = None,
+    ) -> None:
+        """Keep the chosen samples of a batch."""
+        for number, sample in enumerate(outputs, start=self._seen):
+            if number in self._wanted:
+                self._samples.append(sample.cpu())
+        self._seen += len(outputs)
+
+    def after_train(self, runner: Runner) -> None:
+        """Draw what the last validation found."""
+        if not self._samples or not is_main_process():
+            return
+        folder = Path(runner.work_dir) / 'pictures'
+        pictures = [_draw(sample) for sample in self._samples]
+        for number, picture in enumerate(pictures):
+            _write(picture, folder / f'{number:03d}.png')
+        _write(contact_sheet(pictures), folder / 'overview.png')
+        print_log(f'Pictures of {len(pictures)} validation samples: {folder}', 'current')
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[DetDataSample] | None = None,
+    ) -> None:
+        """Draw every sample of a batch."""
+        if self.test_dir is None:
+            return
+        for sample in outputs:
+            name = f'{Path(sample.img_path).stem}_{sample.ref_id}_{sample.sent_id}.png'
+            _write(_draw(sample.cpu()), self.test_dir / name)
+
+
+def _draw(sample: DetDataSample) -> np.ndarray:
+    return draw_sample(mmcv.imread(sample.img_path, channel_order='rgb'), sample)
+
+
+def _write(picture: np.ndarray, path: Path) -> None:
+    mmcv.imwrite(picture[..., ::-1], str(path))

@@ -1,0 +1,29 @@
+"""The plain bottleneck adapter (Houlsby et al., 2019; parallel as in AdaptFormer, 2022)."""
+
+from torch import Tensor, nn
+
+from mapper_mm.registry import MODELS
+
+from .protocol import Adapter
+
+
+@MODELS.register_module()
+class BottleneckAdapter(Adapter):
+    """Down, ReLU, up: what LoCA is without its convolutions.
+
+    Args:
+        embed_dims: width C of the encoder.
+        bottleneck: width of the bottleneck.
+    """
+
+    def __init__(self, embed_dims: int = 768, bottleneck: int = 64) -> None:
+        super().__init__()
+        self.down = nn.Linear(embed_dims, bottleneck)
+        self.up = nn.Linear(bottleneck, embed_dims)
+        # Starting from nothing added leaves the frozen encoder as it is at step 0.
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, L, C) to (B, L, C), to be scaled and added to the MLP's output."""
+        return self.up(self.down(x).relu())

@@ -1,0 +1,91 @@
+"""What the command lines of tools/ and demo/ have in common."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.runner import find_latest_checkpoint
+
+from mapper_mm.datasets import BadRecordError, UnsafePickleError
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every tool that reads a config."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change settings of the config, for example train_cfg.max_epochs=5 '
+        'train_dataloader.batch_size=16; quote values with brackets: key="[a,b]"',
+    )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every tool that starts MMEngine's Runner."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        '--work-dir', help="where logs and checkpoints go; work_dirs/<config's name> by default"
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes, if there are several',
+    )
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config as the command line changes it.
+
+    ``work_dir`` comes from the command line, else from the config, else from the config's name.
+    """
+    config = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        config.merge_from_dict(args.cfg_options)
+    if 'launcher' in args:
+        config.launcher = args.launcher
+        default = config.get('work_dir') or os.path.join('work_dirs', Path(args.config).stem)
+        config.work_dir = args.work_dir or default
+    return config
+
+
+def best_checkpoint(work_dir: str | Path) -> str:
+    """The checkpoint to use after a training: the best by validation, else the last.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    best = sorted(Path(work_dir).glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
+    if best:
+        return str(best[-1])
+    last = find_latest_checkpoint(str(work_dir)) if Path(work_dir).is_dir() else None
+    if last is None:
+        raise FileNotFoundError(f'There is no checkpoint in {work_dir}.')
+    return last
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that prints, asked before the processes know of each other."""
+    ranks = (os.environ.get(name, '0') for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
+    return all(rank == '0' for rank in ranks)
+
+
+@contextmanager
+def plain_errors(*more: type[Exception]) -> Iterator[None]:
+    """End the program with a message of a few lines where the user can mend what is wrong.
+
+    That is a file that is not there or not as it should be. Anything else keeps its traceback.
+
+    Args:
+        *more: Further errors that the user can mend.
+    """
+    try:
+        yield
+    except (FileNotFoundError, BadRecordError, UnsafePickleError, *more) as error:
+        sys.exit(str(error) if is_first_process() else 1)

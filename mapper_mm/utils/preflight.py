@@ -1,0 +1,104 @@
+"""What a config needs and this machine lacks, found before anything heavy starts."""
+
+import os.path as osp
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from huggingface_hub import HfApi, try_to_load_from_cache
+from mmengine.config import Config
+from timm import is_model_pretrained
+
+from mapper_mm.datasets import MissingDataError, ReferDataset, ShapesRefDataset
+from mapper_mm.models.weights import PACKAGE, WEIGHT_FILES, resolve_source
+from mapper_mm.registry import DATASETS
+
+_HOW_TO_GET = {
+    'dinov2_vitb14_pretrain.pth': 'curl --create-dirs -o {path} '
+    'https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth',
+    'bert-base-uncased': 'hf download google-bert/bert-base-uncased --local-dir {path} '
+    'config.json tokenizer.json tokenizer_config.json vocab.txt model.safetensors',
+    'clip-vit-base-patch16': 'hf download openai/clip-vit-base-patch16 --local-dir {path} '
+    'config.json tokenizer.json tokenizer_config.json vocab.json merges.txt pytorch_model.bin',
+}
+
+
+def check_everything_is_there(config: Config, loaders: Sequence[str], weights: bool) -> None:
+    """List everything that is missing at once.
+
+    Args:
+        config: The whole config.
+        loaders: The config's keys of the data loaders that will be used.
+        weights: Whether the pre-trained weights will be used.
+
+    Raises:
+        MissingDataError: If anything is missing; the message says what, where it belongs and how to
+            get it.
+    """
+    problems = list(_missing_data(config, loaders))
+    if weights:
+        problems += _missing_weights(config.model)
+    if problems:
+        where = f'{config.filename} needs' if config.filename else 'The config needs'
+        raise MissingDataError(
+            '\n'.join([f'{where} what is not on this machine:', *dict.fromkeys(problems)])
+        )
+
+
+def _missing_data(config: Config, loaders: Sequence[str]) -> Iterator[str]:
+    hints = {}
+    for key in loaders:
+        dataset = DATASETS.build(dict(config[key]['dataset'], pipeline=[], lazy_init=True))
+        # Generated data are made when they are needed; of other datasets nothing is known here.
+        if not isinstance(dataset, ReferDataset) or isinstance(dataset, ShapesRefDataset):
+            continue
+        for path, what in (
+            (dataset.source, 'who is referred to, in which words'),
+            (dataset.ann_file, 'boxes and image sizes'),
+            (dataset.data_prefix['img'], 'the folder of the images'),
+        ):
+            if not Path(path).exists():
+                yield f'  {osp.normpath(path)}: {what}'
+                hints[dataset.how_to_get] = None
+    yield from (f'    {hint}' for hint in hints)
+
+
+def _missing_weights(model: dict) -> Iterator[str]:
+    for name in _named_weights(model):
+        if _is_there(name):
+            continue
+        yield f'  {name}: pre-trained weights'
+        if name.startswith(PACKAGE):
+            yield '    It comes with the package: install it again, or run tools/pretrain_tiny.py.'
+        elif Path(name).name in _HOW_TO_GET:
+            yield f'    {_HOW_TO_GET[Path(name).name].format(path=name)}'
+
+
+def _named_weights(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get('pretrained'), str):
+            yield node['pretrained']
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for part in node:
+            yield from _named_weights(part)
+
+
+def _is_there(name: str) -> bool:
+    path = Path(resolve_source(name))
+    if path.suffix in WEIGHT_FILES:
+        return path.is_file()
+    if path.is_dir():
+        return (path / 'config.json').is_file()
+    return not name.startswith(PACKAGE) and _is_on_a_hub(name)
+
+
+def _is_on_a_hub(name: str) -> bool:
+    if is_model_pretrained(name):
+        return True
+    try:
+        if isinstance(try_to_load_from_cache(name, 'config.json'), str):
+            return True
+        return HfApi().repo_exists(name)
+    # Not a hub's name, no network, a hub that is down: whatever it is, the weights are not there.
+    except Exception:
+        return False

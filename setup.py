@@ -1,0 +1,61 @@
+"""Installs mapper_mm: `pip install -e .`, with extras all, tests, optional and mim."""
+
+import sysconfig
+from importlib import metadata
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+
+def read_requirements(name: str) -> list[str]:
+    """The lines of requirements/<name>.txt without comments."""
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text(encoding='utf-8').splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
+
+
+def read_version() -> str:
+    """The version, without importing the package (its dependencies are not there yet)."""
+    scope: dict = {}
+    exec((ROOT / 'mapper_mm' / 'version.py').read_text(encoding='utf-8'), scope)
+    return scope['__version__']
+
+
+def has_compiled_mmcv() -> bool:
+    """Whether mmcv (not mmcv-lite) is in the environment that pip installs into.
+
+    pip hides that environment's packages from the build, but its Python does the building.
+    """
+    folders = {sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}
+    return any(metadata.distributions(name='mmcv', path=sorted(folders)))
+
+
+def keep_compiled_mmcv(requirements: list[str]) -> list[str]:
+    """mmcv-lite would be installed over a compiled mmcv: both fill the folder mmcv/."""
+    if not has_compiled_mmcv():
+        return requirements
+    return [line.replace('mmcv-lite', 'mmcv') for line in requirements]
+
+
+mim = keep_compiled_mmcv(read_requirements('mminstall'))
+tests = read_requirements('tests')
+optional = read_requirements('optional')
+readme = ROOT / 'README.md'
+
+setup(
+    name='mapper_mm',
+    version=read_version(),
+    description='MaPPER, parameter-efficient referring expression comprehension, on OpenMMLab',
+    long_description=readme.read_text(encoding='utf-8') if readme.exists() else '',
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['mapper_mm', 'mapper_mm.*']),
+    # .mim/configs and .mim/tools are links to the top-level folders, so that `mapper_mm::_base_/`
+    # and `mim train mapper_mm ...` work from a wheel and from an editable install alike.
+    package_data={'mapper_mm': ['assets/**/*', '.mim/**/*']},
+    install_requires=mim + read_requirements('runtime'),
+    extras_require={'all': tests + optional, 'tests': tests, 'optional': optional, 'mim': mim},
+    zip_safe=False,
+)

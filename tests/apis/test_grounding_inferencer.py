@@ -1,0 +1,130 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mapper_mm.apis import GroundingInferencer
+from mapper_mm.datasets.transforms import BadImageError
+from mapper_mm.models.language_models.phrases import PhraseError
+from mapper_mm.registry import MODELS
+from mapper_mm.visualization.drawing import PREDICTION
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'mapper_shapes.py'
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """As MMEngine writes it, of a model that was never trained."""
+    init_default_scope('mapper_mm')
+    config = Config.fromfile(CONFIG)
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    path = tmp_path_factory.mktemp('weights') / 'best.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=config.pretty_text)), path)
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def inferencer(checkpoint):
+    return GroundingInferencer(weights=checkpoint, device='cpu')
+
+
+@pytest.fixture(scope='module')
+def image(tmp_path_factory):
+    path = tmp_path_factory.mktemp('images') / 'wide.png'
+    picture = np.random.default_rng(0).integers(0, 256, (100, 200, 3), dtype=np.uint8)
+    cv2.imwrite(str(path), picture)
+    return str(path)
+
+
+@pytest.fixture
+def fixed_box(inferencer, monkeypatch):
+    """The model answers with a box in the middle of the canvas, half as wide, a quarter as high."""
+    box = torch.tensor([0.5, 0.5, 0.5, 0.25])
+    monkeypatch.setattr(inferencer.model.bbox_head, 'forward', lambda reg: box.expand(len(reg), 4))
+
+
+def test_boxes_are_in_pixels_of_the_original_image(inferencer, image, fixed_box):
+    """200 x 100 pixels lie on rows 35 to 105 of the 140 pixel canvas, at 0.7 of their size."""
+    (found,) = inferencer(image, 'the red circle')['predictions']
+    assert found == dict(
+        phrase='the red circle', bbox=pytest.approx([50, 25, 150, 75]), image=image
+    )
+
+
+def test_one_image_with_many_phrases(inferencer, image):
+    phrases = ['the red circle', 'left square', 'star']
+    results = inferencer(image, phrases, batch_size=2)
+    assert [found['phrase'] for found in results['predictions']] == phrases
+    alone = [inferencer(image, phrase)['predictions'][0]['bbox'] for phrase in phrases]
+    together = [found['bbox'] for found in results['predictions']]
+    np.testing.assert_allclose(together, alone, atol=1e-3)
+    assert results['visualization'] == []
+
+
+def test_pairs_of_paths_and_arrays(inferencer, image):
+    array = cv2.imread(image)
+    first, second = inferencer([image, array], ['star', 'star'])['predictions']
+    assert first['bbox'] == pytest.approx(second['bbox'])
+    assert (first['image'], second['image']) == (image, None)
+
+
+def test_pictures(inferencer, image, fixed_box, tmp_path):
+    results = inferencer(image, ['star', 'cross'], out_dir=tmp_path / 'out', return_vis=True)
+    assert sorted(f.name for f in (tmp_path / 'out').iterdir()) == ['wide_0.png', 'wide_1.png']
+    written = cv2.imread(str(tmp_path / 'out' / 'wide_0.png'))[..., ::-1]
+    np.testing.assert_array_equal(written, results['visualization'][0])
+    # 480 pixels wide: 2.4 times.
+    ys, xs = np.nonzero((written[:240] == PREDICTION).all(-1))
+    assert [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1] == pytest.approx([120, 60, 360, 180])
+
+
+def test_data_samples(inferencer, image):
+    (sample,) = inferencer(image, 'star', return_datasamples=True)['predictions']
+    assert sample.pred_instances.bboxes.shape == (1, 4)
+
+
+@pytest.mark.parametrize('model', [str(CONFIG), 'mapper_shapes', Config.fromfile(CONFIG)])
+def test_config_by_file_name_or_itself(model, checkpoint, inferencer, image):
+    other = GroundingInferencer(model, checkpoint, 'cpu')
+    assert other(image, 'star')['predictions'] == inferencer(image, 'star')['predictions']
+
+
+def test_bad_phrases(inferencer, image):
+    for phrase in ('', '  ', ['star', '']):
+        with pytest.raises(PhraseError, match='empty'):
+            inferencer(image, phrase)
+    with pytest.raises(PhraseError, match='赤い丸'):
+        inferencer(image, '赤い丸')
+
+
+def test_bad_images(inferencer, image, tmp_path):
+    with pytest.raises(BadImageError, match='nowhere.png'):
+        inferencer('nowhere.png', 'star')
+    cut = tmp_path / 'cut.png'
+    cut.write_bytes(Path(image).read_bytes()[:1000])
+    with pytest.raises(BadImageError, match='cut.png'):
+        inferencer(str(cut), 'star')
+    for array in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(ValueError, match='shape'):
+            inferencer(array, 'star')
+
+
+def test_numbers_must_fit(inferencer, image):
+    with pytest.raises(ValueError, match='2 images and 3 phrases'):
+        inferencer([image, image], ['a', 'b', 'c'])
+
+
+def test_weights_are_needed_and_must_fit(checkpoint, tmp_path):
+    with pytest.raises(ValueError, match='weights=None'):
+        GroundingInferencer(str(CONFIG), device='cpu')
+    with pytest.raises(FileNotFoundError, match='mapper_nothing'):
+        GroundingInferencer('mapper_nothing', checkpoint, 'cpu')
+    smaller = Config.fromfile(CONFIG)
+    smaller.model.neck.num_layers = 1
+    with pytest.raises(RuntimeError, match='neck.layers.1'):
+        GroundingInferencer(smaller, checkpoint, 'cpu')

@@ -1,0 +1,25 @@
+"""What every test starts from: offline, one thread, our default scope, the same random numbers."""
+
+import os
+import random
+
+os.environ['HF_HUB_OFFLINE'] = '1'
+# The tests run in several processes, which also start processes of their own.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+
+import mapper_mm  # noqa: E402, F401
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def same_start():
+    init_default_scope('mapper_mm')
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)

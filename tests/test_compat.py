@@ -1,0 +1,483 @@
+import os
+import pickle
+import pkgutil
+import socket
+import subprocess
+import sys
+import textwrap
+from importlib import metadata
+from pathlib import Path
+
+import mmengine
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.model import BaseModel
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS
+from mmengine.runner import CheckpointLoader, Runner, load_checkpoint, save_checkpoint
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from torch import nn
+
+from mapper_mm import compat
+
+ROOT = Path(__file__).parents[1]
+on_cpu = pytest.mark.skipif(get_device() != 'cpu', reason='there is an accelerator')
+
+
+class LineModel(BaseModel):
+    """Fits y = 2 x: enough of a model to train, test and resume."""
+
+    def __init__(self):
+        super().__init__()
+        self.line = nn.Linear(1, 1)
+        self.norm = nn.BatchNorm1d(1)
+
+    def forward(self, x, y, mode):
+        line = self.line(x)
+        out = self.norm(line)
+        if mode == 'loss':
+            self.dtype_in_training = line.dtype
+            return dict(loss=(out.float() - y).abs().mean())
+        return [float(value) for value in out]
+
+
+class NumpyMetric(BaseMetric):
+    """Metrics in MMEngine's projects are NumPy numbers more often than not."""
+
+    def process(self, data_batch, data_samples):
+        self.results.extend(data_samples)
+
+    def compute_metrics(self, results):
+        return dict(score=np.float64(len(results)), per_class=np.arange(3.0))
+
+
+class Lines(torch.utils.data.Dataset):
+    metainfo = dict(classes=('line',), palette=np.array([[220, 20, 60]]))
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        x = torch.tensor([index / 8])
+        return dict(x=x, y=2 * x)
+
+
+def make_runner(work_dir, max_epochs=2, optim_type='OptimWrapper', **kwargs):
+    torch.manual_seed(0)
+    loader = dict(
+        dataset=Lines(), batch_size=4, num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='default_collate'))
+    return Runner(
+        model=LineModel(),
+        work_dir=str(work_dir),
+        train_dataloader=loader,
+        train_cfg=dict(by_epoch=True, max_epochs=max_epochs, val_interval=1),
+        val_dataloader=dict(loader),
+        val_cfg=dict(),
+        val_evaluator=[NumpyMetric()],
+        optim_wrapper=dict(type=optim_type, optimizer=dict(type='AdamW', lr=0.1)),
+        param_scheduler=[dict(type='MultiStepLR', milestones=[1])],
+        default_hooks=dict(checkpoint=dict(
+            type='CheckpointHook', interval=1, max_keep_ckpts=2,
+            save_best='score', rule='greater')),
+        custom_hooks=[dict(type='EMAHook')],
+        default_scope='mapper_mm',
+        experiment_name=f'{Path(work_dir).name}_{max_epochs}_{optim_type}_{len(kwargs)}',
+        randomness=dict(seed=0),
+        **kwargs)
+
+
+def assert_plain(value, where='checkpoint'):
+    plain = (torch.Tensor, str, int, float, bool, type(None))
+    if isinstance(value, dict):
+        for key, item in value.items():
+            assert isinstance(key, str | int), where
+            assert_plain(item, f'{where}[{key!r}]')
+    elif isinstance(value, list | tuple):
+        for item in value:
+            assert_plain(item, f'{where}[...]')
+    else:
+        assert isinstance(value, plain) and not isinstance(value, np.generic), (where, type(value))
+
+
+# ---- versions and what cannot be imported
+
+
+def read_requirements(name):
+    lines = (ROOT / 'requirements' / name).read_text().splitlines()
+    return {r.name: r.specifier for r in map(Requirement, filter(
+        lambda line: line and not line.startswith('#'), lines))}
+
+
+def test_required_versions_are_those_in_requirements():
+    listed = read_requirements('runtime.txt') | read_requirements('mminstall.txt')
+    assert {name: listed[name] for name in compat.REQUIRED} == {
+        name: SpecifierSet(wanted) for name, wanted in compat.REQUIRED.items()}
+
+
+@pytest.mark.parametrize('versions, told', [
+    ({'mmdet': '3.2.0'}, 'needs mmdet>=3.3,<3.4, but 3.2.0 is installed: run `pip install "mmdet'),
+    ({'mmcv-lite': '2.2.0'}, 'needs mmcv-lite>=2.0.0rc4,<2.2, but 2.2.0 is installed'),
+    ({'mmcv': '2.2.0'}, 'needs mmcv-lite>=2.0.0rc4,<2.2, but 2.2.0 is installed'),
+    ({'torch': None}, 'needs torch>=2.6, but it is not installed'),
+])
+def test_wrong_version_is_one_sentence(monkeypatch, versions, told):
+    installed = compat._installed_version
+    monkeypatch.setattr(
+        compat, '_installed_version',
+        lambda name: versions[name] if name in versions else installed(name))
+    with pytest.raises(ImportError) as raised:
+        compat.check_versions()
+    assert told in str(raised.value) and '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize('torch_version', ['2.14.1+cpu', '2.15.0.dev20261101+cu130'])
+def test_compiled_mmcv_and_builds_of_torch_are_welcome(monkeypatch, torch_version):
+    versions = {'mmcv-lite': None, 'mmcv': '2.1.0', 'torch': torch_version}
+    installed = compat._installed_version
+    monkeypatch.setattr(
+        compat, '_installed_version',
+        lambda name: versions[name] if name in versions else installed(name))
+    compat.check_versions()
+
+
+def test_missing_opengl_is_one_sentence(monkeypatch, tmp_path):
+    (tmp_path / 'cv2.py').write_text('raise ImportError("libGL.so.1: cannot open shared object")')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'cv2')
+    with pytest.raises(ImportError, match='libGL.*install.*opencv-python-headless'):
+        compat.check_opencv()
+
+
+@pytest.mark.parametrize('check', ['check_versions', 'check_opencv'])
+def test_checks_come_before_repairs(monkeypatch, check):
+    def fail():
+        raise ImportError('stop')
+
+    monkeypatch.setattr(compat, check, fail)
+    with pytest.raises(ImportError, match='stop'):
+        compat.apply.__wrapped__()
+
+
+def test_apply_does_its_work_once():
+    before = Runner.load_checkpoint, mmengine.runner.save_checkpoint, AmpOptimWrapper.__init__
+    compat.apply()
+    assert before == (
+        Runner.load_checkpoint, mmengine.runner.save_checkpoint, AmpOptimWrapper.__init__)
+
+
+# ---- mmcv's compiled ops
+
+
+def test_missing_op_says_so_when_called():
+    if compat._has_compiled_mmcv_ops():
+        pytest.skip('the compiled mmcv is installed')
+    import mmdet.apis
+    import mmdet.datasets
+    import mmdet.evaluation
+    import mmdet.models
+    import mmdet.visualization  # noqa: F401
+    from mmcv.ops import nms
+
+    with pytest.raises(RuntimeError, match=r'op `nms`.*mmcv-lite.*mim install "mmcv>=2'):
+        nms(torch.rand(3, 4), torch.rand(3), 0.5)
+
+
+def test_compiled_ops_are_left_alone(monkeypatch, tmp_path):
+    import mmcv
+    (tmp_path / '_ext.py').write_text('compiled = True')
+    monkeypatch.setattr(mmcv, '__path__', [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, 'mmcv._ext')
+    compat.stand_in_for_mmcv_ops()
+    from mmcv import _ext
+    assert _ext.compiled
+
+
+def test_looking_for_ops_needs_no_find_loader(monkeypatch):
+    from mmcv.utils.ext_loader import check_ops_exist
+    from mmengine.utils.dl_utils import mmcv_full_available
+    monkeypatch.delattr(pkgutil, 'find_loader', raising=False)
+    compiled = compat._has_compiled_mmcv_ops()
+    assert mmcv_full_available() is compiled and check_ops_exist() is compiled
+
+
+# ---- packages and their configs
+
+
+@pytest.fixture
+def no_pkg_resources(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pkg_resources', None)
+
+
+def test_base_config_of_another_package(no_pkg_resources, tmp_path):
+    (tmp_path / 'leaf.py').write_text("_base_ = 'mmdet::_base_/default_runtime.py'")
+    assert Config.fromfile(tmp_path / 'leaf.py').default_scope == 'mmdet'
+
+
+def test_base_config_of_this_package(no_pkg_resources, tmp_path):
+    base = next((ROOT / 'configs' / '_base_').rglob('*.py'))
+    name = base.relative_to(ROOT / 'configs').as_posix()
+    (tmp_path / 'leaf.py').write_text(f"_base_ = 'mapper_mm::{name}'")
+    keys = set(Config.fromfile(base)._cfg_dict)
+    assert keys and set(Config.fromfile(tmp_path / 'leaf.py')._cfg_dict) == keys
+
+
+def test_packages_are_found_by_either_name(no_pkg_resources):
+    import mmcv
+    from mmengine import hub
+    from mmengine.utils import get_installed_path, is_installed
+    folder = str(Path(mmcv.__file__).parent)
+    assert is_installed('mmcv') and is_installed('mmengine') and not is_installed('mmnothing')
+    assert get_installed_path('mmcv') == folder
+    distribution = 'mmcv' if compat._has_compiled_mmcv_ops() else 'mmcv-lite'
+    assert get_installed_path(distribution) == folder
+    with pytest.raises(metadata.PackageNotFoundError):
+        get_installed_path('mmnothing')
+    assert hub.hub.get_installed_path is get_installed_path
+
+
+# ---- checkpoints
+
+
+@pytest.mark.parametrize('optim_type', ['OptimWrapper', 'AmpOptimWrapper'])
+def test_trained_checkpoint_is_plain_and_resumes(tmp_path, optim_type):
+    whole = make_runner(tmp_path / 'whole', 3, optim_type)
+    whole.train()
+
+    make_runner(tmp_path / 'parts', 2, optim_type).train()
+    for path in (tmp_path / 'parts').glob('*.pth'):
+        checkpoint = torch.load(path, weights_only=True)
+        assert_plain(checkpoint)
+        assert '_metadata' in vars(checkpoint['state_dict'])
+
+    resumed = make_runner(tmp_path / 'parts', 3, optim_type, resume=True)
+    resumed.train()
+    assert resumed.epoch == 3
+    for name, value in whole.model.state_dict().items():
+        torch.testing.assert_close(resumed.model.state_dict()[name], value, msg=name)
+    # The history goes on, as if training had never stopped.
+    (expected, counts), (values, resumed_counts) = (
+        runner.message_hub.get_scalar('train/loss').data for runner in (whole, resumed))
+    np.testing.assert_allclose(values, expected)
+    np.testing.assert_array_equal(resumed_counts, counts)
+    assert len(counts) == 6 and resumed.message_hub.get_info('best_score') == 8
+
+
+def test_history_keeps_its_length_limit():
+    buffer = HistoryBuffer([1.0, 2.0], [1, 4], max_length=2)
+    hub = MessageHub('before', log_scalars=dict(loss=buffer), resumed_keys=dict(loss=True))
+    after = MessageHub('after')
+    after.load_state_dict(hub.state_dict())
+    after.update_scalar('loss', 3.0)
+    values, counts = after.get_scalar('loss').data
+    assert values.tolist() == [2.0, 3.0] and counts.tolist() == [4, 1]
+
+
+def test_object_in_checkpoint_is_refused_with_its_place(tmp_path):
+    bad = dict(meta=dict(hook=[1, Path('x')]))
+    with pytest.raises(TypeError, match=r"checkpoint\['meta'\]\['hook'\]\[1\] is a pathlib"):
+        save_checkpoint(bad, str(tmp_path / 'bad.pth'))
+    assert not (tmp_path / 'bad.pth').exists()
+
+
+class Marker:
+    """An object whose unpickling leaves a trace."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, 'w')
+
+
+def test_foreign_objects_need_permission(tmp_path, monkeypatch):
+    path, trace = str(tmp_path / 'foreign.pth'), tmp_path / 'trace'
+    torch.save(dict(state_dict={}, extra=Marker(trace)), path)
+    monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', raising=False)
+    with pytest.raises(pickle.UnpicklingError) as raised:
+        CheckpointLoader.load_checkpoint(path)
+    told = str(raised.value)
+    assert path in told and 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1' in told and '\n' not in told
+    assert not trace.exists()
+
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    CheckpointLoader.load_checkpoint(path)
+    assert trace.exists()
+
+
+def test_downloaded_objects_need_permission(tmp_path, monkeypatch):
+    trace = tmp_path / 'trace'
+    torch.save(dict(extra=Marker(trace)), tmp_path / 'model.pth')
+    monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', raising=False)
+    # The file counts as downloaded when it is in the cache.
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    (tmp_path / 'hub' / 'checkpoints').mkdir(parents=True)
+    (tmp_path / 'model.pth').rename(tmp_path / 'hub' / 'checkpoints' / 'model.pth')
+    with pytest.raises(pickle.UnpicklingError, match='localhost/model.pth holds Python objects'):
+        CheckpointLoader.load_checkpoint('http://localhost/model.pth')
+    assert not trace.exists()
+
+
+def whole_file(path):
+    torch.save(dict(weight=torch.zeros(1000)), path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize('content', [
+    lambda path: b'',
+    lambda path: b'version https://git-lfs.github.com/spec/v1',
+    lambda path: whole_file(path)[:100],
+    lambda path: whole_file(path)[:-200],
+], ids=['empty', 'text', 'beginning', 'most'])
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_damaged_checkpoint_is_named(tmp_path, content, suffix):
+    path = tmp_path / f'damaged{suffix}'
+    path.write_bytes(content(path))
+    with pytest.raises((RuntimeError, pickle.UnpicklingError), match=f'damaged{suffix}'):
+        CheckpointLoader.load_checkpoint(str(path))
+
+
+def test_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='nothing.pth'):
+        CheckpointLoader.load_checkpoint(str(tmp_path / 'nothing.pth'))
+
+
+def test_safetensors_can_be_loaded_from(tmp_path):
+    from safetensors.torch import save_file
+    source, target = LineModel(), LineModel()
+    save_file(source.state_dict(), tmp_path / 'model.safetensors')
+    load_checkpoint(target, str(tmp_path / 'model.safetensors'), strict=True)
+    torch.testing.assert_close(target.state_dict(), source.state_dict())
+
+
+# ---- mixed precision
+
+
+@on_cpu
+def test_amp_on_cpu_casts_to_bfloat16(tmp_path):
+    runner = make_runner(tmp_path, 1, 'AmpOptimWrapper')
+    before = runner.model.line.weight.item()
+    runner.train()
+    assert runner.model.dtype_in_training == torch.bfloat16
+    assert runner.model.line.weight.dtype == torch.float32
+    assert runner.model.line.weight.item() != before
+
+
+@on_cpu
+def test_amp_on_cpu_scales_nothing():
+    weight = nn.Parameter(torch.ones(1))
+    wrapper = OPTIM_WRAPPERS.build(dict(
+        type='AmpOptimWrapper', dtype='float16', loss_scale=512.0,
+        optimizer=torch.optim.SGD([weight], lr=0.5), clip_grad=dict(max_norm=10.0)))
+    wrapper.update_params((3 * weight).sum())
+    assert weight.item() == pytest.approx(1 - 0.5 * 3)
+    # A scaler's state from a GPU is left aside, and the empty one from here is no error there.
+    scaled = torch.amp.GradScaler('cpu').state_dict()
+    wrapper.load_state_dict(dict(wrapper.optimizer.state_dict(), loss_scaler=scaled))
+    saved = wrapper.state_dict()
+    wrapper.loss_scaler = torch.amp.GradScaler('cpu', init_scale=8.0)
+    wrapper.load_state_dict(saved)
+    assert wrapper.loss_scaler.get_scale() == 8.0
+
+
+def test_amp_on_gpu_is_mmengines(monkeypatch, recwarn):
+    """What would be built on a GPU, without torch's warning that the scaler is deprecated."""
+    from mmengine.optim.optimizer import amp_optimizer_wrapper
+    monkeypatch.setattr('mmengine.device.get_device', lambda: 'cuda')
+    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.5)
+    wrapper = AmpOptimWrapper(loss_scale=512.0, dtype='float16', optimizer=optimizer)
+    assert wrapper.loss_scaler._device == 'cuda' and wrapper._scale_update_param == 512.0
+    assert wrapper.cast_dtype == torch.float16 and isinstance(wrapper, OptimWrapper)
+    assert not [w for w in recwarn if 'deprecated' in str(w.message)]
+
+
+# ---- several processes
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return str(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize('launcher, wrapper', [
+    ('pytorch', 'MMDistributedDataParallel'),
+    ('slurm', None),
+])
+def test_two_processes_train_on_cpu(tmp_path, launcher, wrapper):
+    script = tmp_path / 'train.py'
+    script.write_text(textwrap.dedent(f'''
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import mapper_mm
+        from test_compat import make_runner
+        from mmengine.dist import get_backend, get_world_size
+        wrapper = {wrapper!r}
+        runner = make_runner({str(tmp_path)!r}, 1, launcher={launcher!r}, cfg=dict(
+            model_wrapper_cfg=wrapper and dict(type=wrapper)))
+        runner.train()
+        assert get_backend() == 'gloo' and get_world_size() == 2
+        print('WEIGHT', runner.model.module.line.weight.item())
+    '''))
+    port = free_port()
+    processes = []
+    for rank in map(str, range(2)):
+        env = dict(os.environ, CUDA_VISIBLE_DEVICES='', PYTHONPATH=str(ROOT),
+                   MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+        if launcher == 'pytorch':
+            env.update(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE='2')
+        else:
+            env.update(SLURM_PROCID=rank, SLURM_LOCALID=rank, SLURM_NTASKS='2',
+                       SLURM_NODELIST='localhost')
+        processes.append(subprocess.Popen(
+            [sys.executable, str(script)], env=env, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], '\n'.join(outputs)
+    assert 'FutureWarning' not in outputs[0]
+    weights = [line for out in outputs for line in out.splitlines() if line.startswith('WEIGHT')]
+    assert len(weights) == 2 and weights[0] == weights[1]
+
+
+# ---- transformers 5
+
+
+@pytest.fixture
+def bert_folder(tmp_path):
+    from transformers import BertConfig, BertModel, BertTokenizer
+    words = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'red', 'ball', 'left', '.']
+    (tmp_path / 'vocab.txt').write_text('\n'.join(words))
+    BertTokenizer.from_pretrained(tmp_path).save_pretrained(tmp_path)
+    BertModel(BertConfig(
+        vocab_size=len(words), hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=16, max_position_embeddings=16)).save_pretrained(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize('by_phrase', [False, True])
+def test_bert_of_mmdet_runs(bert_folder, by_phrase):
+    from mmdet.models import BertModel
+    bert = BertModel(
+        name=str(bert_folder), max_tokens=8, use_sub_sentence_represent=by_phrase,
+        special_tokens_list=['[CLS]', '[SEP]', '.']).eval()
+    with torch.no_grad():
+        out = bert(['red ball . left', 'red'])
+        tokens = bert.tokenizer(
+            ['red ball . left', 'red'], padding='max_length', max_length=8, return_tensors='pt')
+        plain = bert.language_backbone.body.model(**tokens).last_hidden_state
+    known = tokens.attention_mask.bool()
+    assert out['embedded'].shape == (2, 8, 8)
+    if by_phrase:
+        # [CLS] red ball . left [SEP]: "left" must not see "red".
+        assert out['masks'].shape == (2, 8, 8)
+        assert out['masks'][0, 2, 1] and not out['masks'][0, 4, 1]
+        assert not torch.allclose(out['embedded'][known], plain[known], atol=1e-3)
+    else:
+        torch.testing.assert_close(out['embedded'][known], plain[known])

@@ -1,0 +1,57 @@
+"""Killed in the middle of an epoch and resumed, training ends where it would have ended anyway."""
+
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+# All that draws random numbers is on: shuffling, augmentation, dropout.
+CONFIG = """
+_base_ = {base!r}
+custom_imports = dict(imports=['probes'])
+custom_hooks = [dict(type='KillMidEpoch')]
+train_cfg = dict(max_epochs=3)
+model = dict(neck=dict(dropout=0.2))
+"""
+
+
+@pytest.fixture
+def config(small_config, tmp_path):
+    path = tmp_path / 'resume.py'
+    path.write_text(CONFIG.format(base=str(small_config)))
+    return path
+
+
+def test_resumed_training_ends_at_the_same_weights(config, run_tool, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(HERE))
+    run_tool('tools/train.py', config, '--work-dir', tmp_path / 'whole')
+
+    # Workers that live through epochs must draw the same numbers as the main process above.
+    command = [
+        sys.executable, str(ROOT / 'tools' / 'train.py'), str(config),
+        '--work-dir', str(tmp_path / 'killed'), '--cfg-options',
+        'train_dataloader.num_workers=1', 'train_dataloader.persistent_workers=True',
+    ]  # fmt: skip
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), str(HERE)]))
+    run = partial(subprocess.run, capture_output=True, text=True, timeout=300)
+    # The second of the second epoch's three iterations.
+    killed = run(command, env=dict(env, KILL_AT='4'))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    assert not (tmp_path / 'killed' / 'epoch_2.pth').exists()
+    resumed = run([*command, '--resume'], env=env)
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    assert 'resumed epoch: 1, iter: 3' in resumed.stdout
+
+    whole, again = (
+        torch.load(tmp_path / name / 'epoch_3.pth')['state_dict'] for name in ('whole', 'killed')
+    )
+    assert whole.keys() == again.keys()
+    different = [name for name in whole if not torch.equal(whole[name], again[name])]
+    assert not different

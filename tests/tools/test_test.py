@@ -1,0 +1,73 @@
+import json
+
+import pytest
+
+
+@pytest.fixture(scope='module')
+def tested(trained, small_config, run_tool, tmp_path_factory):
+    """Where predictions and pictures went, with the best checkpoint of the work directory."""
+    out = tmp_path_factory.mktemp('out')
+    run_tool(
+        'tools/test.py', small_config, '--work-dir', trained, '--out', out / 'all.jsonl',
+        '--show-dir', out / 'shown',
+    )  # fmt: skip
+    return out
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_every_prediction_of_every_split_is_written(tested):
+    lines = read(tested / 'all.jsonl')
+    # Three phrases a scene.
+    splits = [line['split'] for line in lines]
+    assert splits == ['val'] * 12 + ['testA'] * 9 + ['testB'] * 6
+    assert len({(line['img'], line['ref_id'], line['sent_id']) for line in lines}) == 27
+    for line in lines:
+        assert line['split'] in line['img']
+        assert 0 <= line['iou'] <= 1
+        assert len(line['truth']) == len(line['prediction']) == 4
+        assert line['phrase']
+
+
+def test_every_sample_has_its_picture(tested):
+    assert len(list((tested / 'shown').iterdir())) == 27
+
+
+def test_table_shows_splits_side_by_side(trained, small_config, run_tool, capsys, tmp_path):
+    (best,) = trained.glob('best_*.pth')
+    out = tmp_path / 'all.jsonl'
+    run_tool('tools/test.py', small_config, best, '--work-dir', tmp_path, '--out', out)
+    table = capsys.readouterr().out.split('┏')[-1]
+    header, miou = (
+        next(line for line in table.splitlines() if name in line) for name in ('testA', 'miou')
+    )
+    assert header.replace('┃', ' ').split() == ['%', 'val', 'testA', 'testB']
+    lines = read(out)
+    shown = miou.replace('│', ' ').split()[1:]
+    for split, percent in zip(('val', 'testA', 'testB'), shown, strict=True):
+        ious = [line['iou'] for line in lines if line['split'] == split]
+        assert float(percent) == pytest.approx(100 * sum(ious) / len(ious), abs=0.02)
+
+
+def test_one_split_alone_works_too(trained, small_config, run_tool, capsys, tmp_path):
+    run_tool(
+        'tools/test.py', small_config, trained / 'epoch_2.pth', '--work-dir', tmp_path,
+        '--cfg-options', 'test_cfg.type=TestLoop', 'test_cfg._delete_=True',
+    )  # fmt: skip
+    table = capsys.readouterr().out.split('┏')[-1]
+    assert '┃  val ┃' in table
+
+
+def test_another_models_checkpoint_is_refused(trained, small_config, run_tool, tmp_path):
+    with pytest.raises(RuntimeError, match='neck'):
+        run_tool(
+            'tools/test.py', small_config, trained / 'epoch_2.pth', '--work-dir', tmp_path,
+            '--cfg-options', 'model.neck.num_layers=2',
+        )  # fmt: skip
+
+
+def test_without_a_checkpoint_it_says_so(small_config, run_tool, tmp_path):
+    with pytest.raises(SystemExit, match='no checkpoint in'):
+        run_tool('tools/test.py', small_config, '--work-dir', tmp_path / 'nothing')

@@ -1,0 +1,109 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mapper_mm.models.adapters.protocol import trainable_params
+from mapper_mm.registry import MODELS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def not_started(monkeypatch):
+    """Catches the runner that the tool would start, and keeps its config."""
+    caught = []
+    monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: caught.append(cfg) or NotStarted())
+    return caught
+
+
+class NotStarted:
+    def train(self):
+        pass
+
+
+def test_training_leaves_log_checkpoints_and_pictures(trained):
+    assert len(list(trained.glob('best_grounding_acc@0.5_epoch_*.pth'))) == 1
+    # Four scenes with three phrases.
+    assert len(list((trained / 'pictures').glob('[0-9][0-9][0-9].png'))) == 12
+    assert (trained / 'pictures' / 'overview.png').is_file()
+    (log,) = trained.glob('*/vis_data/scalars.json')
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert sum('loss' in line for line in lines) == 6
+    assert sum('grounding/acc@0.5' in line for line in lines) == 2
+
+
+def test_only_what_is_trained_changes(trained, small_config):
+    before, after = (torch.load(trained / f'epoch_{i}.pth')['state_dict'] for i in (1, 2))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    buffers = {name for name in changed if 'running_' in name or 'num_batches' in name}
+    with torch.device('meta'):
+        model = MODELS.build(Config.fromfile(small_config).model)
+    assert changed - buffers <= set(trainable_params(model))
+    # Positions that no token has yet taken, for one, have not changed.
+    assert len(changed - buffers) > 0.9 * len(trainable_params(model))
+
+
+def test_work_dir_is_named_after_the_config(run_tool, small_config, not_started):
+    run_tool('tools/train.py', small_config)
+    assert not_started[0].work_dir == 'work_dirs/small'
+    assert not_started[0].resume is False
+
+
+def test_options_go_into_the_config(run_tool, small_config, not_started):
+    run_tool(
+        'tools/train.py', small_config, '--work-dir', 'here', '--amp', '--resume', 'a.pth',
+        '--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=32',
+        'train_cfg.max_epochs=7',
+    )  # fmt: skip
+    config = not_started[0]
+    assert config.work_dir == 'here'
+    assert config.optim_wrapper.type == 'AmpOptimWrapper'
+    assert (config.resume, config.load_from) == (True, 'a.pth')
+    assert config.auto_scale_lr.enable is True
+    assert config.train_cfg.max_epochs == 7
+
+
+def test_learning_rate_of_an_unknown_batch_size_is_not_scaled(run_tool, tmp_path):
+    config = tmp_path / 'bare.py'
+    config.write_text('optim_wrapper = dict()')
+    with pytest.raises(SystemExit, match='base_batch_size'):
+        run_tool('tools/train.py', config, '--auto-scale-lr')
+
+
+def test_resume_alone_takes_the_last_checkpoint(run_tool, small_config, not_started):
+    run_tool('tools/train.py', small_config, '--resume')
+    assert (not_started[0].resume, not_started[0].load_from) == (True, None)
+
+
+def test_amp_trains_on_cpu(run_tool, small_config, tmp_path):
+    run_tool(
+        'tools/train.py', small_config, '--work-dir', tmp_path, '--amp',
+        '--cfg-options', 'train_cfg.max_epochs=1',
+    )  # fmt: skip
+    (log,) = tmp_path.glob('*/vis_data/scalars.json')
+    assert 0 < json.loads(log.read_text().splitlines()[0])['loss'] < 20
+
+
+def test_all_that_is_missing_is_listed_at_once(
+    run_tool, tmp_path, monkeypatch, not_started
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        run_tool('tools/train.py', ROOT / 'configs' / 'mapper_refcoco.py')
+    message = stop.value.code
+    for part in (
+        'refs(unc).p', 'instances.json', 'https://github.com/lichengunc/refer',
+        'dinov2_vitb14_pretrain.pth', 'bert-base-uncased', 'clip-vit-base-patch16', 'hf download',
+    ):  # fmt: skip
+        assert part in message
+    assert len(message.splitlines()) < 15
+    assert not not_started
+
+
+def test_a_config_that_does_not_exist_is_one_line(run_tool):
+    with pytest.raises(SystemExit, match='nowhere.py'):
+        run_tool('tools/train.py', 'nowhere.py')

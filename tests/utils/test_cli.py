@@ -1,0 +1,52 @@
+import os
+
+import pytest
+
+from mapper_mm.datasets import BadRecordError, MissingDataError
+from mapper_mm.models.weights import MissingWeightsError
+from mapper_mm.utils.cli import best_checkpoint, plain_errors
+
+
+def touch(path, age):
+    path.touch()
+    os.utime(path, (1e9 - age, 1e9 - age))
+    return str(path)
+
+
+def test_best_checkpoint_is_the_latest_trainings(tmp_path):
+    touch(tmp_path / 'best_grounding_acc@0.5_epoch_9.pth', age=100)
+    new = touch(tmp_path / 'best_grounding_acc@0.5_epoch_1.pth', age=0)
+    touch(tmp_path / 'epoch_2.pth', age=0)
+    assert best_checkpoint(tmp_path) == new
+
+
+def test_last_checkpoint_serves_where_none_is_best(tmp_path):
+    last = touch(tmp_path / 'epoch_2.pth', age=0)
+    (tmp_path / 'last_checkpoint').write_text(last)
+    assert best_checkpoint(tmp_path) == last
+
+
+def test_no_checkpoint_is_an_error(tmp_path):
+    for folder in (tmp_path, tmp_path / 'nothing'):
+        with pytest.raises(FileNotFoundError, match=str(folder)):
+            best_checkpoint(folder)
+
+
+@pytest.mark.parametrize('kind', [MissingDataError, MissingWeightsError, BadRecordError])
+def test_errors_of_the_user_end_with_their_message(kind):
+    with pytest.raises(SystemExit) as stop, plain_errors():
+        raise kind('first line\nsecond line')
+    assert stop.value.code == 'first line\nsecond line'
+
+
+@pytest.mark.parametrize('rank', ['RANK', 'SLURM_PROCID'])
+def test_only_the_first_process_says_it(rank, monkeypatch):
+    monkeypatch.setenv(rank, '1')
+    with pytest.raises(SystemExit) as stop, plain_errors():
+        raise MissingDataError('message')
+    assert stop.value.code == 1
+
+
+def test_our_own_errors_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError), plain_errors():
+        1 / 0  # noqa: B018

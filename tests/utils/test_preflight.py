@@ -1,0 +1,77 @@
+import pytest
+from mmengine.config import Config
+
+from mapper_mm.datasets import MissingDataError
+from mapper_mm.utils.preflight import check_everything_is_there
+
+
+def config(data_root, **pretrained):
+    return Config(
+        dict(
+            train_dataloader=dict(dataset=dict(type='ReferDataset', data_root=str(data_root))),
+            test_dataloader=dict(
+                dataset=dict(type='ReferDataset', data_root=str(data_root), split='testA')
+            ),
+            model={name: dict(pretrained=weights) for name, weights in pretrained.items()},
+        )
+    )
+
+
+def check(config, weights=True):
+    check_everything_is_there(config, ['train_dataloader', 'test_dataloader'], weights)
+
+
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / 'images').mkdir()
+    for name in ('refs(unc).p', 'instances.json'):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_nothing_is_missing(data):
+    (data / 'vit.safetensors').touch()
+    (data / 'bert').mkdir()
+    (data / 'bert' / 'config.json').touch()
+    check(config(data, backbone=str(data / 'vit.safetensors'), text=str(data / 'bert'), none=None))
+
+
+@pytest.mark.parametrize('name', ['refs(unc).p', 'instances.json'])
+def test_a_missing_file_is_named_once_with_how_to_get_it(data, name):
+    (data / name).unlink()
+    with pytest.raises(MissingDataError) as error:
+        check(config(data))
+    message = str(error.value)
+    assert message.count(str(data / name)) == 1
+    assert message.count('https://github.com/lichengunc/refer') == 1
+
+
+def test_data_and_weights_are_listed_together(tmp_path):
+    with pytest.raises(MissingDataError) as error:
+        check(config(tmp_path / 'no', backbone='no.pth', text='some/bert-base-uncased'))
+    message = str(error.value)
+    for part in ('instances.json', 'no.pth', 'hf download google-bert/bert-base-uncased '
+                 '--local-dir some/bert-base-uncased'):  # fmt: skip
+        assert part in message
+
+
+def test_incomplete_directory_is_missing(data):
+    (data / 'bert').mkdir()
+    with pytest.raises(MissingDataError, match='bert: pre-trained weights'):
+        check(config(data, text=str(data / 'bert')))
+
+
+def test_weights_of_timm_by_name_are_fetched_later(data):
+    check(config(data, backbone='vit_base_patch14_dinov2.lvd142m'))
+
+
+def test_weights_do_not_matter_where_a_checkpoint_holds_them(data):
+    check(config(data, backbone='no.pth'), weights=False)
+
+
+def test_generated_data_are_never_missing(tmp_path):
+    cfg = config(tmp_path)
+    for key in ('train_dataloader', 'test_dataloader'):
+        cfg[key].dataset = dict(type='ShapesRefDataset', data_root=str(tmp_path / 'no'))
+    check(cfg)
+    assert not (tmp_path / 'no').exists()

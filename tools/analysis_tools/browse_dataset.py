@@ -1,0 +1,50 @@
+"""Write pictures of training samples as the model sees them: augmented, with phrase and box."""
+
+import argparse
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from mmengine.registry import init_default_scope
+
+import mapper_mm  # noqa: F401
+from mapper_mm.registry import DATASETS
+from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
+from mapper_mm.utils.preflight import check_everything_is_there
+from mapper_mm.visualization.grounding_visualizer import draw_sample
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_arguments(parser)
+    parser.add_argument('--output-dir', default='outputs/browse', help='folder for the pictures')
+    parser.add_argument(
+        '--num', type=int, default=24, help='number of samples, evenly spread over the dataset'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write the pictures that the command line asks for."""
+    args = parse_args()
+    with plain_errors():
+        config = read_config(args)
+        init_default_scope(config.default_scope)
+        check_everything_is_there(config, ['train_dataloader'], weights=False)
+        dataset = DATASETS.build(config.train_dataloader.dataset)
+        np.random.seed(args.seed)
+        numbers = np.linspace(0, len(dataset) - 1, min(args.num, len(dataset)), dtype=int)
+        for number in numbers.tolist():
+            packed = dataset[number]
+            picture = draw_sample(
+                packed['inputs'].permute(1, 2, 0).numpy()[..., ::-1], packed['data_samples']
+            )
+            path = Path(args.output_dir) / f'{number:06d}.png'
+            mmcv.imwrite(picture[..., ::-1], str(path))
+        print(f'{len(numbers)} of {len(dataset):,} samples: {args.output_dir}')
+
+
+if __name__ == '__main__':
+    main()

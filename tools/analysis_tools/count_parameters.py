@@ -1,0 +1,130 @@
+"""Count parameters by part: what is trained, what is frozen. Needs no weights and no data."""
+
+import argparse
+from collections import defaultdict
+from dataclasses import dataclass
+
+import torch
+from mmengine.registry import init_default_scope
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+import mapper_mm  # noqa: F401
+from mapper_mm.models.adapters.protocol import adapter_param_names, adapters, trainable_params
+from mapper_mm.registry import MODELS
+from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
+
+
+@dataclass
+class Count:
+    """Numbers of parameters of a part."""
+
+    total: int = 0
+    trainable: int = 0
+
+
+def count(model: nn.Module) -> dict[str, Count]:
+    """Count a grounder's parameters by part, in the order of the forward pass.
+
+    Args:
+        model: With ``backbone``, ``language_model``, ``neck`` and ``bbox_head``.
+    """
+    trainable = trainable_params(model)
+    tuned = {f'{name}.': type(adapter).__name__ for name, adapter in adapters(model)}
+    of_adapters = adapter_param_names(model)
+    counts: dict[str, Count] = defaultdict(Count)
+    for name, param in model.named_parameters():
+        part = _part(name, model)
+        if name in of_adapters:
+            part = tuned[max((prefix for prefix in tuned if name.startswith(prefix)), key=len)]
+        counts[part].total += param.numel()
+        counts[part].trainable += param.numel() if name in trainable else 0
+    return dict(counts)
+
+
+def _part(name: str, model: nn.Module) -> str:
+    if name.startswith('backbone.'):
+        return type(model.backbone).__name__
+    if name.startswith('language_model.prior.'):
+        return type(model.language_model.prior).__name__
+    if name.startswith('language_model.'):
+        return 'BERT'
+    if name.startswith('neck.layers.'):
+        return 'fusion encoder layers'
+    return 'projections, positions, [REG], head'
+
+
+def tunable_share(model: nn.Module, counts: dict[str, Count]) -> list[str]:
+    """How much of the backbones is tuned, counted as the paper does.
+
+    The paper divides by the image encoder with its mask token and BERT with its pooler, which
+    nothing uses and which are not loaded here. It also counts a layer in each DyPA that brings the
+    prior to DyPA's rank, ``clip_down_proj``, whose output the published code never uses and which
+    does not exist here.
+    """
+    of_adapters = adapter_param_names(model)
+    tuned = sum(p.numel() for name, p in model.named_parameters() if name in of_adapters)
+    mask_token, width = model.backbone.embed_dims, model.language_model.embed_dims
+    not_loaded = mask_token + (width + 1) * width
+    backbones = counts[type(model.backbone).__name__].total + counts['BERT'].total + not_loaded
+    unused = sum(
+        (adapter.prior_dims + 1) * adapter.down.out_features
+        for _, adapter in adapters(model)
+        if getattr(adapter, 'prior_dims', None) and hasattr(adapter, 'scale')
+    )
+    lines = [
+        f'tunable share of the backbones: {tuned:,} / {backbones:,} = {tuned / backbones:.4%} '
+        '(the paper: 1.41 %)'
+    ]
+    if unused:
+        lines.append(
+            f"with the published code's unused clip_down_proj ({unused:,}): "
+            f'{tuned + unused:,} / {backbones:,} = {(tuned + unused) / backbones:.4%}'
+        )
+    return lines
+
+
+def print_report(model: nn.Module) -> None:
+    """Print the table, peft's line and the tunable share of the backbones."""
+    counts = count(model)
+    total = sum(part.total for part in counts.values())
+    trainable = sum(part.trainable for part in counts.values())
+    table = Table(title='parameters')
+    table.add_column('part', no_wrap=True)
+    for column in ('total', 'trainable', 'share'):
+        table.add_column(column, justify='right')
+    for name, part in counts.items():
+        name += '' if part.trainable else ' (frozen)'
+        share = part.trainable / max(trainable, 1)
+        table.add_row(name, f'{part.total:,}', f'{part.trainable:,}', f'{share:.1%}')
+    table.add_section()
+    table.add_row('all', f'{total:,}', f'{trainable:,}', '')
+    Console().print(table)
+    print(
+        f'trainable params: {trainable:,} || all params: {total:,} || '
+        f'trainable%: {100 * trainable / total:.4f}'
+    )
+    print('\n'.join(tunable_share(model, counts)))
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print the count for the config that the command line names."""
+    args = parse_args()
+    with plain_errors():
+        config = read_config(args)
+        init_default_scope(config.default_scope)
+        with torch.device('meta'):
+            model = MODELS.build(config.model)
+        print_report(model)
+
+
+if __name__ == '__main__':
+    main()

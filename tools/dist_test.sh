@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Several processes on one machine or more: dist_test.sh CONFIG CHECKPOINT GPUS [options of test.py]
+# On a machine without an accelerator, GPUS is the number of processes on its CPU.
+
+CONFIG=$1
+CHECKPOINT=$2
+GPUS=$3
+NNODES=${NNODES:-1}
+NODE_RANK=${NODE_RANK:-0}
+PORT=${PORT:-29500}
+MASTER_ADDR=${MASTER_ADDR:-"127.0.0.1"}
+
+PYTHONPATH="$(dirname "$0")/..:$PYTHONPATH" \
+python -m torch.distributed.run \
+    --nnodes="$NNODES" \
+    --node-rank="$NODE_RANK" \
+    --master-addr="$MASTER_ADDR" \
+    --nproc-per-node="$GPUS" \
+    --master-port="$PORT" \
+    "$(dirname "$0")/test.py" \
+    "$CONFIG" \
+    "$CHECKPOINT" \
+    --launcher pytorch "${@:4}"

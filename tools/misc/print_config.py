@@ -1,0 +1,28 @@
+"""Print a config with everything it inherits."""
+
+import argparse
+
+import mapper_mm  # noqa: F401
+from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_arguments(parser)
+    parser.add_argument('--save-path', help='also write it to this file (.py, .json or .yml)')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print the config that the command line names."""
+    args = parse_args()
+    with plain_errors():
+        config = read_config(args)
+        print(config.pretty_text)
+        if args.save_path:
+            config.dump(args.save_path)
+
+
+if __name__ == '__main__':
+    main()

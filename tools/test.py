@@ -1,0 +1,80 @@
+"""Test a model on all splits of its dataset."""
+
+import argparse
+from functools import partial
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+from rich.console import Console
+from rich.table import Table
+
+import mapper_mm  # noqa: F401
+from mapper_mm.evaluation.dump_predictions import DumpPredictions
+from mapper_mm.utils.cli import add_run_arguments, best_checkpoint, plain_errors, read_config
+from mapper_mm.utils.preflight import check_everything_is_there
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_run_arguments(parser)
+    parser.add_argument(
+        'checkpoint', nargs='?', help="checkpoint; the work directory's best by default"
+    )
+    parser.add_argument('--show-dir', help='write a picture of every sample to this folder')
+    parser.add_argument('--out', help='write every prediction to this file, one JSON per line')
+    return parser.parse_args()
+
+
+def build_runner(config: Config, args: argparse.Namespace) -> Runner:
+    """A runner that does what the command line asks for."""
+    config.load_from = args.checkpoint or best_checkpoint(config.work_dir)
+    config.resume = False
+    if args.show_dir:
+        hooks = config.get('custom_hooks') or []
+        config.custom_hooks = [*hooks, dict(type='PicturesHook', test_dir=args.show_dir)]
+    runner = Runner.from_cfg(config)
+    # MMEngine only warns when a checkpoint is another model's.
+    runner.load_checkpoint = partial(runner.load_checkpoint, strict=True)
+    if args.out:
+        runner.test_evaluator.metrics.append(DumpPredictions(args.out))
+    return runner
+
+
+def print_table(metrics: dict[str, float], config: Config) -> None:
+    """Print splits side by side, accuracies and IoU in percent.
+
+    Args:
+        metrics: Fractions by ``split/grounding/name``, or ``grounding/name`` if one split was
+            tested.
+        config: The whole config.
+    """
+    rows: dict[str, dict[str, float]] = {}
+    for key, value in metrics.items():
+        place, _, name = key.rpartition('/')
+        split = place.split('/')[0] if '/' in place else config.test_dataloader.dataset.split
+        rows.setdefault(name, {})[split] = value
+    splits = list(dict.fromkeys(split for row in rows.values() for split in row))
+    table = Table('%')
+    for split in splits:
+        table.add_column(split, justify='right')
+    for name, row in rows.items():
+        table.add_row(name, *(f'{100 * row[s]:.2f}' if s in row else '-' for s in splits))
+    print(config.load_from)
+    Console().print(table)
+
+
+def main() -> None:
+    """Test as the command line asks."""
+    args = parse_args()
+    with plain_errors():
+        config = read_config(args)
+        check_everything_is_there(config, ['test_dataloader'], weights=False)
+        metrics = build_runner(config, args).test()
+        if is_main_process():
+            print_table(metrics, config)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,66 @@
+"""Train a model."""
+
+import argparse
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+import mapper_mm  # noqa: F401
+from mapper_mm.utils.cli import add_run_arguments, plain_errors, read_config
+from mapper_mm.utils.preflight import check_everything_is_there
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_run_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help="go on from a checkpoint, by default from the work directory's last, if it has one",
+    )
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help="scale the learning rate by the batch size of all processes over the config's "
+        'auto_scale_lr.base_batch_size',
+    )
+    return parser.parse_args()
+
+
+def apply_options(config: Config, args: argparse.Namespace) -> None:
+    """Write what the command line asks for into the config.
+
+    Raises:
+        SystemExit: If the learning rate cannot be scaled.
+    """
+    if args.amp:
+        config.optim_wrapper.type = 'AmpOptimWrapper'
+        config.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in config.get('auto_scale_lr', {}):
+            raise SystemExit(
+                '--auto-scale-lr: the config does not say for which batch size its learning rate '
+                'is; add auto_scale_lr=dict(base_batch_size=...).'
+            )
+        config.auto_scale_lr.enable = True
+    if args.resume:
+        config.resume = True
+        config.load_from = None if args.resume == 'auto' else args.resume
+
+
+def main() -> None:
+    """Train as the command line asks."""
+    args = parse_args()
+    with plain_errors():
+        config = read_config(args)
+        apply_options(config, args)
+        check_everything_is_there(config, ['train_dataloader', 'val_dataloader'], weights=True)
+        Runner.from_cfg(config).train()
+
+
+if __name__ == '__main__':
+    main()
