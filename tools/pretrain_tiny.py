@@ -48,7 +48,7 @@ GRID = CANVAS // PATCH
 ATTRIBUTES = dict(
     shape=tuple(SHAPES), colour=tuple(COLOURS), texture=tuple(TEXTURES), size=tuple(SIZES)
 )
-VIT = dict(patch_size=PATCH, embed_dim=128, depth=6, num_heads=4, init_values=0.1)
+VIT = dict(patch_size=PATCH, embed_dim=128, depth=6, num_heads=4, init_values=1.0)
 BERT = dict(
     hidden_size=128, num_hidden_layers=4, num_attention_heads=4, intermediate_size=512,
     max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
@@ -176,22 +176,29 @@ def dense_losses(
     return losses
 
 
-def contrast_loss(
+def region_losses(
     heads: DenseHeads, tokens: Tensor, text: Tensor, cover: Tensor, labels: Tensor,
     caption_labels: Tensor,
-) -> Tensor:
-    """Sigmoid contrast of every caption with every region: is the caption true of the thing?"""
+) -> dict[str, Tensor]:
+    """Each thing, averaged over the pixels that show it, names its attributes and its captions.
+
+    The captions are contrasted by sigmoid: is the caption true of the thing?
+    """
     pixels = cover.sum(1)
     pooled = cover.transpose(1, 2) @ tokens / pixels.clamp(min=1).unsqueeze(-1)
-    real = pixels > 0
-    regions = F.normalize(heads.region(pooled[real]), dim=-1)
-    text = F.normalize(text, dim=-1)
-    logits = text @ regions.T * heads.temperature.exp() + heads.bias
+    regions, truth = pooled[pixels > 0], labels[pixels > 0]
+    losses = {
+        f'region_{name}': F.cross_entropy(head(regions), truth[:, i] + 1)
+        for i, (name, head) in enumerate(zip(ATTRIBUTES, heads.attributes))
+    }
+    logits = F.normalize(text, dim=-1) @ F.normalize(heads.region(regions), dim=-1).T
+    logits = logits * heads.temperature.exp() + heads.bias
     wanted = caption_labels.flatten(0, 1)[:, None]
-    true = ((wanted == -1) | (wanted == labels[real][None])).all(-1)
+    true = ((wanted == -1) | (wanted == truth[None])).all(-1)
     loss = F.binary_cross_entropy_with_logits(logits, true.float(), reduction='none')
-    # Few captions are true of a region: each side weighs the same.
-    return loss[true].mean() + loss[~true].mean()
+    # Few captions are true of a thing: each side weighs the same.
+    losses['contrast'] = loss[true].mean() + loss[~true].mean()
+    return losses
 
 
 def train_clip_tokenizer(captions: list[str]) -> CLIPTokenizer:
@@ -236,6 +243,7 @@ def optimizer_for(params, steps: int, lr: float):
 def pretrain_vision_and_clip(scenes: Scenes, out: Path, epochs: int, batch: int) -> None:
     """Train the ViT and the CLIP text transformer together, and write both."""
     vit = VisionTransformer(img_size=CANVAS, num_classes=0, **VIT)
+    start_wider(vit)
     tokenizer = train_clip_tokenizer([text for texts in scenes.captions for text in texts])
     config = CLIPTextConfig(
         vocab_size=len(tokenizer), bos_token_id=tokenizer.bos_token_id,
@@ -246,7 +254,7 @@ def pretrain_vision_and_clip(scenes: Scenes, out: Path, epochs: int, batch: int)
     encoded = [tokenizer(texts).input_ids for texts in scenes.captions]
     steps = epochs * (len(scenes.images) // batch)
     params = [*vit.parameters(), *clip.parameters(), *heads.parameters()]
-    optimizer, schedule = optimizer_for(params, steps, 1e-3)
+    optimizer, schedule = optimizer_for(params, steps, 2e-3)
     start = time.time()
     for step in range(steps):
         if step % (steps // epochs) == 0:
@@ -266,7 +274,7 @@ def pretrain_vision_and_clip(scenes: Scenes, out: Path, epochs: int, batch: int)
         ends = torch.tensor([len(ids) - 1 for ids in texts])
         hidden = clip.text_model(input_ids=padded).last_hidden_state
         text = clip.text_projection(hidden[torch.arange(len(texts)), ends])
-        losses['contrast'] = contrast_loss(
+        losses |= region_losses(
             heads, tokens, text, cover, scenes.labels[pick], scenes.caption_labels[pick]
         )
         optimizer.zero_grad()
@@ -279,6 +287,14 @@ def pretrain_vision_and_clip(scenes: Scenes, out: Path, epochs: int, batch: int)
             print(f'vision {step}/{steps}  {time.time() - start:.0f} s  {shown}', flush=True)
         if step % 500 == 499 or step == steps - 1:
             save_vision_and_clip(vit, clip, tokenizer, out)
+
+
+def start_wider(vit: VisionTransformer) -> None:
+    """Weights for a width of 128: timm's own start (std 0.02) is for ViTs many times as wide."""
+    for module in vit.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+    nn.init.trunc_normal_(vit.pos_embed, std=0.3)
 
 
 def save_vision_and_clip(vit, clip, tokenizer, out: Path) -> None:

@@ -5,11 +5,11 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='grounding/acc@0.5'),
+        # Two, so that one is whole whenever the process is killed.
+        type='CheckpointHook', interval=1, max_keep_ckpts=2, save_best='grounding/acc@0.5'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     epoch_seed=dict(type='EpochSeedHook'),
-    pictures=dict(type='PicturesHook', num_pictures=24),
-    visualization=dict(type='DetVisualizationHook'))
+    pictures=dict(type='PicturesHook', num_pictures=24))
 
 env_cfg = dict(
     cudnn_benchmark=True,

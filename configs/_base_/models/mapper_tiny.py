@@ -10,7 +10,7 @@ model = dict(
         bgr_to_rgb=True),
     backbone=dict(
         type='DINOv2',
-        arch=dict(patch_size=14, embed_dim=128, depth=6, num_heads=4, init_values=0.1),
+        arch=dict(patch_size=14, embed_dim=128, depth=6, num_heads=4, init_values=1.0),
         img_size=140,
         pretrained=tiny_encoders + 'dinov2_tiny.safetensors',
         adapter=dict(type='LoCA', layers=(1, 3, 5), bottleneck=48, scale=0.2)),
@@ -31,4 +31,6 @@ model = dict(
     bbox_head=dict(
         type='BoxHead',
         loss_l1=dict(type='L1Loss', loss_weight=5.0),
-        loss_iou=dict(type='GIoULoss', loss_weight=2.0)))
+        loss_iou=dict(type='GIoULoss', loss_weight=2.0),
+        # Not in the paper: see AttentionLoss for why a ten-minute training wants it.
+        loss_attention=dict(type='AttentionLoss', loss_weight=1.0)))

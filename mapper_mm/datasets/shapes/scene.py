@@ -25,12 +25,14 @@ COLOURS = {
 }
 TEXTURES = ('plain', 'striped', 'dotted', 'checked')
 # Half of the longer side in pixels. The gaps make the three words true without a comparison.
-SIZES = {'small': (8.5, 11.0), 'medium': (14.0, 17.0), 'large': (21.5, 27.0)}
+SIZES = {'small': (9.5, 12.0), 'medium': (15.0, 18.0), 'large': (22.5, 28.0)}
 BACKGROUNDS = ('flat', 'gradient', 'clouds', 'stripes', 'grid', 'tiles')
 MIN_VISIBLE = 0.55
+LONG_SIDE = 140
+_MIN_SIDE = 105
 
 # A square turned by 45 degrees would be a diamond, and a cross an x.
-_MAX_TURN = {'square': 0.2, 'diamond': 0.2, 'cross': 0.3, 'heart': 0.5}
+_MAX_TURN = {'square': 0.2, 'diamond': 0.2, 'cross': 0.3}
 _MAX_LARGE = 3
 
 
@@ -188,7 +190,9 @@ def _some(rng: np.random.Generator, options, low: int, high: int) -> list:
 
 def _try_scene(rng: np.random.Generator) -> Scene | None:
     """Draw a scene; None if the things do not fit."""
-    width, height = (int(v) for v in rng.integers(110, 161, 2))
+    # One side is the canvas of the embedded default, which need not resize the picture then.
+    sides = [LONG_SIDE, int(rng.integers(_MIN_SIDE, LONG_SIDE + 1))]
+    width, height = (sides[i] for i in rng.permutation(2))
     count = int(rng.integers(4, 10))
     shapes = _some(rng, SHAPES, 2, 4)
     colours = _some(rng, tuple(COLOURS), 2, 4)
@@ -202,7 +206,7 @@ def _try_scene(rng: np.random.Generator) -> Scene | None:
     things: list[Thing] = []
     for size in sizes:
         shape, colour = _pick(rng, shapes), _pick(rng, colours)
-        turn = _MAX_TURN.get(shape, math.pi)
+        turn = _MAX_TURN.get(shape, 0.4)
         radius = float(rng.uniform(*SIZES[size]))
         centre = _find_place(rng, radius, things, width, height)
         if centre is None:

@@ -42,11 +42,14 @@ class MaPPER(BaseDetector):
             text_dims=self.language_model.embed_dims,
             num_image_tokens=self.backbone.num_tokens,
             max_tokens=self.language_model.max_tokens,
+            reg_attention=bbox_head.get('loss_attention') is not None,
         )
         self.neck = MODELS.build({**widths, **neck})
         self.bbox_head = MODELS.build({'embed_dims': self.neck.embed_dims, **bbox_head})
 
-    def extract_feat(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
+    def extract_feat(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList
+    ) -> tuple[Tensor, Tensor | None]:
         """Encode and fuse.
 
         Args:
@@ -55,7 +58,8 @@ class MaPPER(BaseDetector):
                 the sample in errors.
 
         Returns:
-            Tensor: (B, D), what [REG] read.
+            tuple[Tensor, Tensor | None]: what [REG] read and, for a loss on it, where; see
+            :class:`FusionEncoder`.
         """
         image_tokens = self.backbone(batch_inputs)
         text_tokens, text_padding_mask = self.language_model(
@@ -75,19 +79,19 @@ class MaPPER(BaseDetector):
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """Losses of a batch; see :meth:`BoxHead.loss`."""
-        return self.bbox_head.loss(
-            self.extract_feat(batch_inputs, batch_data_samples), batch_data_samples
-        )
+        reg, attention = self.extract_feat(batch_inputs, batch_data_samples)
+        return self.bbox_head.loss(reg, batch_data_samples, attention)
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
     ) -> SampleList:
         """Put ``pred_instances`` into the samples; see :meth:`BoxHead.predict`."""
-        reg = self.extract_feat(batch_inputs, batch_data_samples)
+        reg, _ = self.extract_feat(batch_inputs, batch_data_samples)
         return self.add_pred_to_datasample(
             batch_data_samples, self.bbox_head.predict(reg, batch_data_samples, rescale)
         )
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
         """Boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas, without post-processing."""
-        return self.bbox_head(self.extract_feat(batch_inputs, batch_data_samples))
+        reg, _ = self.extract_feat(batch_inputs, batch_data_samples)
+        return self.bbox_head(reg)

@@ -20,6 +20,8 @@ class BoxHead(BaseModule):
         num_layers: linear layers of the MLP.
         loss_l1: config of the loss on (cx, cy, w, h), summed over the four.
         loss_iou: config of the loss on (x1, y1, x2, y2).
+        loss_attention: config of a loss on where [REG] looks, :class:`AttentionLoss`. None, as in
+            the paper: no such loss.
     """
 
     def __init__(
@@ -28,26 +30,31 @@ class BoxHead(BaseModule):
         num_layers: int = 3,
         loss_l1: dict = dict(type='L1Loss', loss_weight=1.0),
         loss_iou: dict = dict(type='GIoULoss', loss_weight=1.0),
+        loss_attention: dict | None = None,
     ) -> None:
         super().__init__()
         self.mlp = MLP(embed_dims, embed_dims, 4, num_layers)
         self.loss_l1 = MODELS.build(loss_l1)
         self.loss_iou = MODELS.build(loss_iou)
+        self.loss_attention = None if loss_attention is None else MODELS.build(loss_attention)
 
     def forward(self, reg: Tensor) -> Tensor:
         """Map (B, D) to boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas."""
         return self.mlp(reg).sigmoid()
 
-    def loss(self, reg: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
+    def loss(
+        self, reg: Tensor, data_samples: SampleList, attention: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Losses and training accuracy.
 
         Args:
             reg: (B, D).
             data_samples: with ``gt_instances.bboxes`` (1, 4), (x1, y1, x2, y2) in canvas pixels,
                 and ``batch_input_shape`` (H, W).
+            attention: (B, 1 + N), where [REG] looks; needed for ``loss_attention``.
 
         Returns:
-            dict[str, Tensor]: ``loss_l1``, ``loss_iou``, and ``acc@0.5``, the share of the batch
+            dict[str, Tensor]: ``loss_l1``, ``loss_iou``, ``loss_attention`` if asked for, and ``acc@0.5``, the share of the batch
             with IoU of at least 0.5, in [0, 1].
         """
         # Under autocast the head's output is half precision; boxes and losses are not.
@@ -57,11 +64,14 @@ class BoxHead(BaseModule):
         pred_xyxy, truth_xyxy = bbox_cxcywh_to_xyxy(pred), bbox_cxcywh_to_xyxy(truth)
         with torch.no_grad():
             iou = bbox_overlaps(pred_xyxy, truth_xyxy, is_aligned=True)
-        return {
+        losses = {
             'loss_l1': self.loss_l1(pred, truth, avg_factor=len(pred)),
             'loss_iou': self.loss_iou(pred_xyxy, truth_xyxy),
             'acc@0.5': (iou >= 0.5).float().mean(),
         }
+        if self.loss_attention is not None:
+            losses['loss_attention'] = self.loss_attention(attention, truth_xyxy)
+        return losses
 
     def predict(
         self, reg: Tensor, data_samples: SampleList, rescale: bool = True

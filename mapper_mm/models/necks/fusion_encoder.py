@@ -29,8 +29,13 @@ class FusionEncoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Tensor, positions: Tensor, padding_bias: Tensor, num_queries: int | None = None
-    ) -> Tensor:
+        self,
+        x: Tensor,
+        positions: Tensor,
+        padding_bias: Tensor,
+        num_queries: int | None = None,
+        with_attention: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
         """Encode tokens.
 
         Args:
@@ -38,19 +43,21 @@ class FusionEncoderLayer(nn.Module):
             positions: (S, D), added to queries and keys.
             padding_bias: (B, S) float, added to the attention logits of each key.
             num_queries: put out only the first tokens. None: all.
+            with_attention: also give the attention weights.
 
         Returns:
-            Tensor: (B, num_queries or S, D).
+            tuple[Tensor, Tensor | None]: (B, num_queries or S, D), and (B, num_queries or S, S),
+            the weights averaged over the heads, or None.
         """
         keys = x + positions
         queries = keys[:, :num_queries]
-        # need_weights=False is what lets nn.MultiheadAttention use scaled_dot_product_attention.
-        attended, _ = self.self_attn(
-            queries, keys, x, key_padding_mask=padding_bias, need_weights=False
+        # Without need_weights nn.MultiheadAttention uses scaled_dot_product_attention.
+        attended, attention = self.self_attn(
+            queries, keys, x, key_padding_mask=padding_bias, need_weights=with_attention
         )
         x = self.norm1(x[:, :num_queries] + self.dropout(attended))
         hidden = self.linear2(self.dropout(self.linear1(x).relu()))
-        return self.norm2(x + self.dropout(hidden))
+        return self.norm2(x + self.dropout(hidden)), attention
 
 
 @MODELS.register_module()
@@ -67,6 +74,8 @@ class FusionEncoder(BaseModule):
         num_heads: attention heads.
         ffn_dims: width of the feed-forward networks.
         dropout: see :class:`FusionEncoderLayer`.
+        reg_attention: in training, also put out where [REG] looks in the last layer, for a loss on
+            it (see :class:`AttentionLoss`).
         padding_bias: what is added to the attention logits of padding. Minus infinity excludes it.
             The published code adds 1 instead, by a slip: 1.0 is for its checkpoints.
     """
@@ -82,10 +91,12 @@ class FusionEncoder(BaseModule):
         num_heads: int = 8,
         ffn_dims: int = 2048,
         dropout: float = 0.1,
+        reg_attention: bool = False,
         padding_bias: float = float('-inf'),
     ) -> None:
         super().__init__()
         self.embed_dims = embed_dims
+        self.reg_attention = reg_attention
         self.padding_bias = float(padding_bias)
         self.image_proj = nn.Linear(image_dims, embed_dims)
         self.text_proj = nn.Linear(text_dims, embed_dims)
@@ -104,7 +115,7 @@ class FusionEncoder(BaseModule):
         image_padding_mask: Tensor,
         text_tokens: Tensor,
         text_padding_mask: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor | None]:
         """Fuse.
 
         Args:
@@ -114,7 +125,8 @@ class FusionEncoder(BaseModule):
             text_padding_mask: (B, L) bool, True where there is no word.
 
         Returns:
-            Tensor: (B, D), the [REG] token's output.
+            tuple[Tensor, Tensor | None]: (B, D), the [REG] token's output; and, in training with
+            ``reg_attention``, (B, 1 + N), its attention to the image tokens in the last layer.
         """
         image, text = self.image_proj(image_tokens), self.text_proj(text_tokens)
         reg = self.reg_token.weight.to(image.dtype).expand(len(image), 1, -1)
@@ -125,6 +137,15 @@ class FusionEncoder(BaseModule):
         bias = torch.zeros_like(padding_mask, dtype=x.dtype)
         bias = bias.masked_fill(padding_mask, self.padding_bias)
         for layer in self.layers[:-1]:
-            x = layer(x, self.pos_embed.weight, bias)
+            x, _ = layer(x, self.pos_embed.weight, bias)
         # Only [REG] is read from the last layer, so only [REG] is computed there.
-        return self.layers[-1](x, self.pos_embed.weight, bias, num_queries=1)[:, 0]
+        x, attention = self.layers[-1](
+            x,
+            self.pos_embed.weight,
+            bias,
+            num_queries=1,
+            with_attention=self.reg_attention and self.training,
+        )
+        if attention is not None:
+            attention = attention[:, 0, -image_tokens.shape[1] :]
+        return x[:, 0], attention

@@ -7,6 +7,7 @@ import pytest
 
 from mapper_mm.datasets.shapes import sample_scene, visible_masks
 from mapper_mm.datasets.shapes.scene import (
+    LONG_SIDE,
     COLOURS,
     MIN_VISIBLE,
     SHAPES,
@@ -31,7 +32,8 @@ def test_counts_and_picture_sizes_vary_within_their_ranges(scenes):
     counts = {len(scene.things) for scene in scenes}
     assert counts == set(range(4, 10))
     for scene in scenes:
-        assert 110 <= scene.width <= 160 and 110 <= scene.height <= 160
+        assert max(scene.width, scene.height) == LONG_SIDE
+        assert min(scene.width, scene.height) >= 105
     ratios = [scene.width / scene.height for scene in scenes]
     assert min(ratios) < 0.8 and max(ratios) > 1.25
 

@@ -29,8 +29,8 @@ def test_layer_gives_published_reg_output(reference, close):
     layer.load_state_dict(reference.state(tensors, {'encoder.layers.0.': ''}))
     bias = torch.zeros(2, 17).masked_fill(tensors['key_padding_mask'], float('-inf'))
     x, positions = tensors['src'].transpose(0, 1), tensors['pos'][:, 0]
-    close(layer(x, positions, bias)[:, 0], tensors['reg_out'])
-    close(layer(x, positions, bias, num_queries=1)[:, 0], tensors['reg_out'])
+    close(layer(x, positions, bias)[0][:, 0], tensors['reg_out'])
+    close(layer(x, positions, bias, num_queries=1)[0][:, 0], tensors['reg_out'])
 
 
 def test_whole_encoder_equals_torchs_own_layers(close):
@@ -46,22 +46,22 @@ def test_whole_encoder_equals_torchs_own_layers(close):
         attended = layer.self_attn(q, k, x, key_padding_mask=mask, need_weights=True)[0]
         x = layer.norm1(x + attended)
         x = layer.norm2(x + layer.linear2(torch.relu(layer.linear1(x))))
-    close(encoder(image, image_mask, text, text_mask), x[:, 0])
+    close(encoder(image, image_mask, text, text_mask)[0], x[:, 0])
 
 
 @pytest.mark.parametrize('part', [0, 2])
 def test_padding_is_excluded(part):
     encoder, inputs = tiny(), tokens()
-    before = encoder(*inputs)
+    before = encoder(*inputs)[0]
     inputs[part] = inputs[part].masked_fill(inputs[part + 1][..., None], 100.0)
-    torch.testing.assert_close(encoder(*inputs), before, rtol=0, atol=0)
+    torch.testing.assert_close(encoder(*inputs)[0], before, rtol=0, atol=0)
 
 
 def test_published_padding_bias_lets_padding_in():
     encoder, inputs = tiny(padding_bias=1.0), tokens()
-    before = encoder(*inputs)
+    before = encoder(*inputs)[0]
     inputs[0] = inputs[0].masked_fill(inputs[1][..., None], 100.0)
-    assert (encoder(*inputs) - before).abs().max() > 1e-3
+    assert (encoder(*inputs)[0] - before).abs().max() > 1e-3
 
 
 def test_uses_scaled_dot_product_attention(monkeypatch):
@@ -81,3 +81,16 @@ def test_uses_scaled_dot_product_attention(monkeypatch):
 def test_published_size():
     encoder = FusionEncoder()
     assert sum(p.numel() for p in encoder.layers.parameters()) == 7_890_432
+
+
+def test_attention_is_put_out_in_training_when_asked_for():
+    inputs = tokens()
+    encoder = tiny(reg_attention=True)
+    reg, nothing = encoder(*inputs)
+    assert nothing is None
+    encoder = tiny(reg_attention=True, dropout=0.0).train()
+    same, attention = encoder(*inputs)
+    torch.testing.assert_close(same, reg)
+    assert attention.shape == (2, 10)
+    assert not attention[inputs[1]].any(), 'padding is not looked at'
+    assert ((attention.sum(1) > 0) & (attention.sum(1) < 1)).all(), 'the rest goes to the words'

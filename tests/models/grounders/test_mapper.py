@@ -1,0 +1,104 @@
+import copy
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+
+from mapper_mm.models.adapters.protocol import trainable_params
+from mapper_mm.registry import DATASETS, MODELS
+
+CONFIG = 'configs/mapper_shapes.py'
+
+
+@pytest.fixture(scope='module')
+def config(pytestconfig):
+    return Config.fromfile(pytestconfig.rootpath / CONFIG)
+
+
+@pytest.fixture(scope='module')
+def dataset_root(tmp_path_factory):
+    return str(tmp_path_factory.mktemp('shapes') / 'data')
+
+
+def samples(config, root, loader, count=4):
+    cfg = copy.deepcopy(config[loader].dataset)
+    scenes = dict(train=4, val=2, testA=1, testB=1)
+    cfg.update(data_root=root, num_scenes=scenes, workers=0)
+    dataset = DATASETS.build(cfg)
+    return pseudo_collate([dataset[i] for i in range(count)])
+
+
+@pytest.fixture
+def model(config):
+    model = MODELS.build(copy.deepcopy(config.model))
+    model.init_weights()
+    return model
+
+
+def test_losses_reach_every_trainable_parameter_and_no_other(model, config, dataset_root):
+    model.train()
+    batch = model.data_preprocessor(samples(config, dataset_root, 'train_dataloader'), True)
+    losses = model(**batch, mode='loss')
+    assert set(losses) == {'loss_l1', 'loss_iou', 'loss_attention', 'acc@0.5'}
+    loss, _ = model.parse_losses(losses)
+    loss.backward()
+    # LoCA's biases before BatchNorm have a gradient of 0 in theory; it must be there all the same,
+    # or DDP would have to search for unused parameters in every step.
+    trainable = trainable_params(model)
+    assert all(param.grad is not None for param in trainable.values())
+    frozen = [p for name, p in model.named_parameters() if name not in trainable]
+    assert frozen and all(param.grad is None for param in frozen)
+
+
+def test_predictions_are_boxes_in_the_picture(model, config, dataset_root):
+    batch = samples(config, dataset_root, 'val_dataloader')
+    with torch.no_grad():
+        results = model.eval().val_step(batch)
+    for result in results:
+        height, width = result.ori_shape
+        x1, y1, x2, y2 = result.pred_instances.bboxes[0].tolist()
+        assert 0 <= x1 <= x2 <= width and 0 <= y1 <= y2 <= height
+
+
+def test_a_sample_does_not_depend_on_its_batch(model, config, dataset_root):
+    def boxes(batch):
+        with torch.no_grad():
+            return torch.cat([r.pred_instances.bboxes for r in model.eval().val_step(batch)])
+
+    batch = samples(config, dataset_root, 'val_dataloader')
+    alone = [{key: values[i : i + 1] for key, values in batch.items()} for i in range(4)]
+    together = boxes(copy.deepcopy(batch))
+    torch.testing.assert_close(
+        torch.cat([boxes(one) for one in alone]), together, rtol=1e-4, atol=1e-3
+    )
+
+
+def test_the_phrase_and_the_picture_both_matter(model, config, dataset_root):
+    batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader'))
+    model.eval()
+    with torch.no_grad():
+        before = model(**batch, mode='tensor')
+        grey = model(torch.zeros_like(batch['inputs']), batch['data_samples'], mode='tensor')
+        for sample in batch['data_samples']:
+            sample.set_metainfo(dict(text='the large black heart on the left'))
+        other = model(**batch, mode='tensor')
+    assert (before - grey).abs().max() > 1e-4
+    assert (before - other).abs().max() > 1e-4
+
+
+def test_padding_is_known_by_a_patchs_first_pixel(model, config, dataset_root):
+    batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader', count=1))
+    batch['data_samples'][0].set_metainfo(dict(content_box=(0, 15, 140, 125)))
+    mask = model._patch_padding(batch['inputs'], batch['data_samples'])
+    assert mask.shape == (1, 101) and not mask[0, 0]
+    rows = mask[0, 1:].view(10, 10)
+    # Rows start at 0, 14 (padding), 28 ... 112, 126 (padding).
+    assert rows.all(1).tolist() == [True, True, *[False] * 7, True]
+
+
+def test_paper_recipe_builds_offline(pytestconfig):
+    cfg = Config.fromfile(pytestconfig.rootpath / 'configs/mapper_refcoco.py')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert sum(p.numel() for p in trainable_params(model).values()) == 11_547_167 - 49_248
