@@ -11,6 +11,7 @@ Scenes and phrases are drawn from other seeds than ShapesRef's own.
 """
 
 import argparse
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,7 @@ def _label(thing) -> list[int]:
     values = (getattr(thing, name) for name in ATTRIBUTES)
     return [
         -1 if value is None else names.index(value)
-        for names, value in zip(ATTRIBUTES.values(), values)
+        for names, value in zip(ATTRIBUTES.values(), values, strict=True)
     ]
 
 
@@ -165,7 +166,7 @@ def dense_losses(
     index = thing.unsqueeze(-1).expand(-1, -1, 4)
     truth = labels.gather(1, index).masked_fill(~has_thing.unsqueeze(-1), -1) + 1
     losses = {}
-    for i, (name, head) in enumerate(zip(ATTRIBUTES, heads.attributes)):
+    for i, (name, head) in enumerate(zip(ATTRIBUTES, heads.attributes, strict=True)):
         losses[name] = F.cross_entropy(head(tokens).flatten(0, 1), truth[..., i].flatten())
     losses['mask'] = F.binary_cross_entropy_with_logits(heads.mask(tokens), patches(shown).float())
     centres = (torch.arange(GRID) + 0.5) / GRID
@@ -189,7 +190,7 @@ def region_losses(
     regions, truth = pooled[pixels > 0], labels[pixels > 0]
     losses = {
         f'region_{name}': F.cross_entropy(head(regions), truth[:, i] + 1)
-        for i, (name, head) in enumerate(zip(ATTRIBUTES, heads.attributes))
+        for i, (name, head) in enumerate(zip(ATTRIBUTES, heads.attributes, strict=True))
     }
     logits = F.normalize(text, dim=-1) @ F.normalize(heads.region(regions), dim=-1).T
     logits = logits * heads.temperature.exp() + heads.bias
@@ -210,8 +211,6 @@ def train_clip_tokenizer(captions: list[str]) -> CLIPTokenizer:
         vocab_size=600, end_of_word_suffix='</w>', initial_alphabet=letters, show_progress=False
     )
     raw.train_from_iterator(captions, trainer)
-    import json
-
     model = json.loads(raw.to_str())['model']
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(' ')) for m in model['merges']]
     names = list(model['vocab'])
@@ -356,7 +355,8 @@ def pretrain_bert(phrases: list[str], out: Path, steps: int, batch: int) -> None
         optimizer.step()
         schedule.step()
         if step % 100 == 0 or step == steps - 1:
-            print(f'bert {step}/{steps}  {time.time() - start:.0f} s  {loss.item():.3f}', flush=True)
+            seconds = time.time() - start
+            print(f'bert {step}/{steps}  {seconds:.0f} s  {loss.item():.3f}', flush=True)
     model.bert.half().save_pretrained(out / 'bert_tiny')
     tokenizer.save_pretrained(out / 'bert_tiny')
 
@@ -366,10 +366,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('mapper_mm/assets/tiny_encoders'))
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--scenes', type=int, default=16_000)
-    parser.add_argument('--epochs', type=int, default=8, help='of the ViT and CLIP')
-    parser.add_argument('--bert-steps', type=int, default=1_500)
-    parser.add_argument('--only', choices=('bert', 'vision'), help='train just one')
+    parser.add_argument('--scenes', type=int, default=20_000)
+    parser.add_argument('--epochs', type=int, default=6, help='of the ViT and CLIP')
+    parser.add_argument('--bert-steps', type=int, default=800)
     parser.add_argument('--batch', type=int, default=32)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
@@ -377,10 +376,8 @@ def main() -> None:
     start = time.time()
     scenes, phrases = draw_scenes(args.scenes, args.seed)
     print(f'{args.scenes} scenes, {len(phrases)} phrases  {time.time() - start:.0f} s', flush=True)
-    if args.only != 'vision':
-        pretrain_bert(phrases, args.out, args.bert_steps, 8 * args.batch)
-    if args.only != 'bert':
-        pretrain_vision_and_clip(scenes, args.out, args.epochs, args.batch)
+    pretrain_bert(phrases, args.out, args.bert_steps, 8 * args.batch)
+    pretrain_vision_and_clip(scenes, args.out, args.epochs, args.batch)
 
 
 if __name__ == '__main__':

@@ -47,7 +47,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(resolve_source(str(path)))
     if not path.is_file():
-        raise MissingWeightsError(f'no weights at {path}: put the file there or change `pretrained`.')
+        raise MissingWeightsError(
+            f'no weights at {path}: put the file there or change `pretrained`.'
+        )
     if path.suffix == '.safetensors':
         return load_file(path)
     try:
@@ -80,7 +82,9 @@ def load_frozen(module: nn.Module, state: dict[str, Tensor], source: str) -> Non
     ]
     if wrong:
         shown = '\n  '.join(wrong[:8]) + (f'\n  ... {len(wrong) - 8} more' if wrong[8:] else '')
-        raise ValueError(f'the weights of {source} do not fit `{type(module).__name__}`:\n  {shown}')
+        raise ValueError(
+            f'the weights of {source} do not fit `{type(module).__name__}`:\n  {shown}'
+        )
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(state[name])

@@ -12,12 +12,15 @@ from mapper_mm.registry import MODELS
 
 from .protocol import Adapter
 
-PAPER_BRANCHES = (dict(kernel_size=1, share=2 / 3), dict(kernel_size=3, share=1 / 3, squeeze=1 / 12))
+PAPER_BRANCHES = (
+    dict(kernel_size=1, share=2 / 3),
+    dict(kernel_size=3, share=1 / 3, squeeze=1 / 12),
+)
 
 
 @MODELS.register_module()
 class LoCA(Adapter):
-    """Brings local, multi-scale detail into a ViT's tokens: bottleneck, parallel convolutions, back.
+    """Brings local, multi-scale detail into a ViT's tokens: bottleneck, convolutions, back.
 
     The tokens go through a linear bottleneck; the patch tokens, laid out as a map, through
     convolution branches of several kernel sizes whose outputs are concatenated to the bottleneck's
@@ -26,8 +29,8 @@ class LoCA(Adapter):
     Args:
         embed_dims: width C of the encoder.
         bottleneck: width of the bottleneck; 288 in the paper.
-        branches: one dict a branch: ``kernel_size`` (odd), ``share`` of the bottleneck's channels it
-            puts out (the shares add up to 1), and, where a 1x1 convolution goes before,
+        branches: one dict a branch: ``kernel_size`` (odd), ``share`` of the bottleneck's channels
+            it puts out (the shares add up to 1), and, where a 1x1 convolution goes before,
             ``squeeze``, its channels as a share of the bottleneck.
         norm_eval: keep BatchNorm's statistics as they are while training. For batches too small to
             estimate them from, and for several processes without synchronised BatchNorm.

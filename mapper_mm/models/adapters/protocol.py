@@ -1,7 +1,7 @@
 """What is trained and what is frozen: the one question, answered in one place.
 
-Every adapter says which parameters are its own (:meth:`Adapter.adapter_params`). Freezing, counting,
-the optimizer and the checkpoints all ask through the functions below and nowhere else.
+Every adapter says which parameters are its own (:meth:`Adapter.adapter_params`). Freezing,
+counting, the optimizer and the checkpoints ask through the functions below and nowhere else.
 """
 
 from collections.abc import Iterator

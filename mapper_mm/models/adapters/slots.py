@@ -29,7 +29,7 @@ class ParallelSlot(nn.Module):
 
 
 class PriorSlot(nn.Module):
-    """``base(hidden, residual) + adapter(residual, prior)``: an adapter that also reads a text prior.
+    """``base(hidden, residual) + adapter(residual, prior)``: an adapter that also reads a prior.
 
     It stands where transformers calls ``layer.output(hidden, residual)`` in a BERT layer. The prior
     has no place in BERT's own call, so it is lent to the slots for the time of one forward pass by
@@ -47,7 +47,7 @@ class PriorSlot(nn.Module):
         self.prior: Tensor | None = None
 
     def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
-        """Map the intermediate (B, L, 4C) and the attention block's output (B, L, C) to (B, L, C)."""
+        """Map intermediate (B, L, 4C) and attention block's output (B, L, C) to (B, L, C)."""
         return self.base(hidden, residual) + self.adapter(residual, self.prior)
 
 

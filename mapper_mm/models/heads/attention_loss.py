@@ -38,9 +38,10 @@ class AttentionLoss(nn.Module):
         side = isqrt(attention.shape[1])
         patches = attention[:, -(side**2) :].float().unflatten(1, (side, side))
         start = torch.arange(side, device=boxes.device) / side
+        end = start + 1 / side
         x1, y1, x2, y2 = boxes.T[..., None]
         # A patch counts by the share of it that is inside: a box smaller than a patch has one too.
-        width = (torch.minimum(x2, start + 1 / side) - torch.maximum(x1, start)).clamp(min=0) * side
-        height = (torch.minimum(y2, start + 1 / side) - torch.maximum(y1, start)).clamp(min=0) * side
+        width = (torch.minimum(x2, end) - torch.maximum(x1, start)).clamp(min=0) * side
+        height = (torch.minimum(y2, end) - torch.maximum(y1, start)).clamp(min=0) * side
         inside = (patches * (height[:, :, None] * width[:, None, :])).sum((1, 2))
         return -self.loss_weight * inside.clamp(min=1e-6).log().mean()

@@ -18,8 +18,8 @@ class BoxHead(BaseModule):
     Args:
         embed_dims: width D of the [REG] token.
         num_layers: linear layers of the MLP.
-        loss_l1: config of the loss on (cx, cy, w, h), summed over the four.
-        loss_iou: config of the loss on (x1, y1, x2, y2).
+        loss_l1: config of the loss on (cx, cy, w, h), summed over the four. None: mmdet's L1Loss.
+        loss_iou: config of the loss on (x1, y1, x2, y2). None: mmdet's GIoULoss.
         loss_attention: config of a loss on where [REG] looks, :class:`AttentionLoss`. None, as in
             the paper: no such loss.
     """
@@ -28,14 +28,14 @@ class BoxHead(BaseModule):
         self,
         embed_dims: int = 256,
         num_layers: int = 3,
-        loss_l1: dict = dict(type='L1Loss', loss_weight=1.0),
-        loss_iou: dict = dict(type='GIoULoss', loss_weight=1.0),
+        loss_l1: dict | None = None,
+        loss_iou: dict | None = None,
         loss_attention: dict | None = None,
     ) -> None:
         super().__init__()
         self.mlp = MLP(embed_dims, embed_dims, 4, num_layers)
-        self.loss_l1 = MODELS.build(loss_l1)
-        self.loss_iou = MODELS.build(loss_iou)
+        self.loss_l1 = MODELS.build(loss_l1 or dict(type='L1Loss'))
+        self.loss_iou = MODELS.build(loss_iou or dict(type='GIoULoss'))
         self.loss_attention = None if loss_attention is None else MODELS.build(loss_attention)
 
     def forward(self, reg: Tensor) -> Tensor:
@@ -54,8 +54,8 @@ class BoxHead(BaseModule):
             attention: (B, 1 + N), where [REG] looks; needed for ``loss_attention``.
 
         Returns:
-            dict[str, Tensor]: ``loss_l1``, ``loss_iou``, ``loss_attention`` if asked for, and ``acc@0.5``, the share of the batch
-            with IoU of at least 0.5, in [0, 1].
+            dict[str, Tensor]: ``loss_l1``, ``loss_iou``, ``loss_attention`` if asked for, and
+            ``acc@0.5``, the share of the batch with IoU of at least 0.5, in [0, 1].
         """
         # Under autocast the head's output is half precision; boxes and losses are not.
         pred = self(reg).float()
@@ -92,7 +92,8 @@ class BoxHead(BaseModule):
         pred = self(reg).float()
         boxes = bbox_cxcywh_to_xyxy(pred).clamp(0, 1) * _canvas(pred, data_samples)
         if rescale:
-            boxes = torch.stack([_to_picture(*pair) for pair in zip(boxes, data_samples)])
+            pairs = zip(boxes, data_samples, strict=True)
+            boxes = torch.stack([_to_picture(box, sample) for box, sample in pairs])
         return [
             InstanceData(
                 bboxes=box[None], scores=box.new_ones(1), labels=box.new_zeros(1, dtype=torch.long)

@@ -71,7 +71,10 @@ class CLIPTextPrior(BaseModule):
                 self.pretrained,
                 'language_model.prior.pretrained',
                 not_needed=(
-                    'vision_model.', 'visual_projection.', 'logit_scale', 'text_model.embeddings.pos',
+                    'vision_model.',
+                    'visual_projection.',
+                    'logit_scale',
+                    'text_model.embeddings.position_ids',
                 ),
             )
             load_frozen(self.clip, weights, self.pretrained)
@@ -107,7 +110,8 @@ class CLIPTextPrior(BaseModule):
         encodings = self.tokenizer(list(texts), truncation=True, max_length=limit).encodings
         ids = pad_sequence([torch.tensor(e.ids) for e in encodings], batch_first=True)
         weights = torch.zeros(*bert_ids.shape, ids.shape[1])
-        for row, (bert, clip, text) in enumerate(zip(bert_encodings, encodings, texts)):
+        phrases = zip(bert_encodings, encodings, texts, strict=True)
+        for row, (bert, clip, text) in enumerate(phrases):
             weights[row, : len(bert), : len(clip)] = torch.from_numpy(
                 alignment(bert.offsets, clip.offsets, text)
             )

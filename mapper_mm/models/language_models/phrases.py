@@ -59,7 +59,8 @@ class PhraseTokenizer:
         ).encodings
         ids = torch.full((len(texts), self.max_tokens), self.tokenizer.pad_token_id)
         padding_mask = torch.ones(ids.shape, dtype=torch.bool)
-        for row, (encoding, text, record) in enumerate(zip(encodings, texts, records)):
+        phrases = zip(encodings, texts, records, strict=True)
+        for row, (encoding, text, record) in enumerate(phrases):
             self._check(encoding, text, record)
             ids[row, : len(encoding)] = torch.tensor(encoding.ids)
             padding_mask[row, : len(encoding)] = False

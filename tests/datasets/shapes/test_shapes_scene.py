@@ -7,8 +7,8 @@ import pytest
 
 from mapper_mm.datasets.shapes import sample_scene, visible_masks
 from mapper_mm.datasets.shapes.scene import (
-    LONG_SIDE,
     COLOURS,
+    LONG_SIDE,
     MIN_VISIBLE,
     SHAPES,
     SIZES,

@@ -59,7 +59,8 @@ def test_prior_is_lent_and_taken_back():
     hidden, residual, prior = torch.randn(3, 2, 4).unbind()
     with prior_lent_to([slot], prior):
         out = slot(hidden, residual)
-    torch.testing.assert_close(out, slot.base(hidden, residual) + slot.adapter.linear(residual) + prior)
+    expected = slot.base(hidden, residual) + slot.adapter.linear(residual) + prior
+    torch.testing.assert_close(out, expected)
     assert slot.prior is None
 
 

@@ -36,7 +36,7 @@ def test_characters_are_never_mixed_up(lengths, data):
         tokens, start = [], 0
         for length in lengths:
             ends = data.draw(st.sets(st.integers(1, length)), label) | {length}
-            for begin, end in zip([0, *sorted(ends)], sorted(ends)):
+            for begin, end in zip([0, *sorted(ends)], sorted(ends), strict=False):
                 tokens.append((start + begin, start + end))
             start += length + 1
         return [(0, 0), *tokens, (0, 0)]
@@ -44,7 +44,7 @@ def test_characters_are_never_mixed_up(lengths, data):
     here, there = cut('here'), cut('there')
     weights = alignment(here, there, 'x' * 60)
     np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-6)
-    for row, (start, end) in zip(weights[1:-1], here[1:-1]):
+    for row, (start, end) in zip(weights[1:-1], here[1:-1], strict=True):
         characters = set(range(start, end))
         overlapping = {
             j for j, token in enumerate(there) if characters & set(range(*token))

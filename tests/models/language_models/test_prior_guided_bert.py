@@ -1,7 +1,13 @@
 import pytest
 import torch
-from transformers import BertConfig, BertModel, BertTokenizer, CLIPTextConfig
-from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizer,
+    CLIPTextConfig,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
 
 from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
 from mapper_mm.models.language_models.phrases import PhraseError
