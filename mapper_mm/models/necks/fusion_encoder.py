@@ -74,6 +74,8 @@ class FusionEncoder(BaseModule):
         num_heads: attention heads.
         ffn_dims: width of the feed-forward networks.
         dropout: see :class:`FusionEncoderLayer`.
+        embed_std: standard deviation that [REG] and the position embeddings start with. 1 is what
+            the published code starts with; a smaller one lets attention begin with content.
         reg_attention: in training, also put out where [REG] looks in the last layer, for a loss on
             it (see :class:`AttentionLoss`).
         padding_bias: what is added to the attention logits of padding. Minus infinity excludes it.
@@ -91,6 +93,7 @@ class FusionEncoder(BaseModule):
         num_heads: int = 8,
         ffn_dims: int = 2048,
         dropout: float = 0.1,
+        embed_std: float = 1.0,
         reg_attention: bool = False,
         padding_bias: float = float('-inf'),
     ) -> None:
@@ -105,6 +108,8 @@ class FusionEncoder(BaseModule):
         self.layers = nn.ModuleList(
             FusionEncoderLayer(embed_dims, num_heads, ffn_dims, dropout) for _ in range(num_layers)
         )
+        for embedding in (self.reg_token, self.pos_embed):
+            nn.init.normal_(embedding.weight, std=embed_std)
         for param in self.layers.parameters():
             if param.dim() > 1:
                 nn.init.xavier_uniform_(param)
