@@ -169,11 +169,10 @@ def dense_losses(
     for i, (name, head) in enumerate(zip(ATTRIBUTES, heads.attributes, strict=True)):
         losses[name] = F.cross_entropy(head(tokens).flatten(0, 1), truth[..., i].flatten())
     losses['mask'] = F.binary_cross_entropy_with_logits(heads.mask(tokens), patches(shown).float())
-    centres = (torch.arange(GRID) + 0.5) / GRID
-    y, x = torch.meshgrid(centres, centres, indexing='ij')
-    centre = torch.stack([x, y, x, y], -1).flatten(0, 1)
-    offset = boxes.gather(1, index) - centre
-    losses['box'] = 5 * F.l1_loss(heads.box(tokens)[has_thing], offset[has_thing])
+    # Where on the canvas, not how far from the patch: the fusion encoder adds positions to queries
+    # and keys only, so what it reads from a token must say where.
+    truth_boxes = boxes.gather(1, index)
+    losses['box'] = 10 * F.l1_loss(heads.box(tokens)[has_thing], truth_boxes[has_thing])
     return losses
 
 
