@@ -1,4 +1,4 @@
-# The embedded default: MaPPER in small on ShapesRef. No download, no GPU, about ten minutes.
+# The embedded default: MaPPER in small on ShapesRef. No download, no GPU, under ten minutes.
 _base_ = [
     './_base_/datasets/shapes_ref.py',
     './_base_/models/mapper_tiny.py',

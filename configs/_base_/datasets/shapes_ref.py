@@ -19,7 +19,7 @@ test_pipeline = [
     dict(type='PackDetInputs', meta_keys=meta_keys)]
 
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     # Drawing a batch takes a tenth of what computing it takes: on two cores a worker costs more.
     num_workers=0,
     persistent_workers=False,

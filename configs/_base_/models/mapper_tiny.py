@@ -26,11 +26,11 @@ model = dict(
         adapter=dict(type='DyPA', layers=(1, 2, 3), rank=16),
         pgt=dict(type='PGT')),
     neck=dict(
-        type='FusionEncoder', embed_dims=128, num_layers=3, num_heads=4, ffn_dims=512,
+        type='FusionEncoder', embed_dims=128, num_layers=2, num_heads=4, ffn_dims=512,
         dropout=0.0, embed_std=0.1),
     bbox_head=dict(
         type='BoxHead',
         loss_l1=dict(type='L1Loss', loss_weight=5.0),
         loss_iou=dict(type='GIoULoss', loss_weight=2.0),
         # Not in the paper: see AttentionLoss for why a ten-minute training wants it.
-        loss_attention=dict(type='AttentionLoss', loss_weight=1.0)))
+        loss_attention=dict(type='AttentionLoss', loss_weight=2.0)))

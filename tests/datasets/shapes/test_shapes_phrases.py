@@ -164,11 +164,11 @@ def test_left_and_right_matter(samples):
 def test_styles_come_in_about_the_mix_people_use(samples):
     share = Counter(referring.style for _, referring in samples)
     expected = {
-        'attributes': (0.38, 0.52),
-        'location': (0.15, 0.25),
-        'size': (0.08, 0.16),
-        'relation': (0.08, 0.17),
-        'ordinal': (0.06, 0.15),
+        'attributes': (0.5, 0.72),
+        'location': (0.15, 0.3),
+        'size': (0.05, 0.14),
+        'relation': (0.03, 0.1),
+        'ordinal': (0.02, 0.1),
     }
     assert set(expected) == set(STYLES)
     for style, (low, high) in expected.items():
