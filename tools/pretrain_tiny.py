@@ -26,6 +26,7 @@ from tokenizers import BertWordPieceTokenizer, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as RawTokenizer
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
+from torchvision.ops import generalized_box_iou_loss
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -44,7 +45,7 @@ from mapper_mm.datasets.shapes import (
 )
 from mapper_mm.datasets.shapes.scene import COLOURS, SHAPES, SIZES, TEXTURES
 
-CANVAS, PATCH = 140, 14
+CANVAS, PATCH = 128, 16
 GRID = CANVAS // PATCH
 ATTRIBUTES = dict(
     shape=tuple(SHAPES), colour=tuple(COLOURS), texture=tuple(TEXTURES), size=tuple(SIZES)
@@ -139,16 +140,34 @@ def _label(thing) -> list[int]:
 
 
 class DenseHeads(nn.Module):
-    """What the ViT's patch tokens are asked while it is pre-trained."""
+    """What the ViT's patch tokens are asked while it is pre-trained.
+
+    Attributes and boxes are read along fixed orthogonal directions of length 1. A learned head
+    would learn to read what is written small; a fixed one makes the ViT write it large, as the
+    features of large models do for what matters, and what is large is quickly learned from.
+    """
 
     def __init__(self, dims: int, text_dims: int) -> None:
         super().__init__()
-        self.attributes = nn.ModuleList(nn.Linear(dims, len(v) + 1) for v in ATTRIBUTES.values())
+        directions = nn.init.orthogonal_(torch.empty(dims, dims))
+        counts = [len(values) + 1 for values in ATTRIBUTES.values()]
+        *attributes, box, _ = directions.split([*counts, 4, dims - sum(counts) - 4])
+        for name, rows in zip(ATTRIBUTES, attributes, strict=True):
+            self.register_buffer(name, rows.contiguous())
+        self.register_buffer('box', box.contiguous())
+        # Pixels are asked of an earlier layer: the last one would be mostly about them.
         self.mask = nn.Linear(dims, PATCH * PATCH)
-        self.box = nn.Linear(dims, 4)
         self.region = nn.Linear(dims, text_dims)
         self.temperature = nn.Parameter(torch.tensor(2.3))
         self.bias = nn.Parameter(torch.tensor(-4.0))
+
+    def attributes(self, tokens: Tensor) -> dict[str, Tensor]:
+        """Logits by attribute, the first of each for "no thing"."""
+        return {name: tokens @ getattr(self, name).T for name in ATTRIBUTES}
+
+    def boxes(self, tokens: Tensor) -> Tensor:
+        """x1, y1, x2, y2 in [0, 1] of the canvas: what is written is eight times as large."""
+        return 0.5 + tokens @ self.box.T / 8
 
 
 def patches(x: Tensor) -> Tensor:
@@ -158,21 +177,24 @@ def patches(x: Tensor) -> Tensor:
 
 
 def dense_losses(
-    heads: DenseHeads, tokens: Tensor, shown: Tensor, cover: Tensor, labels: Tensor, boxes: Tensor
+    heads: DenseHeads, tokens: Tensor, middle: Tensor, shown: Tensor, cover: Tensor,
+    labels: Tensor, boxes: Tensor,
 ) -> dict[str, Tensor]:
     """Each patch names the attributes of the thing it mostly shows, its pixels and its box."""
     area, thing = cover.max(-1)
     has_thing = area >= 0.1 * PATCH * PATCH
     index = thing.unsqueeze(-1).expand(-1, -1, 4)
     truth = labels.gather(1, index).masked_fill(~has_thing.unsqueeze(-1), -1) + 1
-    losses = {}
-    for i, (name, head) in enumerate(zip(ATTRIBUTES, heads.attributes, strict=True)):
-        losses[name] = F.cross_entropy(head(tokens).flatten(0, 1), truth[..., i].flatten())
-    losses['mask'] = F.binary_cross_entropy_with_logits(heads.mask(tokens), patches(shown).float())
+    losses = {
+        name: F.cross_entropy(logits.flatten(0, 1), truth[..., i].flatten())
+        for i, (name, logits) in enumerate(heads.attributes(tokens).items())
+    }
+    losses['mask'] = F.binary_cross_entropy_with_logits(heads.mask(middle), patches(shown).float())
     # Where on the canvas, not how far from the patch: the fusion encoder adds positions to queries
     # and keys only, so what it reads from a token must say where.
-    truth_boxes = boxes.gather(1, index)
-    losses['box'] = 10 * F.l1_loss(heads.box(tokens)[has_thing], truth_boxes[has_thing])
+    pred, truth_boxes = heads.boxes(tokens)[has_thing], boxes.gather(1, index)[has_thing]
+    losses['box'] = 20 * F.l1_loss(pred, truth_boxes)
+    losses['iou'] = generalized_box_iou_loss(pred, truth_boxes, reduction='mean')
     return losses
 
 
@@ -188,8 +210,8 @@ def region_losses(
     pooled = cover.transpose(1, 2) @ tokens / pixels.clamp(min=1).unsqueeze(-1)
     regions, truth = pooled[pixels > 0], labels[pixels > 0]
     losses = {
-        f'region_{name}': F.cross_entropy(head(regions), truth[:, i] + 1)
-        for i, (name, head) in enumerate(zip(ATTRIBUTES, heads.attributes, strict=True))
+        f'region_{name}': F.cross_entropy(logits, truth[:, i] + 1)
+        for i, (name, logits) in enumerate(heads.attributes(regions).items())
     }
     logits = F.normalize(text, dim=-1) @ F.normalize(heads.region(regions), dim=-1).T
     logits = logits * heads.temperature.exp() + heads.bias
@@ -263,8 +285,11 @@ def pretrain_vision_and_clip(scenes: Scenes, out: Path, epochs: int, batch: int)
                 scenes.images, scenes.content, scenes.shown, scenes.cover, scenes.boxes
             ))
         )
-        tokens = vit.forward_features(images)[:, 1:]
-        losses = dense_losses(heads, tokens, shown, cover, scenes.labels[pick], boxes)
+        tokens, (middle,) = vit.forward_intermediates(
+            images, indices=[VIT['depth'] // 2], output_fmt='NLC'
+        )
+        tokens = tokens[:, 1:]
+        losses = dense_losses(heads, tokens, middle, shown, cover, scenes.labels[pick], boxes)
         texts = [torch.tensor(ids) for i in pick.tolist() for ids in encoded[i]]
         padded = nn.utils.rnn.pad_sequence(
             texts, batch_first=True, padding_value=tokenizer.eos_token_id
@@ -324,6 +349,18 @@ def augment(images: Tensor, content: Tensor, shown: Tensor, cover: Tensor, boxes
     return x, shown, cover.flatten(1, 2).float(), boxes
 
 
+def decorrelation_loss(tokens: Tensor) -> Tensor:
+    """How far the features' covariance is from the identity, after VICReg's covariance term.
+
+    A small model's features are mostly their mean and a few directions; a linear layer on them
+    learns several times faster where all directions count the same.
+    """
+    centred = tokens - tokens.mean(0)
+    covariance = centred.T @ centred / len(centred)
+    identity = torch.eye(len(covariance))
+    return (covariance - identity).square().mean() * 10 + tokens.mean(0).square().mean()
+
+
 def pretrain_bert(phrases: list[str], out: Path, steps: int, batch: int) -> None:
     """Train BERT by masked language modelling, and write it as a transformers directory."""
     tokenizer = train_bert_tokenizer(phrases)
@@ -346,16 +383,22 @@ def pretrain_bert(phrases: list[str], out: Path, steps: int, batch: int) -> None
         inputs = ids.masked_fill(masked & (chance < 0.8), tokenizer.mask_token_id)
         noise = torch.randint(len(tokenizer), ids.shape)
         inputs = torch.where(masked & (chance > 0.9), noise, inputs)
-        loss = model(
-            inputs, attention_mask=(ids != tokenizer.pad_token_id).long(), labels=truth
-        ).loss
+        outputs = model(
+            inputs, attention_mask=(ids != tokenizer.pad_token_id).long(), labels=truth,
+            output_hidden_states=True,
+        )
+        tokens = outputs.hidden_states[-1][ids != tokenizer.pad_token_id]
+        loss = outputs.loss + decorrelation_loss(tokens)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         if step % 100 == 0 or step == steps - 1:
             seconds = time.time() - start
-            print(f'bert {step}/{steps}  {seconds:.0f} s  {loss.item():.3f}', flush=True)
+            print(
+                f'bert {step}/{steps}  {seconds:.0f} s  mlm {outputs.loss.item():.3f}  '
+                f'all {loss.item():.3f}', flush=True,
+            )
     model.bert.half().save_pretrained(out / 'bert_tiny')
     tokenizer.save_pretrained(out / 'bert_tiny')
 

@@ -11,7 +11,13 @@ from rich.table import Table
 
 import mapper_mm  # noqa: F401
 from mapper_mm.evaluation.dump_predictions import DumpPredictions
-from mapper_mm.utils.cli import add_run_arguments, best_checkpoint, plain_errors, read_config
+from mapper_mm.utils.cli import (
+    add_run_arguments,
+    best_checkpoint,
+    plain_errors,
+    process_group_left,
+    read_config,
+)
 from mapper_mm.utils.preflight import check_everything_is_there
 
 
@@ -68,7 +74,7 @@ def print_table(metrics: dict[str, float], config: Config) -> None:
 def main() -> None:
     """Test as the command line asks."""
     args = parse_args()
-    with plain_errors():
+    with plain_errors(), process_group_left():
         config = read_config(args)
         check_everything_is_there(config, ['test_dataloader'], weights=False)
         metrics = build_runner(config, args).test()

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import mapper_mm  # noqa: F401
-from mapper_mm.utils.cli import add_run_arguments, plain_errors, read_config
+from mapper_mm.utils.cli import add_run_arguments, plain_errors, process_group_left, read_config
 from mapper_mm.utils.preflight import check_everything_is_there
 
 
@@ -55,7 +55,7 @@ def apply_options(config: Config, args: argparse.Namespace) -> None:
 def main() -> None:
     """Train as the command line asks."""
     args = parse_args()
-    with plain_errors():
+    with plain_errors(), process_group_left():
         config = read_config(args)
         apply_options(config, args)
         check_everything_is_there(config, ['train_dataloader', 'val_dataloader'], weights=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch.distributed
 from mmengine.config import Config, DictAction
 from mmengine.runner import find_latest_checkpoint
 
@@ -89,3 +90,17 @@ def plain_errors(*more: type[Exception]) -> Iterator[None]:
         yield
     except (FileNotFoundError, BadRecordError, UnsafePickleError, *more) as error:
         sys.exit(str(error) if is_first_process() else 1)
+
+
+@contextmanager
+def process_group_left() -> Iterator[None]:
+    """Leave the process group, if there is one, before the program ends.
+
+    Otherwise gloo's threads may still run when Python takes them down, which aborts the process
+    after its work is done.
+    """
+    try:
+        yield
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()

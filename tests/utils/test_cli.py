@@ -1,10 +1,11 @@
 import os
 
 import pytest
+import torch.distributed as dist
 
 from mapper_mm.datasets import BadRecordError, MissingDataError
 from mapper_mm.models.weights import MissingWeightsError
-from mapper_mm.utils.cli import best_checkpoint, plain_errors
+from mapper_mm.utils.cli import best_checkpoint, plain_errors, process_group_left
 
 
 def touch(path, age):
@@ -50,3 +51,12 @@ def test_only_the_first_process_says_it(rank, monkeypatch):
 def test_our_own_errors_keep_their_traceback():
     with pytest.raises(ZeroDivisionError), plain_errors():
         1 / 0  # noqa: B018
+
+
+def test_the_process_group_is_left_even_after_an_error(tmp_path):
+    dist.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+    with pytest.raises(RuntimeError, match='why'), process_group_left():
+        raise RuntimeError('why')
+    assert not dist.is_initialized()
+    with process_group_left():
+        pass

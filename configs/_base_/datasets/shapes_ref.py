@@ -1,7 +1,7 @@
 # ShapesRef: generated scenes and phrases, made in data/shapes_ref when they are first needed.
 dataset_type = 'ShapesRefDataset'
 data_root = 'data/shapes_ref'
-canvas = 140
+canvas = 128
 meta_keys = ('img_id', 'ref_id', 'sent_id', 'record', 'img_path', 'ori_shape', 'img_shape', 'text',
              'homography_matrix', 'content_box')
 

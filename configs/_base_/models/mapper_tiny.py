@@ -10,8 +10,8 @@ model = dict(
         bgr_to_rgb=True),
     backbone=dict(
         type='DINOv2',
-        arch=dict(patch_size=14, embed_dim=128, depth=6, num_heads=4, init_values=1.0),
-        img_size=140,
+        arch=dict(patch_size=16, embed_dim=128, depth=6, num_heads=4, init_values=1.0),
+        img_size=128,
         pretrained=tiny_encoders + 'dinov2_tiny.safetensors',
         adapter=dict(type='LoCA', layers=(1, 3, 5), bottleneck=48, scale=0.2)),
     language_model=dict(

@@ -1,6 +1,6 @@
 """ShapesRef: generated scenes and phrases, written in REFER's own layout."""
 
-from .phrases import Phrase, Referring, attribute_caption, attribute_filter, sample_phrases
+from .phrases import Phrase, Referring, attribute_filter, sample_phrases
 from .render import render
 from .scene import Background, Scene, Thing, sample_scene, visible_masks
 from .writer import is_current, write_shapes_ref
@@ -11,7 +11,6 @@ __all__ = [
     'Referring',
     'Scene',
     'Thing',
-    'attribute_caption',
     'attribute_filter',
     'is_current',
     'render',

@@ -644,17 +644,3 @@ def attribute_filter(thing: Thing, rng: np.random.Generator) -> Filter:
     """
     keep = _weighted(rng, _SUBSETS[1:], [w**0.5 for w in _SUBSET_WEIGHTS[1:]])
     return _describe(rng, thing, keep)
-
-
-def attribute_caption(thing: Thing, rng: np.random.Generator) -> str:
-    """Describe a thing by some of its attributes, as ``a small striped red circle``.
-
-    Args:
-        thing: The thing.
-        rng: Where chance comes from.
-
-    Returns:
-        str: The words, at least one of which is about the thing.
-    """
-    text = attribute_filter(thing, rng).text
-    return _with_article(_pick(rng, ('a {x}', 'the {x}', '{x}')), text).format(x=text)

@@ -25,11 +25,11 @@ COLOURS = {
 }
 TEXTURES = ('plain', 'striped', 'dotted', 'checked')
 # Half of the longer side in pixels. The gaps make the three words true without a comparison.
-SIZES = {'small': (9.5, 12.0), 'medium': (15.0, 18.0), 'large': (22.5, 28.0)}
+SIZES = {'small': (10.5, 12.8), 'medium': (16.0, 18.7), 'large': (23.4, 27.5)}
 BACKGROUNDS = ('flat', 'gradient', 'clouds', 'stripes', 'grid', 'tiles')
 MIN_VISIBLE = 0.55
-LONG_SIDE = 140
-_MIN_SIDE = 105
+LONG_SIDE = 128
+_MIN_SIDE = 96
 
 # A square turned by 45 degrees would be a diamond, and a cross an x.
 _MAX_TURN = {'square': 0.2, 'diamond': 0.2, 'cross': 0.3}

@@ -20,7 +20,7 @@ from .phrases import STYLES, sample_phrases
 from .render import render
 from .scene import SHAPES, sample_scene
 
-VERSION = 2
+VERSION = 3
 MARKER = 'shapes_ref.json'
 REFS = 'refs(shapes).p'
 INSTANCES = 'instances.json'

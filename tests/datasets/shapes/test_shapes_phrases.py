@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mapper_mm.datasets.shapes import attribute_caption, sample_phrases, sample_scene
+from mapper_mm.datasets.shapes import attribute_filter, sample_phrases, sample_scene
 from mapper_mm.datasets.shapes.phrases import MAX_WORDS, STYLES
 
 SWAP = {'left': 'right', 'leftmost': 'rightmost'}
@@ -266,7 +266,7 @@ def test_captions_are_true_of_their_thing():
     for _ in range(60):
         scene = sample_scene(rng)
         for index, thing in enumerate(scene.things):
-            caption = attribute_caption(thing, rng)
+            caption = attribute_filter(thing, rng).text
             assert index in described(scene, caption)
             assert any(word in MEANING for word in caption.split())
             captions.add(caption)
