@@ -2,11 +2,13 @@
 
 from .refer_dataset import BadRecordError, GroundingDataset, MissingDataError, ReferDataset
 from .safe_pickle import UnsafePickleError, load_plain_pickle
+from .samplers import ImageGroupSampler
 from .shapes_ref_dataset import ShapesRefDataset
 
 __all__ = [
     'BadRecordError',
     'GroundingDataset',
+    'ImageGroupSampler',
     'MissingDataError',
     'ReferDataset',
     'ShapesRefDataset',

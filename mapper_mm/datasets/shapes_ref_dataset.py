@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mapper_mm.registry import DATASETS
 
 from .refer_dataset import ReferDataset
-from .shapes import is_current, write_shapes_ref
+from .shapes import PHRASES_PER_SCENE, is_current, write_shapes_ref
 
 
 @DATASETS.register_module()
@@ -25,6 +25,7 @@ class ShapesRefDataset(ReferDataset):
         seed: What scenes and phrases depend on.
         num_scenes: Number of scenes by split (train, val, testA, testB), the same for every dataset
             with this data_root. Defaults to the generator's.
+        phrases_per_scene: Number of phrases about each scene.
         workers: Number of further processes that generate; 0 for none.
         **kwargs: Of `ReferDataset`.
     """
@@ -34,11 +35,13 @@ class ShapesRefDataset(ReferDataset):
         data_root: str = 'data/shapes_ref',
         seed: int = 0,
         num_scenes: Mapping[str, int] | None = None,
+        phrases_per_scene: int = PHRASES_PER_SCENE,
         workers: int = 0,
         **kwargs: Any,
     ) -> None:
         self.seed = seed
         self.num_scenes = None if num_scenes is None else dict(num_scenes)
+        self.phrases_per_scene = phrases_per_scene
         self.workers = workers
         super().__init__(data_root=data_root, split_by='shapes', **kwargs)
 
@@ -50,11 +53,12 @@ class ShapesRefDataset(ReferDataset):
         return super().load_data_list()
 
     def _generate(self) -> None:
-        if is_current(self.data_root, seed=self.seed, splits=self.num_scenes):
+        wanted = dict(
+            seed=self.seed, splits=self.num_scenes, phrases_per_scene=self.phrases_per_scene
+        )
+        if is_current(self.data_root, **wanted):
             return
         print_log(f'Generating ShapesRef (seed {self.seed}) in {self.data_root} ...', 'current')
         start = time.perf_counter()
-        write_shapes_ref(
-            self.data_root, seed=self.seed, splits=self.num_scenes, workers=self.workers
-        )
+        write_shapes_ref(self.data_root, **wanted, workers=self.workers)
         print_log(f'Generated ShapesRef in {time.perf_counter() - start:.0f} s.', 'current')

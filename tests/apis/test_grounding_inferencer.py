@@ -49,7 +49,7 @@ def fixed_box(inferencer, monkeypatch):
 
 
 def test_boxes_are_in_pixels_of_the_original_image(inferencer, image, fixed_box):
-    """200 x 100 pixels lie on rows 35 to 105 of the 140 pixel canvas, at 0.7 of their size."""
+    """200 x 100 pixels lie on rows 32 to 96 of the 128 pixel canvas, at 0.64 of their size."""
     (found,) = inferencer(image, 'the red circle')['predictions']
     assert found == dict(
         phrase='the red circle', bbox=pytest.approx([50, 25, 150, 75]), image=image

@@ -14,8 +14,10 @@ ROOT = Path(__file__).parents[2]
 NUM_SCENES = dict(train=8, val=4, testA=3, testB=2)
 CONFIG = """
 _base_ = {base!r}
-small = dict(data_root={data!r}, num_scenes=dict({scenes}), workers=0)
-train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False, dataset=small)
+small = dict(data_root={data!r}, num_scenes=dict({scenes}), phrases_per_scene=3, workers=0)
+train_dataloader = dict(
+    batch_size=8, num_workers=0, persistent_workers=False, sampler=dict(group_size=4),
+    dataset=small)
 val_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False, dataset=small)
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=2)
@@ -26,7 +28,8 @@ randomness = dict(seed=0)
 
 @pytest.fixture(scope='session')
 def small_data(tmp_path_factory) -> str:
-    return str(write_shapes_ref(tmp_path_factory.mktemp('shapes_ref'), splits=NUM_SCENES))
+    folder = tmp_path_factory.mktemp('shapes_ref')
+    return str(write_shapes_ref(folder, splits=NUM_SCENES, phrases_per_scene=3))
 
 
 @pytest.fixture(scope='session')

@@ -19,11 +19,11 @@ test_pipeline = [
     dict(type='PackDetInputs', meta_keys=meta_keys)]
 
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=48,
     # Drawing a batch takes a tenth of what computing it takes: on two cores a worker costs more.
     num_workers=0,
     persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(type='ImageGroupSampler', group_size=6),
     dataset=dict(
         type=dataset_type, data_root=data_root, split='train', pipeline=train_pipeline, workers=2))
 val_dataloader = dict(

@@ -27,7 +27,7 @@ model = dict(
         pgt=dict(type='PGT')),
     neck=dict(
         type='FusionEncoder', embed_dims=128, num_layers=2, num_heads=4, ffn_dims=512,
-        dropout=0.0, embed_std=0.1),
+        dropout=0.0, pre_norm=True, embed_std=0.1),
     bbox_head=dict(
         type='BoxHead',
         loss_l1=dict(type='L1Loss', loss_weight=5.0),

@@ -3,9 +3,10 @@
 from .phrases import Phrase, Referring, attribute_filter, sample_phrases
 from .render import render
 from .scene import Background, Scene, Thing, sample_scene, visible_masks
-from .writer import is_current, write_shapes_ref
+from .writer import PHRASES_PER_SCENE, is_current, write_shapes_ref
 
 __all__ = [
+    'PHRASES_PER_SCENE',
     'Background',
     'Phrase',
     'Referring',

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +25,9 @@ VERSION = 3
 MARKER = 'shapes_ref.json'
 REFS = 'refs(shapes).p'
 INSTANCES = 'instances.json'
-DEFAULT_SPLITS = {'train': 8000, 'val': 500, 'testA': 500, 'testB': 500}
+DEFAULT_SPLITS = {'train': 6000, 'val': 300, 'testA': 300, 'testB': 300}
+# An image encoder's work on a picture serves all of its phrases, see ImageGroupSampler.
+PHRASES_PER_SCENE = 6
 SPLIT_STYLES = {
     'train': STYLES,
     'val': STYLES,
@@ -44,7 +47,7 @@ def write_shapes_ref(
     root: str | os.PathLike,
     seed: int = 0,
     splits: Mapping[str, int] | None = None,
-    phrases_per_scene: int = 3,
+    phrases_per_scene: int = PHRASES_PER_SCENE,
     workers: int = 0,
 ) -> Path:
     """Generate ShapesRef.
@@ -116,7 +119,7 @@ def is_current(
     root: str | os.PathLike,
     seed: int = 0,
     splits: Mapping[str, int] | None = None,
-    phrases_per_scene: int = 3,
+    phrases_per_scene: int = PHRASES_PER_SCENE,
 ) -> bool:
     """Whether a folder holds what :func:`write_shapes_ref` would write with these arguments.
 
@@ -232,9 +235,10 @@ def _collect(jobs: list, scenes: Iterator[dict]) -> tuple[list[dict], dict]:
         for target in dict.fromkeys(index for index, _ in scene['phrases']):
             sentences = []
             for text in (text for index, text in scene['phrases'] if index == target):
-                sentences.append(
-                    {'tokens': text.split(), 'raw': text, 'sent_id': sent_id, 'sent': text}
-                )
+                # A pickle shows which equal strings are one object, and whether they are depends
+                # on which process they come from: here they always are.
+                text, tokens = sys.intern(text), [sys.intern(word) for word in text.split()]
+                sentences.append({'tokens': tokens, 'raw': text, 'sent_id': sent_id, 'sent': text})
                 sent_id += 1
             ann_id = first + target
             stem, suffix = os.path.splitext(scene['file_name'])

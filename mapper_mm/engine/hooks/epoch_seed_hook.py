@@ -1,6 +1,7 @@
 """Random numbers that depend on what is trained on, and not on how training got there."""
 
 import random
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,12 +29,25 @@ class EpochSeedHook(Hook):
     - the order of the samples depends on the seed and the epoch, also where the seed was not set in
       the config but drawn and then found in the checkpoint.
 
+    Args:
+        augment_by: 'expression', so that each sample is augmented in its own way, or 'image', so
+            that in an epoch all expressions of an image see it augmented alike (as far as their
+            transforms draw alike) and a batch need encode it only once.
+
     Raises:
         TypeError: If training is not by epochs, or a dataset has no pipeline to put the seeding
             into.
+        ValueError: If augment_by is neither.
     """
 
     priority = 'VERY_HIGH'
+
+    def __init__(self, augment_by: str = 'expression') -> None:
+        if augment_by not in ('expression', 'image'):
+            raise ValueError(
+                f"EpochSeedHook: augment_by={augment_by!r} must be 'expression' or 'image'."
+            )
+        self.augment_by = augment_by
 
     def before_train(self, runner: Runner) -> None:
         """Put the seeding before the first transform, where workers will find it."""
@@ -50,7 +64,9 @@ class EpochSeedHook(Hook):
         self._seed = seeds[0]
         loader = runner.train_dataloader
         for dataset in _with_pipelines(loader.dataset):
-            dataset.pipeline.transforms.insert(0, SeedBySample(self._seed, self._epoch))
+            dataset.pipeline.transforms.insert(
+                0, SeedBySample(self._seed, self._epoch, self.augment_by)
+            )
         # The sampler was built before the checkpoint told the seed.
         for sampler in (loader.sampler, loader.batch_sampler.sampler):
             if hasattr(sampler, 'seed'):
@@ -81,15 +97,21 @@ class SeedBySample:
     Args:
         seed: The training's seed.
         epoch: () int64 in shared memory.
+        by: 'expression' or 'image'.
     """
 
-    def __init__(self, seed: int, epoch: torch.Tensor) -> None:
+    def __init__(self, seed: int, epoch: torch.Tensor, by: str = 'expression') -> None:
         self.seed = seed
         self.epoch = epoch
+        self.by = by
 
     def __call__(self, results: dict) -> dict:
-        """Seed by ``results['sample_idx']``, which MMEngine's datasets set."""
-        seed = _mix(self.seed, int(self.epoch), results['sample_idx'])
+        """Seed by ``sample_idx``, which MMEngine's datasets set, or by ``img_path``."""
+        if self.by == 'image':
+            sample = zlib.crc32(results['img_path'].encode())
+        else:
+            sample = results['sample_idx']
+        seed = _mix(self.seed, int(self.epoch), sample)
         random.seed(seed)
         np.random.seed(seed)
         if get_worker_info() is not None:

@@ -61,13 +61,35 @@ class MaPPER(BaseDetector):
             tuple[Tensor, Tensor | None]: what [REG] read and, for a loss on it, where; see
             :class:`FusionEncoder`.
         """
-        image_tokens = self.backbone(batch_inputs)
+        image_tokens = self._encode_images(batch_inputs, batch_data_samples)
         text_tokens, text_padding_mask = self.language_model(
             [sample.text for sample in batch_data_samples],
             [sample.get('record', sample.get('img_path')) for sample in batch_data_samples],
         )
         image_padding_mask = self._patch_padding(batch_inputs, batch_data_samples)
         return self.neck(image_tokens, image_padding_mask, text_tokens, text_padding_mask)
+
+    def _encode_images(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
+        """(B, 1 + N, C): what the backbone makes of the images, each distinct one encoded once.
+
+        No word reaches the image encoder, so expressions about one image can share its tokens.
+        """
+        chosen: list[int] = []
+        rows, by_path = [], {}
+        for i, sample in enumerate(batch_data_samples):
+            # Two crops of a file are two images.
+            same = by_path.setdefault(sample.get('img_path', i), [])
+            for row in same:
+                if torch.equal(batch_inputs[chosen[row]], batch_inputs[i]):
+                    break
+            else:
+                row = len(chosen)
+                chosen.append(i)
+                same.append(row)
+            rows.append(row)
+        if len(chosen) == len(rows):
+            return self.backbone(batch_inputs)
+        return self.backbone(batch_inputs[chosen])[rows]
 
     def _patch_padding(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
         """(B, prefix + N) bool: patches are padding by their first pixel, prefix tokens never."""

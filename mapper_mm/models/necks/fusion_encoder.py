@@ -8,17 +8,26 @@ from mapper_mm.registry import MODELS
 
 
 class FusionEncoderLayer(nn.Module):
-    """A post-norm transformer encoder layer; positions are added to queries and keys only.
+    """A transformer encoder layer; positions are added to queries and keys only.
 
     Args:
         embed_dims: width D.
         num_heads: attention heads.
         ffn_dims: width of the feed-forward network.
         dropout: after attention and in the feed-forward network, and on attention's weights.
+        pre_norm: see :class:`FusionEncoder`.
     """
 
-    def __init__(self, embed_dims: int, num_heads: int, ffn_dims: int, dropout: float) -> None:
+    def __init__(
+        self,
+        embed_dims: int,
+        num_heads: int,
+        ffn_dims: int,
+        dropout: float,
+        pre_norm: bool = False,
+    ) -> None:
         super().__init__()
+        self.pre_norm = pre_norm
         self.self_attn = nn.MultiheadAttention(
             embed_dims, num_heads, dropout=dropout, batch_first=True
         )
@@ -49,15 +58,21 @@ class FusionEncoderLayer(nn.Module):
             tuple[Tensor, Tensor | None]: (B, num_queries or S, D), and (B, num_queries or S, S),
             the weights averaged over the heads, or None.
         """
-        keys = x + positions
+        values = self.norm1(x) if self.pre_norm else x
+        keys = values + positions
         queries = keys[:, :num_queries]
         # Without need_weights nn.MultiheadAttention uses scaled_dot_product_attention.
         attended, attention = self.self_attn(
-            queries, keys, x, key_padding_mask=padding_bias, need_weights=with_attention
+            queries, keys, values, key_padding_mask=padding_bias, need_weights=with_attention
         )
-        x = self.norm1(x[:, :num_queries] + self.dropout(attended))
-        hidden = self.linear2(self.dropout(self.linear1(x).relu()))
-        return self.norm2(x + self.dropout(hidden)), attention
+        x = x[:, :num_queries] + self.dropout(attended)
+        if self.pre_norm:
+            return x + self._feed_forward(self.norm2(x)), attention
+        x = self.norm1(x)
+        return self.norm2(x + self._feed_forward(x)), attention
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        return self.dropout(self.linear2(self.dropout(self.linear1(x).relu())))
 
 
 @MODELS.register_module()
@@ -74,6 +89,9 @@ class FusionEncoder(BaseModule):
         num_heads: attention heads.
         ffn_dims: width of the feed-forward networks.
         dropout: see :class:`FusionEncoderLayer`.
+        pre_norm: normalise what goes into attention and feed-forward networks, and once at the
+            end, instead of what comes out of them, as the paper does. Tokens then keep what they
+            came with, so that the box head learns sooner from what [REG] reads.
         embed_std: standard deviation that [REG] and the position embeddings start with. 1 is what
             the published code starts with; a smaller one lets attention begin with content.
         reg_attention: in training, also put out where [REG] looks in the last layer, for a loss on
@@ -93,6 +111,7 @@ class FusionEncoder(BaseModule):
         num_heads: int = 8,
         ffn_dims: int = 2048,
         dropout: float = 0.1,
+        pre_norm: bool = False,
         embed_std: float = 1.0,
         reg_attention: bool = False,
         padding_bias: float = float('-inf'),
@@ -106,8 +125,10 @@ class FusionEncoder(BaseModule):
         self.reg_token = nn.Embedding(1, embed_dims)
         self.pos_embed = nn.Embedding(1 + max_tokens + num_image_tokens, embed_dims)
         self.layers = nn.ModuleList(
-            FusionEncoderLayer(embed_dims, num_heads, ffn_dims, dropout) for _ in range(num_layers)
+            FusionEncoderLayer(embed_dims, num_heads, ffn_dims, dropout, pre_norm)
+            for _ in range(num_layers)
         )
+        self.norm = nn.LayerNorm(embed_dims) if pre_norm else nn.Identity()
         for embedding in (self.reg_token, self.pos_embed):
             nn.init.normal_(embedding.weight, std=embed_std)
         for param in self.layers.parameters():
@@ -153,4 +174,4 @@ class FusionEncoder(BaseModule):
         )
         if attention is not None:
             attention = attention[:, 0, -image_tokens.shape[1] :]
-        return x[:, 0], attention
+        return self.norm(x[:, 0]), attention

@@ -152,13 +152,14 @@ def test_mirrored_picture_with_left_and_right_swapped_keeps_the_phrase_true(samp
 
 
 def test_left_and_right_matter(samples):
-    """The unswapped phrase is wrong in the mirrored picture nearly always."""
-    wrong = total = 0
+    """The unswapped phrase is wrong in the mirrored picture; the second of three stays it."""
+    total = 0
     for scene, referring in samples:
         if swap(referring.text) != referring.text:
             total += 1
-            wrong += referring.phrase.referents(scene.flipped()) != [referring.target_index]
-    assert wrong > 0.95 * total
+            found = referring.phrase.referents(scene.flipped())
+            assert found != [referring.target_index] or referring.style == 'ordinal'
+    assert total > 200
 
 
 def test_styles_come_in_about_the_mix_people_use(samples):

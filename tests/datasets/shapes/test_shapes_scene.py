@@ -33,7 +33,7 @@ def test_counts_and_picture_sizes_vary_within_their_ranges(scenes):
     assert counts == set(range(4, 10))
     for scene in scenes:
         assert max(scene.width, scene.height) == LONG_SIDE
-        assert min(scene.width, scene.height) >= 105
+        assert min(scene.width, scene.height) >= 96
     ratios = [scene.width / scene.height for scene in scenes]
     assert min(ratios) < 0.8 and max(ratios) > 1.25
 

@@ -114,3 +114,21 @@ def test_what_it_cannot_seed_is_refused():
         EpochSeedHook().before_train(make_runner([1, 2, 3]))
     with pytest.raises(TypeError, match='EpochBasedTrainLoop'):
         EpochSeedHook().before_train(make_runner(loop=IterBasedTrainLoop))
+
+
+def test_expressions_of_an_image_are_augmented_alike_if_asked():
+    class Expressions(BaseDataset):
+        def load_data_list(self):
+            return [dict(img_path=f'{i // 3}.jpg') for i in range(6)]
+
+    runner, hook = make_runner(Expressions(pipeline=[draw])), EpochSeedHook(augment_by='image')
+    hook.before_train(runner)
+    (first, _), (second, _) = (run_epoch(hook, runner, epoch) for epoch in (0, 1))
+    for epoch in (first, second):
+        assert len({epoch[i] for i in (0, 1, 2)}) == len({epoch[i] for i in (3, 4, 5)}) == 1
+    assert len({first[0], first[3], second[0], second[3]}) == 4
+
+
+def test_unknown_way_to_augment_is_an_error():
+    with pytest.raises(ValueError, match="augment_by='box'.*'expression' or 'image'"):
+        EpochSeedHook(augment_by='box')

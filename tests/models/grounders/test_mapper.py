@@ -87,14 +87,28 @@ def test_the_phrase_and_the_picture_both_matter(model, config, dataset_root):
     assert (before - other).abs().max() > 1e-4
 
 
+def test_an_image_is_encoded_once_for_all_of_its_phrases(model, config, dataset_root):
+    batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader'))
+    inputs, data_samples = batch['inputs'], batch['data_samples']
+    assert len({sample.img_path for sample in data_samples}) == 1
+    # The last one is another crop, say, of the same file.
+    inputs[3] = inputs[3].flip(-1)
+    encoded = []
+    model.backbone.register_forward_pre_hook(lambda _, args: encoded.append(len(args[0])))
+    with torch.no_grad():
+        tokens = model.eval()._encode_images(inputs, data_samples)
+        assert encoded == [2]
+        torch.testing.assert_close(tokens, model.backbone(inputs), rtol=1e-4, atol=1e-5)
+
+
 def test_padding_is_known_by_a_patchs_first_pixel(model, config, dataset_root):
     batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader', count=1))
-    batch['data_samples'][0].set_metainfo(dict(content_box=(0, 15, 140, 125)))
+    batch['data_samples'][0].set_metainfo(dict(content_box=(0, 17, 128, 111)))
     mask = model._patch_padding(batch['inputs'], batch['data_samples'])
-    assert mask.shape == (1, 101) and not mask[0, 0]
-    rows = mask[0, 1:].view(10, 10)
-    # Rows start at 0, 14 (padding), 28 ... 112, 126 (padding).
-    assert rows.all(1).tolist() == [True, True, *[False] * 7, True]
+    assert mask.shape == (1, 65) and not mask[0, 0]
+    rows = mask[0, 1:].view(8, 8)
+    # Rows start at 0, 16 (padding), 32 ... 96, 112 (padding).
+    assert rows.all(1).tolist() == [True, True, *[False] * 5, True]
 
 
 def test_paper_recipe_builds_offline(pytestconfig):

@@ -49,6 +49,24 @@ def test_whole_encoder_equals_torchs_own_layers(close):
     close(encoder(image, image_mask, text, text_mask)[0], x[:, 0])
 
 
+def test_pre_norm_equals_torchs_own_layers(close):
+    encoder = tiny(pre_norm=True)
+    nn.init.zeros_(encoder.pos_embed.weight)
+    nn.init.normal_(encoder.norm.weight)
+    image, image_mask, text, text_mask = tokens()
+    x = torch.cat([
+        encoder.reg_token.weight.expand(2, 1, -1), encoder.text_proj(text),
+        encoder.image_proj(image)], 1)
+    mask = torch.cat([torch.zeros(2, 1).bool(), text_mask, image_mask], 1)
+    for layer in encoder.layers:
+        torchs = nn.TransformerEncoderLayer(
+            16, 4, 32, dropout=0.0, batch_first=True, norm_first=True
+        )
+        torchs.load_state_dict(layer.state_dict())
+        x = torchs(x, src_key_padding_mask=mask)
+    close(encoder(image, image_mask, text, text_mask)[0], encoder.norm(x[:, 0]))
+
+
 @pytest.mark.parametrize('part', [0, 2])
 def test_padding_is_excluded(part):
     encoder, inputs = tiny(), tokens()
