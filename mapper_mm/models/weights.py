@@ -1,5 +1,8 @@
 """Reading the weights of frozen encoders from files, accounting for every tensor."""
 
+import hashlib
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -9,13 +12,22 @@ from torch import Tensor, nn
 from .adapters.slots import frozen_tensors
 
 WEIGHT_FILES = ('.safetensors', '.pth', '.pt', '.bin')
-
-
 PACKAGE = 'mapper_mm::'
+_DINOV2_RELEASE = re.compile(r'(dinov2_vit[sblg]14)(_reg4)?_pretrain\.pth')
+_CONFIGS = 'config.json tokenizer.json tokenizer_config.json'
+_ON_THE_HUB = {
+    'bert-base-uncased': ('google-bert', f'{_CONFIGS} vocab.txt model.safetensors'),
+    'bert-large-uncased': ('google-bert', f'{_CONFIGS} vocab.txt model.safetensors'),
+    'clip-vit-base-patch16': ('openai', f'{_CONFIGS} vocab.json merges.txt pytorch_model.bin'),
+}
 
 
 class MissingWeightsError(FileNotFoundError):
     """Pre-trained weights that a config names are not on this machine."""
+
+
+class WrongWeightsError(ValueError):
+    """Pre-trained weights are there, but damaged, or not those that the model is for."""
 
 
 def resolve_source(source: str) -> str:
@@ -32,45 +44,82 @@ def resolve_source(source: str) -> str:
     return source
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
+def how_to_get(source: str) -> str | None:
+    """The shell command that puts released weights where a config expects them.
+
+    Args:
+        source: a path that ends in the release's own name of a file or directory.
+
+    Returns:
+        str | None: the command; None for a name that no release has.
+    """
+    name = Path(source).name
+    release = _DINOV2_RELEASE.fullmatch(name)
+    if release is not None:
+        url = f'https://dl.fbaipublicfiles.com/dinov2/{release[1]}/{name}'
+        return f'curl --create-dirs -o {source} {url}'
+    if name in _ON_THE_HUB:
+        owner, files = _ON_THE_HUB[name]
+        return f'hf download {owner}/{name} --local-dir {source} {files}'
+    return None
+
+
+def read_weights(source: str, config_key: str) -> dict[str, Tensor]:
     """Read a flat state dict from a ``.safetensors`` or a PyTorch file without running any code.
 
     Args:
-        path: the file.
+        source: the file.
+        config_key: where the encoder stands in the model's config, for messages.
 
     Returns:
         dict[str, Tensor]: tensors by name, on the CPU.
 
     Raises:
         MissingWeightsError: if there is no such file.
-        ValueError: if the file holds anything but tensors by name.
+        WrongWeightsError: if the file is damaged or holds anything but tensors by name.
     """
-    path = Path(resolve_source(str(path)))
+    path = Path(resolve_source(source))
     if not path.is_file():
+        command = how_to_get(source)
         raise MissingWeightsError(
-            f'no weights at {path}: put the file there or change `pretrained`.'
+            f'`{config_key}.pretrained={source!r}` is not on this machine: put the file there or '
+            'name another one.' + (f'\n  {command}' if command else '')
         )
-    if path.suffix == '.safetensors':
-        return load_file(path)
     try:
+        if path.suffix == '.safetensors':
+            return load_file(path)
         state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # torch and pickle raise many kinds for a file that is no state dict
-        raise ValueError(f'{path} cannot be read as PyTorch weights: {error}') from error
+    # safetensors, torch and pickle raise many kinds for a file that is no state dict.
+    except Exception as error:
+        raise unreadable(config_key, source) from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(f'{path} holds no flat state dict (tensors by name).')
+        raise WrongWeightsError(
+            f'`{config_key}.pretrained={source!r}` holds no flat state dict (tensors by name).'
+        )
     return state
 
 
-def load_frozen(module: nn.Module, state: dict[str, Tensor], source: str) -> None:
+def unreadable(config_key: str, source: str) -> WrongWeightsError:
+    """The error for a file that is there but cannot be read."""
+    return WrongWeightsError(
+        f'`{config_key}.pretrained={source!r}` cannot be read: the file is damaged, or holds '
+        'Python objects, of which nothing was run. Get it again, or name other weights.'
+    )
+
+
+def load_frozen(
+    module: nn.Module, state: dict[str, Tensor], source: str, config_key: str
+) -> None:
     """Load an encoder's own weights around its adapters; they must fit tensor by tensor.
 
     Args:
         module: the encoder, with or without adapters in its slots.
         state: tensors by the names they have in the encoder without slots.
-        source: where they came from, for the error message.
+        source: where they came from, for messages.
+        config_key: where the encoder stands in the model's config, for messages.
 
     Raises:
-        ValueError: if a tensor is missing, left over or of another shape; it names them.
+        WrongWeightsError: if a tensor is missing, left over or of another shape; it names them.
     """
     own = frozen_tensors(module)
     wrong = [f'missing: {name}' for name in own if name not in state]
@@ -82,9 +131,28 @@ def load_frozen(module: nn.Module, state: dict[str, Tensor], source: str) -> Non
     ]
     if wrong:
         shown = '\n  '.join(wrong[:8]) + (f'\n  ... {len(wrong) - 8} more' if wrong[8:] else '')
-        raise ValueError(
-            f'the weights of {source} do not fit `{type(module).__name__}`:\n  {shown}'
+        raise WrongWeightsError(
+            f'`{config_key}.pretrained={source!r}` does not fit `{config_key}.arch`:\n  {shown}'
         )
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(state[name])
+
+
+def content_hash(tensors: Mapping[str, Tensor]) -> str:
+    """A hash of names, shapes and values, whatever the device, the order or the precision in store.
+
+    Args:
+        tensors: by name. Floating-point ones count as float32, others as int64.
+
+    Returns:
+        str: 64 hexadecimal digits (SHA-256).
+    """
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach()
+        kind, dtype = ('<f4', torch.float32) if tensor.is_floating_point() else ('<i8', torch.int64)
+        values = tensor.to('cpu', dtype).contiguous().numpy().astype(kind, copy=False)
+        digest.update(f'{name} {tuple(tensor.shape)} {kind};'.encode())
+        digest.update(values.reshape(-1))
+    return digest.hexdigest()

@@ -12,6 +12,7 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import find_latest_checkpoint
 
 from mapper_mm.datasets import BadRecordError, UnsafePickleError
+from mapper_mm.models.weights import WrongWeightsError
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,14 +82,16 @@ def is_first_process() -> bool:
 def plain_errors(*more: type[Exception]) -> Iterator[None]:
     """End the program with a message of a few lines where the user can mend what is wrong.
 
-    That is a file that is not there or not as it should be. Anything else keeps its traceback.
+    That is a file that is not there or not what it should be. Anything else keeps its traceback.
 
     Args:
         *more: Further errors that the user can mend.
     """
     try:
         yield
-    except (FileNotFoundError, BadRecordError, UnsafePickleError, *more) as error:
+    except (
+        FileNotFoundError, BadRecordError, UnsafePickleError, WrongWeightsError, *more
+    ) as error:
         sys.exit(str(error) if is_first_process() else 1)
 
 

@@ -9,17 +9,8 @@ from mmengine.config import Config
 from timm import is_model_pretrained
 
 from mapper_mm.datasets import MissingDataError, ReferDataset, ShapesRefDataset
-from mapper_mm.models.weights import PACKAGE, WEIGHT_FILES, resolve_source
+from mapper_mm.models.weights import PACKAGE, WEIGHT_FILES, how_to_get, resolve_source
 from mapper_mm.registry import DATASETS
-
-_HOW_TO_GET = {
-    'dinov2_vitb14_pretrain.pth': 'curl --create-dirs -o {path} '
-    'https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth',
-    'bert-base-uncased': 'hf download google-bert/bert-base-uncased --local-dir {path} '
-    'config.json tokenizer.json tokenizer_config.json vocab.txt model.safetensors',
-    'clip-vit-base-patch16': 'hf download openai/clip-vit-base-patch16 --local-dir {path} '
-    'config.json tokenizer.json tokenizer_config.json vocab.json merges.txt pytorch_model.bin',
-}
 
 
 def check_everything_is_there(config: Config, loaders: Sequence[str], weights: bool) -> None:
@@ -69,8 +60,8 @@ def _missing_weights(model: dict) -> Iterator[str]:
         yield f'  {name}: pre-trained weights'
         if name.startswith(PACKAGE):
             yield '    It comes with the package: install it again, or run tools/pretrain_tiny.py.'
-        elif Path(name).name in _HOW_TO_GET:
-            yield f'    {_HOW_TO_GET[Path(name).name].format(path=name)}'
+        elif how_to_get(name) is not None:
+            yield f'    {how_to_get(name)}'
 
 
 def _named_weights(node: object) -> Iterator[str]:

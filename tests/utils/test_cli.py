@@ -4,7 +4,7 @@ import pytest
 import torch.distributed as dist
 
 from mapper_mm.datasets import BadRecordError, MissingDataError
-from mapper_mm.models.weights import MissingWeightsError
+from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
 from mapper_mm.utils.cli import best_checkpoint, plain_errors, process_group_left
 
 
@@ -33,7 +33,9 @@ def test_no_checkpoint_is_an_error(tmp_path):
             best_checkpoint(folder)
 
 
-@pytest.mark.parametrize('kind', [MissingDataError, MissingWeightsError, BadRecordError])
+@pytest.mark.parametrize(
+    'kind', [MissingDataError, MissingWeightsError, WrongWeightsError, BadRecordError]
+)
 def test_errors_of_the_user_end_with_their_message(kind):
     with pytest.raises(SystemExit) as stop, plain_errors():
         raise kind('first line\nsecond line')

@@ -63,6 +63,33 @@ def prior_lent_to(slots: Sequence[PriorSlot], prior: Tensor | None) -> Iterator[
             slot.prior = None
 
 
+def frozen_names(module: nn.Module) -> dict[str, str]:
+    """What the tensors of an encoder were called before adapters joined it.
+
+    Args:
+        module: an encoder with any number of slots.
+
+    Returns:
+        dict[str, str]: the names of parameters and saved buffers, adapters' left out, by the names
+        they had then: without slots' ``base.``.
+    """
+    inside = tuple(f'{name}.' for name, _ in adapters(module))
+    slots = [
+        f'{name}.' for name, child in module.named_modules()
+        if isinstance(child, ParallelSlot | PriorSlot)
+    ]
+    names = {}
+    for name in module.state_dict(keep_vars=True):
+        if inside and name.startswith(inside):
+            continue
+        before = name
+        for slot in slots:
+            if before.startswith(slot):
+                before = slot + before.removeprefix(f'{slot}base.')
+        names[before] = name
+    return names
+
+
 def frozen_tensors(module: nn.Module) -> dict[str, Tensor]:
     """The tensors an encoder had before adapters joined it, by the names they had then.
 
@@ -70,20 +97,7 @@ def frozen_tensors(module: nn.Module) -> dict[str, Tensor]:
         module: an encoder with any number of slots.
 
     Returns:
-        dict[str, Tensor]: parameters and saved buffers, adapters' left out, slots' ``base.`` taken
-        out of the names.
+        dict[str, Tensor]: parameters and saved buffers, adapters' left out.
     """
-    inside = tuple(f'{name}.' for name, _ in adapters(module))
-    slots = [
-        f'{name}.' for name, child in module.named_modules()
-        if isinstance(child, ParallelSlot | PriorSlot)
-    ]
-    plain = {}
-    for name, tensor in module.state_dict(keep_vars=True).items():
-        if inside and name.startswith(inside):
-            continue
-        for slot in slots:
-            if name.startswith(slot):
-                name = slot + name.removeprefix(f'{slot}base.')
-        plain[name] = tensor
-    return plain
+    state = module.state_dict(keep_vars=True)
+    return {before: state[name] for before, name in frozen_names(module).items()}

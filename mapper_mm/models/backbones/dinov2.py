@@ -1,58 +1,78 @@
 """The image encoder: a frozen DINOv2 (timm) with adapter slots."""
 
+from math import isqrt
 from pathlib import Path
 
 import timm
-from mmengine.model import BaseModule
+import torch
+import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor
 
 from mapper_mm.registry import MODELS
 
-from ..adapters.protocol import freeze_all_but_adapters, train_adapters_only
+from ..adapters.protocol import freeze_all_but_adapters
 from ..adapters.slots import ParallelSlot
-from ..weights import WEIGHT_FILES, MissingWeightsError, load_frozen, read_weights
+from ..frozen_encoder import FrozenEncoder
+from ..weights import WEIGHT_FILES, MissingWeightsError, WrongWeightsError, read_weights
+
+# Width and blocks of the released sizes.
+ARCHS = {(384, 12): 'small', (768, 12): 'base', (1024, 24): 'large', (1536, 40): 'giant'}
 
 
 @MODELS.register_module()
-class DINOv2(BaseModule):
+class DINOv2(FrozenEncoder):
     """timm's DINOv2 vision transformer, frozen, with adapters beside the MLPs of some blocks.
-
-    Building it needs no file: the weights are random until :meth:`init_weights`, which MMEngine's
-    Runner calls before training.
 
     Args:
         arch: 'small', 'base', 'large' or 'giant' (ViT-*/14 as released), or a dict of arguments of
             timm's ``VisionTransformer`` for any other size.
         img_size: side of the square input in pixels, a multiple of the patch size.
-        pretrained: a local file (timm's or the DINOv2 release's names; ``.safetensors`` or
-            PyTorch) or the name of a timm model, for example
-            'vit_base_patch14_dinov2.lvd142m'. None: random weights.
+        registers: register tokens: 4 in the release's ``reg4`` models, 0 in the others.
+        pretrained: a local file, timm's or the DINOv2 release's (``.safetensors`` or PyTorch), or
+            the name of a timm model, for example 'vit_base_patch14_dinov2.lvd142m'. Position
+            embeddings are interpolated to ``img_size``. None: random weights.
         adapter: config of an adapter plus ``layers``, the blocks (from 0) it joins, and ``scale``,
             the weight of its output. None: no adapters.
 
     Raises:
-        ValueError: if ``adapter.layers`` names a block that does not exist.
+        ValueError: if there is no such ``arch``, or ``adapter.layers`` names a block that does not
+            exist.
     """
+
+    config_key = 'backbone'
 
     def __init__(
         self,
         arch: str | dict = 'base',
         img_size: int = 518,
+        registers: int = 0,
         pretrained: str | None = None,
         adapter: dict | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(pretrained)
+        self.arch = arch
+        options = dict(img_size=img_size, num_classes=0)
+        if registers:
+            # Neither [CLS] nor the registers have a place in the position embedding then.
+            options.update(reg_tokens=registers, no_embed_class=True)
         if isinstance(arch, str):
-            self.vit = timm.create_model(
-                f'vit_{arch}_patch14_dinov2', img_size=img_size, num_classes=0
-            )
+            if arch not in ARCHS.values():
+                raise ValueError(
+                    f"backbone.arch={arch!r}: 'small', 'base', 'large', 'giant' or a dict. "
+                    'Register tokens have an option of their own, `backbone.registers`.'
+                )
+            self.vit = timm.create_model(f'vit_{arch}_patch14_dinov2', **options)
         else:
-            self.vit = VisionTransformer(img_size=img_size, num_classes=0, **arch)
-        self.pretrained = pretrained
+            self.vit = VisionTransformer(**options, **arch)
         if adapter is not None:
             self._insert(**adapter)
         freeze_all_but_adapters(self)
+
+    @property
+    def encoder(self) -> VisionTransformer:
+        """The transformer as timm has it, with slots where adapters joined it."""
+        return self.vit
 
     @property
     def embed_dims(self) -> int:
@@ -80,26 +100,49 @@ class DINOv2(BaseModule):
             block = self.vit.blocks[layer]
             block.mlp = ParallelSlot(block.mlp, adapter, scale)
 
-    def init_weights(self) -> None:
-        """Load the pre-trained weights into the frozen part; adapters keep their own beginning.
+    def _pretrained_weights(self) -> dict[str, Tensor]:
+        if Path(self.pretrained).suffix in WEIGHT_FILES:
+            state = read_weights(self.pretrained, self.config_key)
+        else:
+            state = _timm_weights(self.pretrained)
+        self._check_kind(state)
+        if 'pos_embed' in state:
+            # timm's own files of models with registers hold positions of patches only.
+            prefix = 0 if 'reg_token' in state else 1
+            grid = self.vit.patch_embed.grid_size
+            state['pos_embed'] = interpolate_positions(state['pos_embed'], prefix, grid)
+        return checkpoint_filter_fn(state, self.vit)
+
+    def _check_kind(self, state: dict[str, Tensor]) -> None:
+        """Say which option is wrong, where names of tensors would not.
 
         Raises:
-            MissingWeightsError: if the file or the hub's copy is not there.
-            ValueError: if a tensor is missing, left over or of another shape.
+            WrongWeightsError: if the weights are of another size, or differ in registers.
         """
-        self._is_init = True
-        if self.pretrained is None:
+        registers = max(
+            (state[name].shape[1] for name in ('register_tokens', 'reg_token') if name in state),
+            default=0,
+        )
+        if registers != self.vit.num_reg_tokens:
+            raise WrongWeightsError(
+                f'`backbone.pretrained={self.pretrained!r}` holds {registers or "no"} register '
+                f'tokens, the model has {self.vit.num_reg_tokens or "none"}: set '
+                f'`backbone.registers={registers}` or name other weights.'
+            )
+        if 'patch_embed.proj.weight' not in state:
             return
-        if Path(self.pretrained).suffix in WEIGHT_FILES:
-            state = checkpoint_filter_fn(read_weights(self.pretrained), self.vit)
-        else:
-            state = _timm_weights(self.pretrained, self.vit.patch_embed.img_size[0])
-        load_frozen(self.vit, state, self.pretrained)
-
-    def train(self, mode: bool = True) -> 'DINOv2':
-        """Set the adapters' mode; what is frozen stays in evaluation mode."""
-        train_adapters_only(self, mode)
-        return self
+        width, _, *patch = state['patch_embed.proj.weight'].shape
+        depth = len({name.split('.')[1] for name in state if name.startswith('blocks.')})
+        own = (self.embed_dims, len(self.vit.blocks), *self.patch_size)
+        if (width, depth, *patch) != own:
+            arch = ARCHS.get((width, depth))
+            raise WrongWeightsError(
+                f'`backbone.pretrained={self.pretrained!r}` has {depth} blocks of width {width} '
+                f'and patches of {patch} pixels, `backbone.arch={self.arch!r}` has {own[1]} of '
+                f'width {own[0]} and patches of {list(own[2:])}: '
+                + (f'set `backbone.arch={arch!r}`' if arch else 'change `backbone.arch`')
+                + ' or name other weights.'
+            )
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode images.
@@ -115,13 +158,51 @@ class DINOv2(BaseModule):
         return self.vit.forward_features(images)
 
 
-def _timm_weights(name: str, img_size: int) -> dict[str, Tensor]:
+def interpolate_positions(pos_embed: Tensor, prefix: int, grid: tuple[int, int]) -> Tensor:
+    """Bring position embeddings to another grid of patches, as timm does: bicubic, antialiased.
+
+    In double precision, so that every machine and version of PyTorch rounds to the same float32
+    and the weights keep their fingerprint (see :mod:`mapper_mm.models.fingerprint`).
+
+    Args:
+        pos_embed: (1, prefix + S * S, C).
+        prefix: tokens that have a position but no place.
+        grid: rows and columns of patches wanted.
+
+    Returns:
+        Tensor: (1, prefix + rows * columns, C); the same tensor where nothing is to be done.
+
+    Raises:
+        WrongWeightsError: if the places are no square.
+    """
+    places = pos_embed.shape[1] - prefix
+    side = isqrt(places)
+    if side**2 != places:
+        raise WrongWeightsError(
+            f'`backbone.pretrained`: pos_embed of shape {tuple(pos_embed.shape)} has no square of '
+            'places.'
+        )
+    if (side, side) == tuple(grid):
+        return pos_embed
+    first, rest = pos_embed.split([prefix, places], dim=1)
+    square = rest.double().unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    square = F.interpolate(square, grid, mode='bicubic', antialias=True)
+    return torch.cat([first, square.flatten(2).transpose(1, 2).to(first)], dim=1)
+
+
+def _timm_weights(name: str) -> dict[str, Tensor]:
     try:
-        model = timm.create_model(name, pretrained=True, img_size=img_size, num_classes=0)
-    except (OSError, RuntimeError) as error:
+        return timm.create_model(name, pretrained=True, num_classes=0).state_dict()
+    except (OSError, RuntimeError, ValueError) as error:
+        known = timm.get_pretrained_cfg(name)
+        if known is None:
+            raise MissingWeightsError(
+                f'`backbone.pretrained={name!r}` is neither a weight file '
+                f'({", ".join(WEIGHT_FILES)}) nor a model that timm can get: {error}'
+            ) from error
+        folder = f'pretrained/{name}'
         raise MissingWeightsError(
-            f'`backbone.pretrained={name!r}` is neither a weight file here nor could timm get a '
-            'model of that name: connect once to let timm fetch it, or download the weights '
-            'elsewhere and name the file (.safetensors or .pth).'
+            f'`backbone.pretrained={name!r}` is not on this machine: connect once to let timm '
+            f"fetch it, or get the file and set `backbone.pretrained='{folder}/model.safetensors'`:"
+            f'\n  hf download {known.hf_hub_id} model.safetensors --local-dir {folder}'
         ) from error
-    return model.state_dict()

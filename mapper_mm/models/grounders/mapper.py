@@ -22,6 +22,8 @@ class MaPPER(BaseDetector):
         neck: config of the fusion encoder; widths and token counts are filled in from the encoders.
         bbox_head: config of the box head; its width is filled in from the neck.
         data_preprocessor: config of the data preprocessor.
+        share_images: encode an image that several expressions of a batch are about only once. In
+            training LoCA's BatchNorm then counts it once; the published code counts it each time.
         init_cfg: MMEngine's initialization config.
     """
 
@@ -32,9 +34,11 @@ class MaPPER(BaseDetector):
         neck: dict,
         bbox_head: dict,
         data_preprocessor: dict | None = None,
+        share_images: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.share_images = share_images
         self.backbone = MODELS.build(backbone)
         self.language_model = MODELS.build(language_model)
         widths = dict(
@@ -70,10 +74,12 @@ class MaPPER(BaseDetector):
         return self.neck(image_tokens, image_padding_mask, text_tokens, text_padding_mask)
 
     def _encode_images(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
-        """(B, 1 + N, C): what the backbone makes of the images, each distinct one encoded once.
+        """(B, prefix + N, C): what the backbone makes of the images, each distinct one just once.
 
         No word reaches the image encoder, so expressions about one image can share its tokens.
         """
+        if not self.share_images:
+            return self.backbone(batch_inputs)
         chosen: list[int] = []
         rows, by_path = [], {}
         for i, sample in enumerate(batch_data_samples):

@@ -2,7 +2,7 @@
 
 import torch
 from mmdet.models.layers import MLP
-from mmdet.structures import SampleList
+from mmdet.structures import DetDataSample, SampleList
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps, bbox_xyxy_to_cxcywh
 from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
@@ -22,6 +22,7 @@ class BoxHead(BaseModule):
         loss_iou: config of the loss on (x1, y1, x2, y2). None: mmdet's GIoULoss.
         loss_attention: config of a loss on where [REG] looks, :class:`AttentionLoss`. None, as in
             the paper: no such loss.
+        clip_border: cut predictions to the picture. False: only to the canvas, as published.
     """
 
     def __init__(
@@ -31,8 +32,10 @@ class BoxHead(BaseModule):
         loss_l1: dict | None = None,
         loss_iou: dict | None = None,
         loss_attention: dict | None = None,
+        clip_border: bool = True,
     ) -> None:
         super().__init__()
+        self.clip_border = clip_border
         self.mlp = MLP(embed_dims, embed_dims, 4, num_layers)
         self.loss_l1 = MODELS.build(loss_l1 or dict(type='L1Loss'))
         self.loss_iou = MODELS.build(loss_iou or dict(type='GIoULoss'))
@@ -51,7 +54,7 @@ class BoxHead(BaseModule):
             reg: (B, D).
             data_samples: with ``gt_instances.bboxes`` (1, 4), (x1, y1, x2, y2) in canvas pixels,
                 and ``batch_input_shape`` (H, W).
-            attention: (B, 1 + N), where [REG] looks; needed for ``loss_attention``.
+            attention: (B, prefix + N), where [REG] looks; needed for ``loss_attention``.
 
         Returns:
             dict[str, Tensor]: ``loss_l1``, ``loss_iou``, ``loss_attention`` if asked for, and
@@ -82,8 +85,8 @@ class BoxHead(BaseModule):
             reg: (B, D).
             data_samples: with ``batch_input_shape`` and, to rescale, ``homography_matrix`` and
                 ``ori_shape``.
-            rescale: give boxes in pixels of the original pictures, cut to the picture, instead of
-                in canvas pixels.
+            rescale: give boxes in pixels of the original pictures, with ``clip_border`` cut to
+                them, instead of in canvas pixels.
 
         Returns:
             list[InstanceData]: one a picture, each with one box: ``bboxes`` (1, 4) as
@@ -93,7 +96,7 @@ class BoxHead(BaseModule):
         boxes = bbox_cxcywh_to_xyxy(pred).clamp(0, 1) * _canvas(pred, data_samples)
         if rescale:
             pairs = zip(boxes, data_samples, strict=True)
-            boxes = torch.stack([_to_picture(box, sample) for box, sample in pairs])
+            boxes = torch.stack([_to_picture(*pair, self.clip_border) for pair in pairs])
         return [
             InstanceData(
                 bboxes=box[None], scores=box.new_ones(1), labels=box.new_zeros(1, dtype=torch.long)
@@ -107,11 +110,13 @@ def _canvas(boxes: Tensor, data_samples: SampleList) -> Tensor:
     return boxes.new_tensor([width, height, width, height])
 
 
-def _to_picture(box: Tensor, sample) -> Tensor:
+def _to_picture(box: Tensor, sample: DetDataSample, clip: bool) -> Tensor:
     inverse = torch.linalg.inv(torch.as_tensor(sample.homography_matrix, dtype=torch.float64))
     corners = torch.stack([box[0::2], box[1::2], torch.ones_like(box[:2])]).cpu().double()
     x, y, scale = inverse @ corners
-    height, width = sample.ori_shape[:2]
-    x, y = (x / scale).clamp(0, width), (y / scale).clamp(0, height)
+    x, y = x / scale, y / scale
+    if clip:
+        height, width = sample.ori_shape[:2]
+        x, y = x.clamp(0, width), y.clamp(0, height)
     # A mirrored picture swaps the corners.
     return torch.stack([x.min(), y.min(), x.max(), y.max()]).to(box)

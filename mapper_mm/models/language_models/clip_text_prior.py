@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModule
 from tokenizers import Encoding
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -11,14 +10,14 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from mapper_mm.registry import MODELS
 
-from ..adapters.protocol import freeze_all_but_adapters, train_adapters_only
-from ..weights import load_frozen
+from ..adapters.protocol import freeze_all_but_adapters
+from ..frozen_encoder import FrozenEncoder
 from .alignment import alignment
 from .hub import load_tokenizer, transformers_config, transformers_weights
 
 
 @MODELS.register_module()
-class CLIPTextPrior(BaseModule):
+class CLIPTextPrior(FrozenEncoder):
     """CLIP's projected text features, aligned with the image world, brought to BERT's tokens.
 
     CLIP reads the phrase with its own tokenizer; each BERT token gets the mean of the CLIP tokens
@@ -37,52 +36,44 @@ class CLIPTextPrior(BaseModule):
         ValueError: for another value of ``reads``.
     """
 
+    config_key = 'language_model.prior'
+
     def __init__(
         self,
         arch: str | dict = 'base',
         pretrained: str | None = None,
         reads: str = 'phrase',
     ) -> None:
-        super().__init__()
+        super().__init__(pretrained)
         if reads not in ('phrase', 'bert_ids'):
             raise ValueError(f"language_model.prior.reads={reads!r}: 'phrase' or 'bert_ids'.")
         config = transformers_config(CLIPTextConfig, arch, 'language_model.prior.arch')
         self.clip = CLIPTextModelWithProjection(config)
-        self.pretrained = pretrained
         self.reads = reads
         self._tokenizer = None
         freeze_all_but_adapters(self)
+
+    @property
+    def encoder(self) -> CLIPTextModelWithProjection:
+        """The text transformer as transformers has it."""
+        return self.clip
 
     @property
     def out_dims(self) -> int:
         """Width P of the prior."""
         return self.clip.config.projection_dim
 
-    def init_weights(self) -> None:
-        """Load the pre-trained weights; every tensor is accounted for.
-
-        Raises:
-            MissingWeightsError: if the directory or the hub's copy is not there.
-        """
-        self._is_init = True
-        if self.pretrained is not None:
-            weights = transformers_weights(
-                CLIPTextModelWithProjection,
-                self.pretrained,
-                'language_model.prior.pretrained',
-                not_needed=(
-                    'vision_model.',
-                    'visual_projection.',
-                    'logit_scale',
-                    'text_model.embeddings.position_ids',
-                ),
-            )
-            load_frozen(self.clip, weights, self.pretrained)
-
-    def train(self, mode: bool = True) -> 'CLIPTextPrior':
-        """Stay in evaluation mode: all of it is frozen."""
-        train_adapters_only(self, mode)
-        return self
+    def _pretrained_weights(self) -> dict[str, Tensor]:
+        return transformers_weights(
+            CLIPTextModelWithProjection,
+            self.pretrained,
+            self.config_key,
+            self.clip.config,
+            not_needed=(
+                *('vision_model.', 'visual_projection.', 'logit_scale'),
+                'text_model.embeddings.position_ids',
+            ),
+        )
 
     @property
     def tokenizer(self):

@@ -3,13 +3,28 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from ..weights import MissingWeightsError, resolve_source
+from ..weights import (
+    MissingWeightsError,
+    WrongWeightsError,
+    how_to_get,
+    resolve_source,
+    unreadable,
+)
+
+# What two models of one class can differ in. The last three do not show in any tensor's shape.
+_ARCHITECTURE = (
+    *('hidden_size', 'num_hidden_layers', 'intermediate_size', 'vocab_size'),
+    *('max_position_embeddings', 'projection_dim'),
+    *('num_attention_heads', 'hidden_act', 'layer_norm_eps'),
+)
 
 
 def transformers_config(
@@ -60,13 +75,14 @@ def load_tokenizer(name_or_dir: str | None, config_key: str) -> PreTrainedTokeni
     try:
         return AutoTokenizer.from_pretrained(resolve_source(name_or_dir))
     except (OSError, ValueError) as error:
-        raise _missing(name_or_dir, config_key) from error
+        raise _missing(name_or_dir, config_key, error) from error
 
 
 def transformers_weights(
     model_class: type[PreTrainedModel],
     name_or_dir: str,
     config_key: str,
+    own: PreTrainedConfig,
     not_needed: tuple[str, ...],
     **kwargs,
 ) -> dict[str, Tensor]:
@@ -74,8 +90,10 @@ def transformers_weights(
 
     Args:
         model_class: the class to read them as.
-        name_or_dir: a directory with config.json and model.safetensors, or a hub name.
-        config_key: the config key it stands under, for the error message.
+        name_or_dir: a directory with config.json and weights (model.safetensors if it is there,
+            else pytorch_model.bin, which is read without running any code), or a hub name.
+        config_key: where the encoder stands in the model's config, for messages.
+        own: the architecture of the model that the weights are for.
         not_needed: beginnings of the names of tensors that such files hold for other uses.
         **kwargs: more arguments of the class.
 
@@ -84,22 +102,46 @@ def transformers_weights(
 
     Raises:
         MissingWeightsError: if there is neither.
-        ValueError: if the files lack a tensor of the model or hold one that is not known.
+        WrongWeightsError: if the files are damaged or of another architecture, lack a tensor of the
+            model or hold one that is not known.
     """
+    key = f'{config_key}.pretrained'
     try:
         with _quiet():
             model, info = model_class.from_pretrained(
-                resolve_source(name_or_dir), output_loading_info=True, dtype='float32', **kwargs
+                resolve_source(name_or_dir),
+                output_loading_info=True,
+                # So that it is reported below, with the rest.
+                ignore_mismatched_sizes=True,
+                dtype='float32',
+                **kwargs,
             )
     except OSError as error:
-        raise _missing(name_or_dir, config_key) from error
+        raise _missing(name_or_dir, key, error) from error
+    except (RuntimeError, SafetensorError, UnpicklingError) as error:
+        raise unreadable(config_key, name_or_dir) from error
     unknown = [name for name in info['unexpected_keys'] if not name.startswith(not_needed)]
     wrong = [f'missing: {name}' for name in sorted(info['missing_keys'])]
     wrong += [f'left over: {name}' for name in sorted(unknown)]
+    wrong += [
+        f'{name}: {tuple(found)} in the file, {tuple(wanted)} by its config.json'
+        for name, found, wanted in sorted(info['mismatched_keys'])
+    ]
     if wrong:
-        raise ValueError(
-            f'`{config_key}={name_or_dir!r}` does not fit {model_class.__name__}:\n  '
+        raise WrongWeightsError(
+            f'`{key}={name_or_dir!r}` does not fit {model_class.__name__}:\n  '
             + '\n  '.join(wrong[:8])
+        )
+    differences = [
+        f'{name} is {getattr(model.config, name)!r}, not {getattr(own, name)!r}'
+        for name in _ARCHITECTURE
+        if getattr(model.config, name, None) != getattr(own, name, None)
+    ]
+    if differences:
+        raise WrongWeightsError(
+            f'`{key}={name_or_dir!r}` is of another architecture than `{config_key}.arch`: '
+            f'{", ".join(differences)}. Set `{config_key}.arch` to the directory of its '
+            'config.json, or name other weights.'
         )
     return model.state_dict()
 
@@ -118,10 +160,13 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _missing(name_or_dir: str, config_key: str) -> MissingWeightsError:
-    state = 'is incomplete' if Path(name_or_dir).is_dir() else 'is not on this machine'
+def _missing(name_or_dir: str, config_key: str, error: Exception) -> MissingWeightsError:
+    state = 'is not on this machine'
+    if Path(resolve_source(name_or_dir)).is_dir():
+        state = f'is incomplete ({str(error).splitlines()[0]})'
+    command = how_to_get(name_or_dir)
     return MissingWeightsError(
         f'`{config_key}={name_or_dir!r}` {state}. Put a transformers directory (config.json, '
         'tokenizer files, model.safetensors) there and name it, or connect once to let '
-        'transformers fetch it.'
+        'transformers fetch it.' + (f'\n  {command}' if command else '')
     )

@@ -2,25 +2,23 @@
 
 from collections.abc import Sequence
 
-from mmengine.model import BaseModule
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from mapper_mm.registry import MODELS
 
-from ..adapters.protocol import freeze_all_but_adapters, train_adapters_only
+from ..adapters.protocol import freeze_all_but_adapters
 from ..adapters.slots import PriorSlot, prior_lent_to
-from ..weights import load_frozen
+from ..frozen_encoder import FrozenEncoder
 from .hub import load_tokenizer, transformers_config, transformers_weights
 from .phrases import PhraseTokenizer
 
 
 @MODELS.register_module()
-class PriorGuidedBERT(BaseModule):
+class PriorGuidedBERT(FrozenEncoder):
     """transformers' BERT, frozen, with prior adapters in some layers and PGT behind the last.
 
-    Building it needs no file: the weights are random until :meth:`init_weights`, which MMEngine's
-    Runner calls before training, and the tokenizer is loaded when the first phrase comes.
+    The tokenizer is loaded when the first phrase comes.
 
     Args:
         arch: 'base' for bert-base-uncased, a directory with a config.json, or a dict of
@@ -40,6 +38,8 @@ class PriorGuidedBERT(BaseModule):
             without a prior.
     """
 
+    config_key = 'language_model'
+
     def __init__(
         self,
         arch: str | dict = 'base',
@@ -51,10 +51,9 @@ class PriorGuidedBERT(BaseModule):
         token_types: bool = True,
         frozen_dropout: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(pretrained)
         config = transformers_config(BertConfig, arch, 'language_model.arch')
         self.bert = BertModel(config, add_pooling_layer=False)
-        self.pretrained = pretrained
         self.max_tokens = max_tokens
         self.token_types = token_types
         self.frozen_dropout = frozen_dropout
@@ -73,6 +72,11 @@ class PriorGuidedBERT(BaseModule):
             self.bert.embeddings.token_type_embeddings.weight.data.zero_()
         self._tokenize = None
         freeze_all_but_adapters(self)
+
+    @property
+    def encoder(self) -> BertModel:
+        """BERT as transformers has it, with slots where adapters joined it."""
+        return self.bert
 
     @property
     def embed_dims(self) -> int:
@@ -101,31 +105,31 @@ class PriorGuidedBERT(BaseModule):
             layer.output = PriorSlot(layer.output, adapter)
 
     def init_weights(self) -> None:
-        """Load the pre-trained weights into the frozen parts; adapters keep their own beginning.
-
-        Raises:
-            MissingWeightsError: if the directory or the hub's copy is not there.
-            ValueError: if a tensor is missing, left over or of another shape.
-        """
-        self._is_init = True
+        """Load the pre-trained weights of BERT and of the prior; see :class:`FrozenEncoder`."""
+        super().init_weights()
         if self.prior is not None:
             self.prior.init_weights()
-        if self.pretrained is None:
-            return
+
+    def _pretrained_weights(self) -> dict[str, Tensor]:
         weights = transformers_weights(
             BertModel,
             self.pretrained,
-            'language_model.pretrained',
-            not_needed=('pooler.', 'cls.', 'embeddings.position_ids'),
+            self.config_key,
+            self.bert.config,
+            # The released files are BertForPreTraining's.
+            not_needed=(
+                *('pooler.', 'embeddings.position_ids'),
+                *('bert.pooler.', 'bert.embeddings.position_ids', 'cls.'),
+            ),
             add_pooling_layer=False,
         )
         if not self.token_types:
             weights['embeddings.token_type_embeddings.weight'].zero_()
-        load_frozen(self.bert, weights, self.pretrained)
+        return weights
 
     def train(self, mode: bool = True) -> 'PriorGuidedBERT':
         """Set the adapters' mode; what is frozen stays in evaluation mode."""
-        train_adapters_only(self, mode)
+        super().train(mode)
         if self.frozen_dropout:
             self.bert.train(mode)
         return self

@@ -82,7 +82,8 @@ class FusionEncoder(BaseModule):
     Args:
         image_dims: width of the image tokens.
         text_dims: width of the text tokens.
-        num_image_tokens: 1 + N image tokens (1370 for 518 pixels in patches of 14).
+        num_image_tokens: prefix + N image tokens (1 + 37 * 37 = 1370 for 518 pixels in patches of
+            14, 4 more with registers).
         max_tokens: L text tokens, as the language model's ``max_tokens``.
         embed_dims: width D of the encoder.
         num_layers: encoder layers.
@@ -145,14 +146,14 @@ class FusionEncoder(BaseModule):
         """Fuse.
 
         Args:
-            image_tokens: (B, 1 + N, image_dims).
-            image_padding_mask: (B, 1 + N) bool, True where the patch is padding.
+            image_tokens: (B, prefix + N, image_dims).
+            image_padding_mask: (B, prefix + N) bool, True where the patch is padding.
             text_tokens: (B, L, text_dims).
             text_padding_mask: (B, L) bool, True where there is no word.
 
         Returns:
             tuple[Tensor, Tensor | None]: (B, D), the [REG] token's output; and, in training with
-            ``reg_attention``, (B, 1 + N), its attention to the image tokens in the last layer.
+            ``reg_attention``, (B, prefix + N), its attention to the image tokens in the last layer.
         """
         image, text = self.image_proj(image_tokens), self.text_proj(text_tokens)
         reg = self.reg_token.weight.to(image.dtype).expand(len(image), 1, -1)

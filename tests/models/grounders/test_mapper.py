@@ -99,6 +99,10 @@ def test_an_image_is_encoded_once_for_all_of_its_phrases(model, config, dataset_
         tokens = model.eval()._encode_images(inputs, data_samples)
         assert encoded == [2]
         torch.testing.assert_close(tokens, model.backbone(inputs), rtol=1e-4, atol=1e-5)
+        encoded.clear()
+        model.share_images = False
+        torch.testing.assert_close(model._encode_images(inputs, data_samples), tokens)
+        assert encoded == [4], 'as published'
 
 
 def test_padding_is_known_by_a_patchs_first_pixel(model, config, dataset_root):
@@ -109,6 +113,35 @@ def test_padding_is_known_by_a_patchs_first_pixel(model, config, dataset_root):
     rows = mask[0, 1:].view(8, 8)
     # Rows start at 0, 16 (padding), 32 ... 96, 112 (padding).
     assert rows.all(1).tolist() == [True, True, *[False] * 5, True]
+
+
+def test_registers_go_all_the_way(config, dataset_root):
+    """LoCA, the fusion encoder's positions, the padding mask and the loss on attention."""
+    cfg = copy.deepcopy(config.model)
+    cfg.backbone.update(registers=4, pretrained=None)
+    model = MODELS.build(cfg)
+    model.init_weights()
+    assert len(model.neck.pos_embed.weight) == 1 + model.language_model.max_tokens + 5 + 64
+    batch = model.data_preprocessor(samples(config, dataset_root, 'train_dataloader'), True)
+    mask = model._patch_padding(**{f'batch_{name}': value for name, value in batch.items()})
+    assert mask.shape == (4, 5 + 64) and not mask[:, :5].any()
+    loss, _ = model.parse_losses(model.train()(**batch, mode='loss'))
+    loss.backward()
+    trainable = trainable_params(model)
+    assert all(param.grad is not None for param in trainable.values())
+    assert 'backbone.vit.reg_token' not in trainable
+    with torch.no_grad():
+        (result, *_) = model.eval().val_step(samples(config, dataset_root, 'val_dataloader'))
+    assert result.pred_instances.bboxes.shape == (1, 4)
+
+
+@pytest.mark.parametrize('arch, registers', [('base', 4), ('large', 0), ('large', 4)])
+def test_variants_of_the_paper_recipe_build_offline(arch, registers, pytestconfig):
+    cfg = Config.fromfile(pytestconfig.rootpath / 'configs/mapper_refcoco.py')
+    cfg.model.backbone.update(arch=arch, registers=registers)
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert len(model.neck.pos_embed.weight) == 1 + 20 + 1 + registers + 37 * 37
 
 
 def test_paper_recipe_builds_offline(pytestconfig):

@@ -1,5 +1,8 @@
+import json
+
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import (
     BertConfig,
     BertModel,
@@ -9,9 +12,10 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from mapper_mm.models.adapters.slots import frozen_tensors
 from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
 from mapper_mm.models.language_models.phrases import PhraseError
-from mapper_mm.models.weights import MissingWeightsError
+from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
 
 BERT = dict(hidden_size=24, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32)
 CLIP = dict(
@@ -19,6 +23,7 @@ CLIP = dict(
     projection_dim=8,
 )
 WORDS = '[PAD] [UNK] [CLS] [SEP] [MASK] the red lap ##top left of girl phone'.split()
+ADAPTER = dict(type='DyPA', layers=(1, 2), rank=4)
 PHRASES, RECORDS = ['the red laptop', 'girl left of the phone'], ['a', 'b']
 
 
@@ -48,7 +53,7 @@ def build(encoders, **kwargs):
     cfg = dict(
         arch=bert, pretrained=bert, max_tokens=10,
         prior=dict(type='CLIPTextPrior', arch=clip, pretrained=clip),
-        adapter=dict(type='DyPA', layers=(1, 2), rank=4), pgt=dict(type='PGT'),
+        adapter=ADAPTER, pgt=dict(type='PGT'),
     )
     model = PriorGuidedBERT(**{**cfg, **kwargs})
     model.init_weights()
@@ -158,6 +163,224 @@ def test_long_phrases_are_cut_and_counted(encoders):
     features, padding = model(['the red ' * 9, 'red'], RECORDS)
     assert features.shape[1] == 10 and not padding[0].any()
     assert model.tokenize.num_cut == 1
+
+
+def released_bert(sizes, **extra):
+    """Names and shapes of google-bert/bert-base-uncased's files, random weights.
+
+    They are BertForPreTraining's, under ``bert.`` and with LayerNorm's old names.
+    """
+    width, hidden, words = (
+        sizes[name] for name in ('hidden_size', 'intermediate_size', 'vocab_size')
+    )
+
+    def linear(name, out, into):
+        return {f'{name}.weight': (out, into), f'{name}.bias': (out,)}
+
+    def norm(name):
+        return {f'{name}.LayerNorm.gamma': (width,), f'{name}.LayerNorm.beta': (width,)}
+
+    shapes = {
+        'bert.embeddings.word_embeddings.weight': (words, width),
+        'bert.embeddings.position_embeddings.weight': (512, width),
+        'bert.embeddings.token_type_embeddings.weight': (2, width),
+        **norm('bert.embeddings'),
+    }
+    for i in range(sizes['num_hidden_layers']):
+        layer = f'bert.encoder.layer.{i}'
+        for name in ('query', 'key', 'value'):
+            shapes |= linear(f'{layer}.attention.self.{name}', width, width)
+        shapes |= linear(f'{layer}.attention.output.dense', width, width)
+        shapes |= norm(f'{layer}.attention.output')
+        shapes |= linear(f'{layer}.intermediate.dense', hidden, width)
+        shapes |= linear(f'{layer}.output.dense', width, hidden) | norm(f'{layer}.output')
+    shapes |= linear('bert.pooler.dense', width, width)
+    shapes |= {'cls.predictions.bias': (words,)} | norm('cls.predictions.transform')
+    shapes |= linear('cls.predictions.transform.dense', width, width)
+    shapes |= linear('cls.seq_relationship', 2, width)
+    return {name: torch.randn(shape) / 5 for name, shape in (shapes | extra).items()}
+
+
+def released_clip(sizes):
+    """Names and shapes of openai/clip-vit-base-patch16's file, random weights."""
+    width, projected = sizes['hidden_size'], sizes['projection_dim']
+    shapes = {
+        'logit_scale': (),
+        'text_projection.weight': (projected, width),
+        'visual_projection.weight': (projected, 12),
+        'text_model.embeddings.token_embedding.weight': (sizes['vocab_size'], width),
+        'text_model.embeddings.position_embedding.weight': (77, width),
+        'vision_model.embeddings.class_embedding': (12,),
+        'vision_model.embeddings.patch_embedding.weight': (12, 3, 16, 16),
+        'vision_model.embeddings.position_embedding.weight': (5, 12),
+    }
+    for tower, columns, hidden, norms in (
+        ('text', width, sizes['intermediate_size'], ['final_layer_norm']),
+        # The release's own spelling.
+        ('vision', 12, 24, ['pre_layrnorm', 'post_layernorm']),
+    ):
+        linears = [f'self_attn.{name}_proj' for name in 'kvq'] + ['self_attn.out_proj']
+        for i in range(sizes['num_hidden_layers']):
+            layer = f'{tower}_model.encoder.layers.{i}'
+            norms += [f'encoder.layers.{i}.layer_norm1', f'encoder.layers.{i}.layer_norm2']
+            for name in linears:
+                shapes |= {f'{layer}.{name}.weight': (columns, columns)}
+                shapes |= {f'{layer}.{name}.bias': (columns,)}
+            shapes |= {f'{layer}.mlp.fc1.weight': (hidden, columns)}
+            shapes |= {f'{layer}.mlp.fc1.bias': (hidden,)}
+            shapes |= {f'{layer}.mlp.fc2.weight': (columns, hidden)}
+            shapes |= {f'{layer}.mlp.fc2.bias': (columns,)}
+        for name in norms:
+            shapes |= {f'{tower}_model.{name}.{kind}': (columns,) for kind in ('weight', 'bias')}
+    state = {name: torch.randn(shape) / 5 for name, shape in shapes.items()}
+    state['text_model.embeddings.position_ids'] = torch.arange(77)[None]
+    state['vision_model.embeddings.position_ids'] = torch.arange(5)[None]
+    return state
+
+
+def write(folder, config, state, file):
+    folder.mkdir(exist_ok=True)
+    (folder / 'config.json').write_text(json.dumps(config))
+    if file == 'model.safetensors':
+        save_file(state, folder / file, metadata=dict(format='pt'))
+    else:
+        torch.save(state, folder / file)
+    return str(folder)
+
+
+BERT_CONFIG = dict(BERT, vocab_size=len(WORDS), model_type='bert', type_vocab_size=2)
+CLIP_CONFIG = dict(
+    model_type='clip', projection_dim=8, vision_config=dict(hidden_size=12),
+    text_config=dict(CLIP, vocab_size=60, model_type='clip_text_model'),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('file', ['model.safetensors', 'pytorch_model.bin'])
+@pytest.mark.parametrize('extra', [{}, {'bert.embeddings.position_ids': (1, 512)}])
+def test_released_bert_files(file, extra, tmp_path):
+    state = released_bert(BERT_CONFIG, **extra)
+    bert = write(tmp_path / 'bert', BERT_CONFIG, state, file)
+    model = PriorGuidedBERT(arch=bert, pretrained=bert, adapter=ADAPTER)
+    model.init_weights()
+    own = frozen_tensors(model.bert)
+    renamed = {
+        name.removeprefix('bert.').replace('gamma', 'weight').replace('beta', 'bias'): tensor
+        for name, tensor in state.items()
+        if not name.startswith(('cls.', 'bert.pooler.')) and 'position_ids' not in name
+    }
+    assert renamed.keys() == own.keys()
+    assert all(torch.equal(own[name], tensor) for name, tensor in renamed.items())
+
+
+@pytest.mark.parametrize('file', ['model.safetensors', 'pytorch_model.bin'])
+def test_released_clip_file(file, tmp_path):
+    state = released_clip(dict(CLIP, vocab_size=60))
+    clip = write(tmp_path / 'clip', CLIP_CONFIG, state, file)
+    prior = CLIPTextPrior(arch=clip, pretrained=clip)
+    prior.init_weights()
+    own = prior.clip.state_dict()
+    used = {name for name in state if name.startswith('text_') and 'position_ids' not in name}
+    assert own.keys() == used
+    assert all(torch.equal(own[name], state[name]) for name in used)
+
+
+def test_safetensors_are_preferred(tmp_path):
+    state = released_bert(BERT_CONFIG)
+    write(tmp_path, BERT_CONFIG, {k: v + 1 for k, v in state.items()}, 'pytorch_model.bin')
+    bert = write(tmp_path, BERT_CONFIG, state, 'model.safetensors')
+    model = PriorGuidedBERT(arch=bert, pretrained=bert)
+    model.init_weights()
+    words = model.bert.embeddings.word_embeddings.weight
+    assert torch.equal(words, state['bert.embeddings.word_embeddings.weight'])
+
+
+def test_full_size_files_fit_the_base_archs(monkeypatch):
+    """Names and shapes of arch='base', without storage, which transformers' reader needs."""
+    sizes = dict(
+        hidden_size=768, num_hidden_layers=12, intermediate_size=3072, vocab_size=30522
+    )
+    clip_sizes = dict(
+        hidden_size=512, num_hidden_layers=12, intermediate_size=2048, vocab_size=49408,
+        projection_dim=512,
+    )  # fmt: skip
+    with torch.device('meta'):
+        model = PriorGuidedBERT(prior=dict(type='CLIPTextPrior'))
+        bert, clip = released_bert(sizes), released_clip(clip_sizes)
+    bert = {name.replace('gamma', 'weight').replace('beta', 'bias'): t for name, t in bert.items()}
+    for own, state in (
+        ({f'bert.{k}': v for k, v in model.bert.state_dict().items()}, bert),
+        (model.prior.clip.state_dict(), clip),
+    ):
+        assert {k: v.shape for k, v in own.items()} == {k: state[k].shape for k in own}
+
+
+@pytest.mark.parametrize(
+    'change, named',
+    [
+        (dict(hidden_size=36), 'hidden_size is 36, not 24'),
+        (dict(num_hidden_layers=4), 'num_hidden_layers is 4, not 3'),
+        # These do not show in any tensor's shape.
+        (dict(num_attention_heads=4), 'num_attention_heads is 4, not 2'),
+        (dict(hidden_act='relu'), "hidden_act is 'relu', not 'gelu'"),
+    ],
+)
+def test_another_architecture_names_the_option(change, named, tmp_path):
+    config = {**BERT_CONFIG, **change}
+    bert = write(tmp_path, config, released_bert(config), 'model.safetensors')
+    model = PriorGuidedBERT(arch=dict(BERT, vocab_size=len(WORDS)), pretrained=bert)
+    with pytest.raises(WrongWeightsError, match=f'language_model.arch`: {named}'):
+        model.init_weights()
+
+
+def test_every_tensor_is_accounted_for(tmp_path):
+    state = released_bert(BERT_CONFIG, **{'bert.something.else': (1,)})
+    state.pop('bert.embeddings.LayerNorm.gamma')
+    bert = write(tmp_path, BERT_CONFIG, state, 'model.safetensors')
+    with pytest.raises(
+        WrongWeightsError,
+        match=r'(?s)missing: embeddings.LayerNorm.weight.*left over: bert.something.else',
+    ):
+        PriorGuidedBERT(arch=bert, pretrained=bert).init_weights()
+
+
+def test_files_that_do_not_fit_their_own_config(tmp_path):
+    bert = write(tmp_path, BERT_CONFIG, released_bert(BERT_CONFIG), 'model.safetensors')
+    (tmp_path / 'config.json').write_text(json.dumps(dict(BERT_CONFIG, hidden_size=36)))
+    with pytest.raises(WrongWeightsError, match=r'\(24,\) in the file, \(36,\) by its config.json'):
+        PriorGuidedBERT(arch=bert, pretrained=bert).init_weights()
+
+
+@pytest.mark.parametrize('file', ['model.safetensors', 'pytorch_model.bin'])
+def test_a_damaged_file_is_named_and_no_code_is_run(file, tmp_path):
+    bert = write(tmp_path, BERT_CONFIG, released_bert(BERT_CONFIG), file)
+    (tmp_path / file).write_bytes((tmp_path / file).read_bytes()[:3000])
+    # transformers takes a PyTorch file that was cut for one that is not there.
+    with pytest.raises((WrongWeightsError, MissingWeightsError), match=f"pretrained='{bert}'"):
+        PriorGuidedBERT(arch=bert, pretrained=bert).init_weights()
+    (tmp_path / file).unlink()
+    torch.save(dict(model=torch.nn.Linear(2, 2)), tmp_path / 'pytorch_model.bin')
+    with pytest.raises(WrongWeightsError, match='Python objects'):
+        PriorGuidedBERT(arch=bert, pretrained=bert).init_weights()
+
+
+def test_an_incomplete_directory_says_what_is_missing(tmp_path):
+    bert = write(tmp_path, BERT_CONFIG, released_bert(BERT_CONFIG), 'model.safetensors')
+    (tmp_path / 'model.safetensors').unlink()
+    with pytest.raises(MissingWeightsError, match='incomplete.*model.safetensors'):
+        PriorGuidedBERT(arch=bert, pretrained=bert).init_weights()
+
+
+@pytest.mark.parametrize(
+    'name, command',
+    [
+        ('google-bert/bert-base-uncased', 'hf download google-bert/bert-base-uncased'),
+        ('here/clip-vit-base-patch16', 'hf download openai/clip-vit-base-patch16'),
+    ],
+)
+def test_a_name_that_is_not_here_says_what_to_fetch(name, command):
+    encoder = CLIPTextPrior(arch=CLIP, pretrained=name)
+    with pytest.raises(MissingWeightsError, match=f'{command} --local-dir {name} config.json'):
+        encoder.init_weights()
 
 
 def test_building_needs_no_file_and_reading_says_what_is_missing():
