@@ -70,6 +70,14 @@ def test_predictions_stay_inside_the_picture():
     torch.testing.assert_close(result.bboxes, torch.tensor([[0.0, 0.0, 200.0, 100.0]]))
 
 
+def test_published_predictions_stay_on_the_canvas_only():
+    homography = np.array([[1, 0, 0], [0, 1, 50], [0, 0, 1]], dtype=np.float32)
+    samples = [sample(canvas=(200, 200), ori_shape=(100, 200), homography=homography)]
+    said = torch.tensor([[0.5, 0.5, 1.2, 1.2]])
+    [result] = Says(clip_border=False).predict(said, samples)
+    torch.testing.assert_close(result.bboxes, torch.tensor([[0.0, -50.0, 200.0, 150.0]]))
+
+
 def test_mirrored_pictures_are_mapped_back():
     homography = np.array([[-1, 0, 100], [0, 1, 0], [0, 0, 1]], dtype=np.float32)
     [result] = Says().predict(
