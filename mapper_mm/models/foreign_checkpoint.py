@@ -1,0 +1,103 @@
+"""Reading the tensors of other code's checkpoints, and nothing else of what is in them."""
+
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .weights import MissingWeightsError
+
+# What a pickled tensor asks for. Storage types are resolved by torch.load itself.
+_ALLOWED = {
+    ('collections', 'OrderedDict'): OrderedDict,
+    ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
+    ('torch._utils', '_rebuild_parameter'): torch._utils._rebuild_parameter,
+}
+
+
+class _StandIn:
+    """Takes the place of an object, takes all that is put into it and keeps nothing."""
+
+    what = ''
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> '_StandIn':
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def _take(self, *args: Any) -> None:
+        pass
+
+    __setstate__ = __setitem__ = append = extend = add = _take
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    """Builds tensors and plain containers; any other class or function is not even imported."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        allowed = _ALLOWED.get((module, name))
+        return allowed or type('StandIn', (_StandIn,), dict(what=f'{module}.{name}'))
+
+
+_TENSOR_PICKLE = SimpleNamespace(__name__='tensor_pickle', Unpickler=_TensorUnpickler)
+
+
+def read_tensors(path: str | Path, entry: str = 'model') -> dict[str, Tensor]:
+    """Read the state dict in a checkpoint that also holds other objects, without running any code.
+
+    A training's checkpoint holds its arguments, the optimizer's state and more. Only tensors and
+    plain containers are built; what a file asks for besides (``argparse.Namespace``, say) becomes
+    an inert stand-in, and everything outside of the state dict is dropped.
+
+    Args:
+        path: A file that ``torch.save`` wrote (PyTorch 1.6 or newer).
+        entry: The key of the state dict; a file without it is taken for the bare state dict.
+
+    Returns:
+        dict[str, Tensor]: Tensors by name, on the CPU.
+
+    Raises:
+        MissingWeightsError: If there is no such file.
+        ValueError: If the file cannot be read, or the state dict holds anything but tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingWeightsError(f'There is no checkpoint {path}.')
+    if not _is_by_torch_save(path):
+        raise ValueError(f'{path} is damaged, or was not written by torch.save.')
+    try:
+        content = torch.load(
+            path, map_location='cpu', weights_only=False, pickle_module=_TENSOR_PICKLE
+        )
+    except Exception as error:  # a damaged file makes torch and pickle raise almost anything
+        raise ValueError(
+            f'{path} cannot be read as a checkpoint: {type(error).__name__}: {error}'
+        ) from error
+    where = str(path)
+    if isinstance(content, dict) and entry in content:
+        content, where = content[entry], f'{path}[{entry!r}]'
+    if not isinstance(content, dict):
+        raise ValueError(f'{where} is {_kind(content)} and no state dict (tensors by name).')
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise ValueError(f'{where}[{name!r}] is {_kind(value)} and no tensor.')
+    return dict(content)
+
+
+def _is_by_torch_save(path: Path) -> bool:
+    """Not so are two more formats that torch.load takes: TorchScript, and its own of long ago."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return not any(name.endswith('/constants.pkl') for name in file.namelist())
+    except zipfile.BadZipFile:
+        return False
+
+
+def _kind(value: Any) -> str:
+    return f'a {value.what if isinstance(value, _StandIn) else type(value).__name__}'

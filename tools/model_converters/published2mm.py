@@ -1,0 +1,81 @@
+"""Convert a checkpoint of the published MaPPER code to one for tools/test.py and the inferencer."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from rich.console import Console
+from rich.table import Table
+
+import mapper_mm  # noqa: F401
+from mapper_mm.models.published import Conversion, convert_published, read_published
+from mapper_mm.registry import MODELS
+from mapper_mm.utils.cli import plain_errors
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'published'
+# [REG], words, CLS and 37 x 37 patches have a position embedding each.
+BY_POSITIONS = {1 + 20 + 1370: 'mapper_refcoco.py', 1 + 40 + 1370: 'mapper_refcocog_umd.py'}
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('input', metavar='IN', help='a published checkpoint, whole or its `model`')
+    parser.add_argument('output', metavar='OUT', help='the file to write, .pth')
+    parser.add_argument(
+        '--config',
+        help='the model to convert for; by default the one in configs/published/ with as many '
+        'words as the checkpoint',
+    )
+    return parser.parse_args()
+
+
+def choose_config(published: dict[str, torch.Tensor]) -> Path:
+    """The config in configs/published/ whose model has a checkpoint's number of words.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    rows = len(published.get('vl_pos_embed.weight', ()))
+    if rows not in BY_POSITIONS:
+        known = ', '.join(map(str, BY_POSITIONS))
+        raise ValueError(
+            f'vl_pos_embed.weight has {rows} rows; published checkpoints have one of {known}. '
+            'Name the config of another model with --config.'
+        )
+    return CONFIGS / BY_POSITIONS[rows]
+
+
+def print_account(conversion: Conversion) -> None:
+    """Print how many tensors and numbers were used, and what was dropped for which reason."""
+    table = Table('tensors', 'what became of them')
+    table.columns[0].justify = 'right'
+    table.add_row(str(len(conversion.used)), 'used')
+    for reason, names in sorted(conversion.dropped.items()):
+        table.add_row(str(len(names)), f'dropped: {reason}')
+    for name in conversion.zeros:
+        table.add_row('', f'zeros: {name}')
+    Console().print(table)
+
+
+def main() -> None:
+    """Convert as the command line asks."""
+    args = parse_args()
+    with plain_errors(ValueError):
+        published = read_published(args.input)
+        config = Config.fromfile(args.config or choose_config(published))
+        init_default_scope(config.default_scope)
+        with torch.device('meta'):
+            model = MODELS.build(config.model)
+        conversion = convert_published(published, model)
+    torch.save(
+        dict(state_dict=conversion.state, meta=dict(cfg=config.pretty_text)), args.output
+    )
+    print_account(conversion)
+    print(f'{args.output}: for {config.filename}')
+
+
+if __name__ == '__main__':
+    main()
