@@ -1,4 +1,4 @@
-# Ten minutes on two CPU cores.
+# Two times through the training phrases: five to ten minutes on two CPU cores.
 max_epochs = 2
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
 val_cfg = dict(type='ValLoop')

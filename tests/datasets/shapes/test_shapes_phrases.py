@@ -217,6 +217,29 @@ def test_targets_are_no_easier_to_guess_than_things(samples):
     np.testing.assert_allclose(features(targets), features(things), atol=0.05)
 
 
+@pytest.mark.parametrize('guess', ['radius', 'left', 'top', 'middle', 'depth'])
+def test_whoever_boxes_one_thing_without_listening_stays_under_30_percent(samples, guess):
+    """Even one that boxes perfectly, and always the largest (smallest, leftmost ...) thing."""
+    right = {False: 0, True: 0}
+    for scene, referring in samples:
+        values = [
+            {
+                'radius': thing.radius,
+                'left': thing.centre[0],
+                'top': thing.centre[1],
+                'middle': np.hypot(
+                    thing.centre[0] - scene.width / 2, thing.centre[1] - scene.height / 2
+                ),
+                'depth': i,
+            }[guess]
+            for i, thing in enumerate(scene.things)
+        ]
+        for reverse in right:
+            pick = max(range(len(values)), key=lambda i: -values[i] if reverse else values[i])
+            right[reverse] += pick == referring.target_index
+    assert max(right.values()) < 0.3 * len(samples)
+
+
 def test_styles_can_be_chosen():
     rng = np.random.default_rng(0)
     for _ in range(40):
