@@ -2,8 +2,11 @@
 
 import io
 import pickle
+import re
 from pathlib import Path
 from typing import Any
+
+import torch
 
 # Pickle has no opcode for a set below protocol 4: it names the class instead. Every other plain
 # container, string and number is built by an opcode of its own and needs no global at all.
@@ -67,3 +70,39 @@ def load_plain_pickle(path: str | Path) -> Any:
             f'{path} ({len(data)} bytes) is truncated or not a pickle: '
             f'{type(error).__name__}: {error}'
         ) from error
+
+
+def load_plain_torch(path: str | Path) -> Any:
+    """Load what ``torch.save`` wrote, if it is plain data or tensors.
+
+    NumPy's arrays and numbers are refused as well. ``torch.serialization.safe_globals`` could let
+    them through, but with them ``numpy.ndarray`` itself, which a file may call with any arguments:
+    an array of objects over bytes of its own choice is a set of forged pointers.
+
+    Args:
+        path: The file, of torch's current or old format.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        UnsafePickleError: If the file asks for any other class or function; the error names it.
+        pickle.UnpicklingError: If the file is truncated or not written by ``torch.save``.
+        OSError: If the file cannot be read.
+    """
+    with open(path, 'rb') as file:
+        try:
+            return torch.load(file, map_location='cpu', weights_only=True)
+        # As above: broken bytes are met with almost any exception, and torch's advice to load the
+        # file by other means is not ours.
+        except Exception as error:
+            asked_for = re.search(r'GLOBAL (\S+)', str(error))
+            if asked_for is None:
+                raise pickle.UnpicklingError(
+                    f'{path} is truncated or not written by torch.save: {type(error).__name__}'
+                ) from error
+    raise UnsafePickleError(
+        f'{path} was refused: it asks for {asked_for[1]}, and a data file may hold only plain '
+        'containers, strings and numbers. If you trust who wrote it, save it again with lists in '
+        'place of arrays (array.tolist()) and numbers in place of NumPy scalars.'
+    )

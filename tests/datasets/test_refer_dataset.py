@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import synthetic
 
 from mapper_mm.datasets import BadRecordError, MissingDataError, ReferDataset, ShapesRefDataset
 from mapper_mm.datasets.transforms import BadImageError
@@ -68,7 +69,7 @@ def warnings(monkeypatch):
         assert level == logging.WARNING
         found.append(message)
 
-    monkeypatch.setattr('mapper_mm.datasets.refer_dataset.print_log', record)
+    monkeypatch.setattr('mapper_mm.datasets.grounding_dataset.print_log', record)
     return found
 
 
@@ -145,7 +146,7 @@ def _break(what, refs, instances):
         return "ref_id 11: annotation 101: field 'bbox' is missing"
     if what == 'three numbers':
         annotation['bbox'] = [1, 2, 3]
-        return r'ref_id 11: annotation 101: box \[1, 2, 3\]'
+        return r'ref_id 11, sent_id 2: box \[1, 2, 3\] is not four numbers'
     if what == 'outside':
         annotation['bbox'] = [50, 5, 12, 5]
         return 'ref_id 11, sent_id 2: box .* outside of its 60 x 40 image'
@@ -335,3 +336,39 @@ def test_shapes_ref_generates_in_the_first_process_only(tmp_path, monkeypatch):
     with pytest.raises(MissingDataError):
         ShapesRefDataset(data_root=str(tmp_path / 'shapes'), num_scenes=SCENES)
     assert waits == [1]
+
+
+IMAGES = dict(refclef='../saiapr_tc-12')
+
+
+@pytest.mark.parametrize('name, split_by', synthetic.REFER_SPLITS)
+def test_every_set_of_splits(tmp_path, name, split_by):
+    expressions = synthetic.write_refer(tmp_path, name, split_by, num=6)
+    for split in synthetic.REFER_SPLITS[name, split_by]:
+        dataset = ReferDataset(
+            str(tmp_path / name),
+            split_by=split_by,
+            split=split,
+            data_prefix=dict(img=IMAGES.get(name, '../coco/train2014')),
+        )
+        samples = list(map(dataset.get_data_info, range(6)))
+        own = [e for e in expressions if e.split == split]
+        for sample, e in zip(samples, own, strict=True):
+            assert (sample['text'], sample['img_id']) == (e.text, e.image)
+            assert sample['instances'][0]['bbox'] == e.box
+            assert (sample['width'], sample['height']) == (e.width, e.height)
+            assert Path(sample['img_path']).stat().st_size > 0
+        assert len({sample['ref_id'] for sample in samples}) == 3
+
+
+def test_two_sets_of_splits_share_the_boxes(tmp_path):
+    for split_by in ('google', 'umd'):
+        synthetic.write_refer(tmp_path, 'refcocog', split_by)
+    kwargs = dict(split='val', data_prefix=dict(img='../coco/train2014'))
+    google, umd = (
+        ReferDataset(str(tmp_path / 'refcocog'), split_by=split_by, **kwargs)
+        for split_by in ('google', 'umd')
+    )
+    assert google.get_data_info(0)['img_id'] == umd.get_data_info(0)['img_id']
+    with pytest.raises(BadRecordError, match=r"refs\(google\).p has no split 'test'"):
+        ReferDataset(str(tmp_path / 'refcocog'), split_by='google', **dict(kwargs, split='test'))

@@ -4,8 +4,9 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+import torch
 
-from mapper_mm.datasets.safe_pickle import UnsafePickleError, load_plain_pickle
+from mapper_mm.datasets.safe_pickle import UnsafePickleError, load_plain_pickle, load_plain_torch
 
 
 class _Trap:
@@ -71,3 +72,52 @@ def test_every_truncation_names_the_file(tmp_path):
         path = _write(tmp_path / 'cut.p', whole[:length])
         with pytest.raises(pickle.UnpicklingError, match='cut.p'):
             load_plain_pickle(path)
+
+
+OLD_AND_NEW = pytest.mark.parametrize('zipped', [False, True], ids=['old', 'new'])
+
+
+def _save(path, value, zipped):
+    torch.save(value, path, _use_new_zipfile_serialization=zipped)
+    return path
+
+
+@OLD_AND_NEW
+def test_torch_plain_data_comes_back(tmp_path, zipped):
+    data = [('é.jpg', [1, -2, 2**70, 1.5], {'a': ('x', None, True)}, {1, 2})]
+    assert load_plain_torch(_save(tmp_path / 'plain.pth', data, zipped)) == data
+
+
+@OLD_AND_NEW
+@pytest.mark.parametrize(
+    'value', [np.int64(3), np.zeros(2), np.array(['a'], object), print, slice(1)], ids=repr
+)
+def test_torch_anything_else_is_refused(tmp_path, value, zipped):
+    with pytest.raises(UnsafePickleError, match=r'other\.pth was refused: it asks for \w'):
+        load_plain_torch(_save(tmp_path / 'other.pth', [value], zipped))
+
+
+@OLD_AND_NEW
+def test_torch_code_is_refused_by_name_and_not_run(tmp_path, zipped):
+    made = tmp_path / 'made'
+    path = _save(tmp_path / 'trap.pth', [_Trap(str(made))], zipped)
+    with pytest.raises(UnsafePickleError, match=r'trap\.pth.*\.mkdir'):
+        load_plain_torch(path)
+    assert not made.exists()
+    torch.load(path, weights_only=False)
+    assert made.exists(), 'the trap itself does not work'
+
+
+@OLD_AND_NEW
+def test_torch_every_truncation_names_the_file(tmp_path, zipped):
+    path = _save(tmp_path / 'cut.pth', [('a.jpg', [1, 2, 3, 4], 'a dog')], zipped)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(pickle.UnpicklingError, match='cut.pth is truncated'):
+            load_plain_torch(path)
+
+
+def test_torch_missing_file_is_no_broken_one(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_plain_torch(tmp_path / 'no.pth')

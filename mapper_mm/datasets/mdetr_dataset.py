@@ -1,0 +1,100 @@
+"""The reader of the json files that came with MDETR."""
+
+import json
+import os.path as osp
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from mapper_mm.registry import DATASETS
+
+from .grounding_dataset import BadRecordError, GroundingDataset
+
+_IMAGE = ('id', 'file_name', 'height', 'width', 'caption')
+
+
+@DATASETS.register_module()
+class MDETRDataset(GroundingDataset):
+    """RefCOCO, RefCOCO+ and RefCOCOg as MDETR prepared them: ``finetune_<dataset>_<split>.json``.
+
+    The layout is COCO's, with an entry of ``images`` for each *expression* (``caption``); its
+    ``id`` is the expression's, and exactly one of ``annotations`` belongs to it. RefCOCOg is of
+    UMD's splits. Where words of the phrase are grounded (``tokens_positive``) is not used.
+
+    Sample ids: ``img_id`` is the image's file name, ``ref_id`` the annotation's id, ``sent_id`` the
+    expression's.
+
+    Args:
+        data_root: The folder of the json files.
+        dataset: Whose expressions: 'refcoco', 'refcoco+' or 'refcocog'.
+        ann_file: The file's name, if it is another.
+        **kwargs: Of `GroundingDataset`.
+    """
+
+    how_to_get = (
+        "MDETR's annotations are at https://zenodo.org/record/4729015 (mdetr_annotations.tar.gz); "
+        'the images are COCO train2014, https://cocodataset.org/#download.'
+    )
+    box_format = 'xywh'
+
+    def __init__(
+        self,
+        data_root: str = '',
+        dataset: str = 'refcoco',
+        ann_file: str = 'finetune_{dataset}_{split}.json',
+        **kwargs: Any,
+    ) -> None:
+        self.dataset = dataset
+        super().__init__(
+            data_root=data_root, ann_file=ann_file.replace('{dataset}', dataset), **kwargs
+        )
+
+    def iter_records(self) -> Iterator[dict]:
+        """Yield one record per entry of ``images``."""
+        images, annotations = self._load_file()
+        for index, image in enumerate(images):
+            name = f'image id {image["id"]}' if 'id' in image else f'image #{index}'
+            record = dict(record=f'{osp.basename(self.ann_file)}: {name}')
+            own = annotations.get(image.get('id'), [])
+            missing = [key for key in _IMAGE if key not in image]
+            if missing:
+                yield dict(record, problem=f'field {missing[0]!r} is missing')
+            elif len(own) != 1:
+                yield dict(record, problem=f'it has {len(own)} annotations instead of one')
+            elif not {'id', 'bbox'} <= own[0].keys():
+                yield dict(record, problem="its annotation lacks 'id' or 'bbox'")
+            else:
+                yield dict(
+                    record,
+                    file_name=image['file_name'],
+                    img_id=image['file_name'],
+                    ref_id=own[0]['id'],
+                    sent_id=image['id'],
+                    text=image['caption'],
+                    height=image['height'],
+                    width=image['width'],
+                    bbox=own[0]['bbox'],
+                )
+
+    def _load_file(self) -> tuple[list[dict], dict[int, list[dict]]]:
+        """The expressions, and the annotations by the expression's id."""
+        try:
+            with open(self.ann_file, encoding='utf-8') as file:
+                content = json.load(file)
+        except ValueError as error:
+            raise BadRecordError(
+                f'{self.ann_file} is truncated or not a JSON file: {error}'
+            ) from error
+        annotations = defaultdict(list)
+        try:
+            images = content['images']
+            for annotation in content['annotations']:
+                annotations[annotation['image_id']].append(annotation)
+            if not all(isinstance(image, dict) for image in images):
+                raise TypeError("not all of 'images' are dicts")
+        except (KeyError, TypeError) as error:
+            raise BadRecordError(
+                f"{self.ann_file}: must be a dict of 'images' and 'annotations', lists of dicts, "
+                f"the latter with 'image_id'; {error!r}"
+            ) from error
+        return images, annotations
