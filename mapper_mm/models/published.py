@@ -59,13 +59,13 @@ _NAMES = {
 }  # fmt: skip
 
 _DROPPED = {
-    r'visumodel\.mask_token': "DINOv2's mask token: no patch is masked out here",
-    r'textmodel\.bert\.embeddings\.position_ids': '0, 1, 2 ...: made where it is needed',
-    r'textmodel\.bert\.encoder\.layer\.\d+\.crossattention\..+': 'cross-attention: never run',
+    r'visumodel\.mask_token': 'mask_token: no patch is masked out',
+    r'textmodel\.bert\.embeddings\.position_ids': 'position_ids: made where they are needed',
+    r'textmodel\.bert\.encoder\.layer\.\d+\.crossattention\..+': 'crossattention: never run',
     r'textmodel\.bert\.encoder\.layer\.\d+\.dapt_text\.clip_down_proj\.(weight|bias)':
         'clip_down_proj: its output is never used',
-    r'textmodel_clip\.clip\.visual\..+': "CLIP's image tower: never run",
-    r'textmodel_clip\.clip\.logit_scale': "the scale of CLIP's similarities: never used",
+    r'textmodel_clip\.clip\.visual\..+': "clip.visual: CLIP's image tower, never run",
+    r'textmodel_clip\.clip\.logit_scale': 'logit_scale: CLIP compares nothing here',
 }
 
 # The published BERT adds no token types; ours adds what this holds.
