@@ -9,6 +9,8 @@ default_hooks = dict(
         type='CheckpointHook', interval=1, max_keep_ckpts=2, save_best='grounding/acc@0.5'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     epoch_seed=dict(type='EpochSeedHook'),
+    # 'warn' loads a checkpoint over other frozen weights than it was trained on all the same.
+    frozen_weights=dict(type='FrozenWeightsHook', on_mismatch='error'),
     pictures=dict(type='PicturesHook', num_pictures=24))
 
 env_cfg = dict(

@@ -16,6 +16,7 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmengine.visualization import Visualizer
 from torch import nn
 
+from mapper_mm.models.fingerprint import check_frozen_weights
 from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.registry import INFERENCERS, TRANSFORMS
 from mapper_mm.visualization.grounding_visualizer import draw_sample
@@ -43,6 +44,7 @@ class GroundingInferencer(BaseInferencer):
     Raises:
         ValueError: If there are no weights.
         RuntimeError: If they are not those of the model.
+        WrongWeightsError: If the frozen ones are not those that the checkpoint records.
     """
 
     preprocess_kwargs: set = set()
@@ -59,6 +61,7 @@ class GroundingInferencer(BaseInferencer):
         show_progress: bool = False,
     ) -> None:
         init_default_scope(scope)
+        self._weights = weights
         super().__init__(model, weights, device, scope, show_progress)
 
     def __call__(
@@ -101,6 +104,8 @@ class GroundingInferencer(BaseInferencer):
     ) -> None:
         if checkpoint is None:
             raise ValueError('weights=None: name a checkpoint that tools/train.py wrote.')
+        hook = (cfg.get('default_hooks') or {}).get('frozen_weights', {})
+        check_frozen_weights(model, checkpoint, self._weights, hook.get('on_mismatch', 'error'))
         # What is left out or left over would go unnoticed, and the boxes be nonsense.
         _load_checkpoint_to_model(model, checkpoint, strict=True)
 

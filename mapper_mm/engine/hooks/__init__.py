@@ -1,6 +1,7 @@
 """Hooks."""
 
 from .epoch_seed_hook import EpochSeedHook
+from .frozen_weights_hook import FrozenWeightsHook
 from .pictures_hook import PicturesHook
 
-__all__ = ['EpochSeedHook', 'PicturesHook']
+__all__ = ['EpochSeedHook', 'FrozenWeightsHook', 'PicturesHook']

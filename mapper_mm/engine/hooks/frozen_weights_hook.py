@@ -1,0 +1,48 @@
+"""Checkpoints that know which frozen weights they were trained on."""
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mapper_mm.models.fingerprint import KEY, check_frozen_weights, frozen_record
+from mapper_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class FrozenWeightsHook(Hook):
+    """Records the frozen weights in every checkpoint, and refuses to load one over others.
+
+    What is recorded and compared: see :mod:`mapper_mm.models.fingerprint`. The inferencer compares
+    as well, with the same setting of the config.
+
+    Args:
+        on_mismatch: 'error', or 'warn' to load a checkpoint all the same.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+
+    def __init__(self, on_mismatch: str = 'error') -> None:
+        if on_mismatch not in ('error', 'warn'):
+            raise ValueError(
+                f"FrozenWeightsHook: on_mismatch={on_mismatch!r} must be 'error' or 'warn'."
+            )
+        self.on_mismatch = on_mismatch
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Record the weights."""
+        checkpoint['meta'][KEY] = frozen_record(_model(runner))
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Compare the record with the weights; MMEngine calls this before it loads them.
+
+        Raises:
+            WrongWeightsError: If they differ and ``on_mismatch`` is 'error'.
+        """
+        name = runner._load_from or f'the last checkpoint of {runner.work_dir}'
+        check_frozen_weights(_model(runner), checkpoint, name, self.on_mismatch)
+
+
+def _model(runner: Runner) -> nn.Module:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

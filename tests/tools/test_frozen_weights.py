@@ -1,0 +1,94 @@
+"""A checkpoint over other frozen weights, through everything that loads one."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from safetensors.torch import load_file, save_file
+
+import mapper_mm
+from mapper_mm.apis import GroundingInferencer
+from mapper_mm.models.weights import WrongWeightsError
+
+TINY_DINOV2 = 'assets/tiny_encoders/dinov2_tiny.safetensors'
+OVERRIDE = 'default_hooks.frozen_weights.on_mismatch=warn'
+
+
+@pytest.fixture(scope='module')
+def other_weights(tmp_path_factory):
+    """An option that gives the backbone other frozen weights."""
+    path = tmp_path_factory.mktemp('other') / 'vit.safetensors'
+    weights = load_file(Path(mapper_mm.__file__).parent / TINY_DINOV2)
+    save_file({name: tensor + 0.01 for name, tensor in weights.items()}, path)
+    return f'model.backbone.pretrained={path}'
+
+
+@pytest.fixture(scope='module')
+def damaged(trained, tmp_path_factory):
+    checkpoint = torch.load(trained / 'epoch_2.pth')
+    checkpoint['state_dict']['backbone.vit.norm.bias'][0] += 1
+    path = tmp_path_factory.mktemp('damaged') / 'damaged.pth'
+    torch.save(checkpoint, path)
+    return path
+
+
+def test_every_checkpoint_says_what_it_was_trained_on(trained):
+    records = [
+        torch.load(path, weights_only=True)['meta']['frozen_weights']
+        for path in trained.glob('*.pth')
+    ]
+    assert len(records) == 3 and all(record == records[0] for record in records)
+    assert set(records[0]) == {'backbone', 'language_model', 'language_model.prior'}
+    assert records[0]['backbone']['source'] == f'mapper_mm::{TINY_DINOV2}'
+
+
+@pytest.mark.parametrize('how', [['--resume', '{}', '--cfg-options'],
+                                 ['--cfg-options', 'load_from={}']])  # fmt: skip
+def test_training_from_it_over_others(
+    how, trained, other_weights, small_config, run_tool, tmp_path
+):
+    checkpoint = trained / 'epoch_1.pth'
+    how = [argument.format(checkpoint) for argument in how]
+    train = ['tools/train.py', small_config, '--work-dir', tmp_path, *how]
+    with pytest.raises(SystemExit) as stop:
+        run_tool(*train, other_weights)
+    for part in (str(checkpoint), 'backbone', 'on_mismatch'):
+        assert part in stop.value.code
+    assert not list(tmp_path.glob('*.pth'))
+
+    run_tool(*train, other_weights, OVERRIDE, 'train_cfg.max_epochs=2')
+    # The checkpoint brought its own frozen weights, and they are what was trained on since.
+    before, after = (
+        torch.load(path)['meta']['frozen_weights']
+        for path in (checkpoint, tmp_path / 'epoch_2.pth')
+    )
+    assert after == before
+
+
+def test_testing_takes_the_checkpoints_own(
+    trained, other_weights, damaged, small_config, run_tool, capsys, tmp_path
+):
+    tables = []
+    for checkpoint, options in (
+        (trained / 'epoch_2.pth', [OVERRIDE]),
+        (trained / 'epoch_2.pth', [other_weights]),
+        (damaged, [OVERRIDE]),
+    ):
+        run_tool(
+            'tools/test.py', small_config, checkpoint, '--work-dir', tmp_path,
+            '--cfg-options', *options,
+        )  # fmt: skip
+        tables.append(capsys.readouterr().out.split('┏')[-1])
+    assert tables[0] == tables[1]
+    with pytest.raises(SystemExit, match='backbone: the file is damaged'):
+        run_tool('tools/test.py', small_config, damaged, '--work-dir', tmp_path)
+
+
+def test_the_inferencer_refuses_a_damaged_one_and_heeds_the_config(trained, damaged, small_config):
+    GroundingInferencer(weights=str(trained / 'epoch_2.pth'), device='cpu')
+    with pytest.raises(WrongWeightsError, match='damaged.pth.*\n.*backbone: the file is damaged'):
+        GroundingInferencer(weights=str(damaged), device='cpu')
+    config = Config.fromfile(small_config)
+    config.default_hooks.frozen_weights.on_mismatch = 'warn'
+    GroundingInferencer(config, str(damaged), 'cpu')
