@@ -8,7 +8,7 @@ from huggingface_hub import HfApi, try_to_load_from_cache
 from mmengine.config import Config
 from timm import is_model_pretrained
 
-from mapper_mm.datasets import MissingDataError, ReferDataset, ShapesRefDataset
+from mapper_mm.datasets import GroundingDataset, MissingDataError, ShapesRefDataset
 from mapper_mm.models.weights import PACKAGE, WEIGHT_FILES, how_to_get, resolve_source
 from mapper_mm.registry import DATASETS
 
@@ -37,20 +37,27 @@ def check_everything_is_there(config: Config, loaders: Sequence[str], weights: b
 
 def _missing_data(config: Config, loaders: Sequence[str]) -> Iterator[str]:
     hints = {}
-    for key in loaders:
-        dataset = DATASETS.build(dict(config[key]['dataset'], pipeline=[], lazy_init=True))
+    for cfg in _datasets([config[key]['dataset'] for key in loaders]):
+        dataset = DATASETS.build(dict(cfg, pipeline=[], lazy_init=True))
         # Generated data are made when they are needed; of other datasets nothing is known here.
-        if not isinstance(dataset, ReferDataset) or isinstance(dataset, ShapesRefDataset):
+        if not isinstance(dataset, GroundingDataset) or isinstance(dataset, ShapesRefDataset):
             continue
-        for path, what in (
-            (dataset.source, 'who is referred to, in which words'),
-            (dataset.ann_file, 'boxes and image sizes'),
-            (dataset.data_prefix['img'], 'the folder of the images'),
-        ):
+        for path, what in dataset.required_files():
             if not Path(path).exists():
                 yield f'  {osp.normpath(path)}: {what}'
                 hints[dataset.how_to_get] = None
     yield from (f'    {hint}' for hint in hints)
+
+
+def _datasets(cfgs: Sequence[dict]) -> Iterator[dict]:
+    """The datasets themselves, where some are wrapped (ConcatDataset, RepeatDataset ...)."""
+    for cfg in cfgs:
+        if 'datasets' in cfg:
+            yield from _datasets(cfg['datasets'])
+        elif isinstance(cfg.get('dataset'), dict):
+            yield from _datasets([cfg['dataset']])
+        else:
+            yield cfg
 
 
 def _missing_weights(model: dict) -> Iterator[str]:

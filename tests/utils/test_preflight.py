@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from mmengine.config import Config
 
@@ -67,6 +69,29 @@ def test_weights_of_timm_by_name_are_fetched_later(data):
 
 def test_weights_do_not_matter_where_a_checkpoint_holds_them(data):
     check(config(data, backbone='no.pth'), weights=False)
+
+
+@pytest.mark.parametrize(
+    'reader, file',
+    [
+        (dict(type='TransVGDataset', dataset='gref_umd'), 'gref_umd/gref_umd_train.pth'),
+        (dict(type='MDETRDataset', dataset='refcoco+'), 'finetune_refcoco+_train.json'),
+        (dict(type='JSONLinesDataset', ann_file='{split}.jsonl', split='train'), 'train.jsonl'),
+    ],
+    ids=lambda reader: reader['type'] if isinstance(reader, dict) else '',
+)
+def test_every_reader_says_what_it_needs(data, reader, file):
+    cfg = config(data)
+    reader |= dict(data_root=str(data), data_prefix=dict(img='images'))
+    # Wrapped, as where data sets are trained on together.
+    cfg.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=[reader])
+    )
+    with pytest.raises(MissingDataError, match=re.escape(f'{data / file}: phrases and boxes')):
+        check(cfg)
+    (data / file).parent.mkdir(exist_ok=True)
+    (data / file).touch()
+    check(cfg)
 
 
 def test_generated_data_are_never_missing(tmp_path):
