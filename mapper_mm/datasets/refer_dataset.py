@@ -2,9 +2,11 @@
 
 import json
 import os.path as osp
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from mmengine.logging import print_log
 
 from mapper_mm.registry import DATASETS
 
@@ -26,6 +28,10 @@ class ReferDataset(GroundingDataset):
         data_root: The dataset's folder.
         split_by: Whose splits: 'unc', 'umd', 'google', 'berkeley' or 'shapes'.
         ann_file: The boxes, relative to data_root.
+        exclude_images: Which images to leave out, with all that is said about them: dicts of
+            ``refs``, a file of phrases, relative to data_root, and ``splits`` in it. For training
+            on several datasets: an image in one's test may be in another's train. Images are the
+            same if their ``image_id`` is, which in RefCOCO, RefCOCO+ and RefCOCOg is COCO's.
         **kwargs: Of `GroundingDataset`; data_prefix defaults to ``dict(img='images')``.
     """
 
@@ -42,9 +48,11 @@ class ReferDataset(GroundingDataset):
         split_by: str = 'unc',
         ann_file: str = 'instances.json',
         data_prefix: dict | None = None,
+        exclude_images: Sequence[dict] = (),
         **kwargs: Any,
     ) -> None:
         self.split_by = split_by
+        self.exclude_images = exclude_images
         super().__init__(
             data_root=data_root,
             ann_file=ann_file,
@@ -58,18 +66,21 @@ class ReferDataset(GroundingDataset):
         return osp.join(self.data_root, f'refs({self.split_by}).p')
 
     def required_files(self) -> list[tuple[str, str]]:
-        """The phrases, the boxes and the images' folder."""
+        """The phrases, the boxes, the images' folder, and where excluded images are listed."""
+        what = 'which objects are referred to, in which words'
         return [
-            (self.source, 'which objects are referred to, in which words'),
+            (self.source, what),
             (self.ann_file, 'boxes and image sizes'),
             self._image_folder(),
+            *((osp.join(self.data_root, part['refs']), what) for part in self.exclude_images),
         ]
 
     def iter_records(self) -> Iterator[dict]:
         """Yield one record per expression of the split."""
         refs, images, annotations = self._load_files()
+        excluded = self._excluded_images()
         file = osp.basename(self.source)
-        found = False
+        found, left_out = False, Counter()
         counts: Counter = Counter()
         for index, ref in enumerate(refs):
             name = f'{file}: ref_id {ref["ref_id"]}' if 'ref_id' in ref else f'{file}: ref #{index}'
@@ -80,6 +91,9 @@ class ReferDataset(GroundingDataset):
             if ref['split'] != self.split:
                 continue
             found = True
+            if ref.get('image_id') in excluded:
+                left_out[ref['image_id']] += len(ref.get('sentences') or ())
+                continue
             try:
                 common = _read_ref(ref, images, annotations)
                 sentences = ref['sentences']
@@ -104,12 +118,41 @@ class ReferDataset(GroundingDataset):
             raise BadRecordError(
                 f'{self.source} has no split {self.split!r}; it has: {there or "none"}.'
             )
+        if self.exclude_images:
+            print_log(
+                f'{self.source}, split {self.split!r}: {left_out.total():,} of '
+                f'{counts[self.split]:,} expressions are left out, on the {len(left_out):,} images '
+                'that exclude_images names.',
+                logger='current',
+            )
+
+    def _excluded_images(self) -> set[int]:
+        """The ids of all images in the splits that ``exclude_images`` names.
+
+        Raises:
+            BadRecordError: If there is no such split, or a ref does not tell its split or image: as
+                much as one image too many would be training on test images.
+        """
+        excluded = set()
+        for part in self.exclude_images:
+            path = osp.join(self.data_root, part['refs'])
+            images = defaultdict(set)
+            for index, ref in enumerate(_load_refs(path)):
+                if not {'split', 'image_id'} <= ref.keys():
+                    raise BadRecordError(f"{path}: ref #{index} lacks 'split' or 'image_id'.")
+                images[ref['split']].add(ref['image_id'])
+            for split in part['splits']:
+                if split not in images:
+                    raise BadRecordError(
+                        f'{path}, named in exclude_images, has no split {split!r}; it has: '
+                        f'{", ".join(images) or "none"}.'
+                    )
+                excluded |= images[split]
+        return excluded
 
     def _load_files(self) -> tuple[list, dict, dict]:
         """The refs, and images and annotations by id."""
-        refs = load_plain_pickle(self.source)
-        if not isinstance(refs, list) or not all(isinstance(ref, dict) for ref in refs):
-            raise BadRecordError(f'{self.source}: must hold a list of dicts.')
+        refs = _load_refs(self.source)
         try:
             with open(self.ann_file, encoding='utf-8') as file:
                 instances = json.load(file)
@@ -127,6 +170,13 @@ class ReferDataset(GroundingDataset):
                     f'{error!r}'
                 ) from error
         return refs, *tables
+
+
+def _load_refs(path: str) -> list[dict]:
+    refs = load_plain_pickle(path)
+    if not isinstance(refs, list) or not all(isinstance(ref, dict) for ref in refs):
+        raise BadRecordError(f'{path}: must hold a list of dicts.')
+    return refs
 
 
 def _read_ref(ref: dict, images: dict, annotations: dict) -> dict:

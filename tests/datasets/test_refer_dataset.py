@@ -300,6 +300,64 @@ def test_a_third_of_refcoco_loads_in_seconds(tmp_path):
     assert time.process_time() - start < 5
 
 
+def _write_many(root, seed):
+    """Fifty objects on thirty images, each in any split; who is on which image in which split."""
+    rng = np.random.default_rng(seed)
+    refs, instances = _tree()
+    ref, (image, _), annotation = refs[0], instances['images'], instances['annotations'][0]
+    images = rng.integers(0, 30, 50).tolist()
+    splits = rng.choice(['train', 'val', 'testA', 'testB'], 50).tolist()
+    instances = dict(
+        images=[dict(image, id=i) for i in range(30)],
+        annotations=[dict(annotation, id=i, image_id=on) for i, on in enumerate(images)],
+    )
+    refs = [
+        dict(ref, ref_id=i, ann_id=i, image_id=on, split=split)
+        for i, (on, split) in enumerate(zip(images, splits, strict=True))
+    ]
+    root.mkdir()
+    _write(root, refs, instances)
+    return list(zip(range(50), images, splits, strict=True))
+
+
+def test_images_of_other_splits_are_left_out(tmp_path):
+    ours, others = _write_many(tmp_path / 'ours', 0), _write_many(tmp_path / 'others', 1)
+    both = [
+        dict(refs='refs(unc).p', splits=('val',)),
+        dict(refs='../others/refs(unc).p', splits=['testA', 'testB']),
+    ]
+    for part, held_out in (
+        ([], set()),
+        (both[:1], {image for _, image, split in ours if split == 'val'}),
+        (both[1:], {image for _, image, split in others if split in ('testA', 'testB')}),
+        (both, {image for _, image, split in ours if split == 'val'}
+         | {image for _, image, split in others if split in ('testA', 'testB')}),
+    ):  # fmt: skip
+        dataset = ReferDataset(str(tmp_path / 'ours'), exclude_images=part)
+        samples = [dataset.get_data_info(i) for i in range(len(dataset))]
+        wanted = [
+            ref for ref, image, split in ours if split == 'train' and image not in held_out
+        ]
+        assert sorted(s['ref_id'] for s in samples) == sorted(2 * wanted)
+        assert bool(part) == (len(wanted) < sum(split == 'train' for _, _, split in ours))
+        assert not held_out & {s['img_id'] for s in samples}
+
+
+def test_what_excluded_images_need_is_there(root, tmp_path):
+    excluded = dict(refs='../no/refs(umd).p', splits=('val',))
+    with pytest.raises(MissingDataError, match=r'no/refs\(umd\)\.p'):
+        ReferDataset(str(root), exclude_images=[excluded])
+    excluded = dict(refs='refs(unc).p', splits=('val', 'testA'))
+    with pytest.raises(BadRecordError, match="exclude_images, has no split 'testA'; .* train"):
+        ReferDataset(str(root), exclude_images=[excluded])
+    refs, instances = _tree()
+    del refs[0]['image_id']
+    _write(root, refs, instances)
+    excluded['splits'] = ('val',)
+    with pytest.raises(BadRecordError, match="ref #0 lacks 'split' or 'image_id'"):
+        ReferDataset(str(root), exclude_images=[excluded])
+
+
 @pytest.mark.skipif(not REAL_SAMPLE.exists(), reason='the real sample is not part of the project')
 def test_real_record():
     dataset = ReferDataset(
