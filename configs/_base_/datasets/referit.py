@@ -1,0 +1,8 @@
+# ReferItGame: what REFER has of it as refclef, and SAIAPR TC-12's images.
+_base_ = './refcoco.py'
+dataset = dict(
+    data_root='data/refclef', split_by='berkeley', data_prefix=dict(img='../saiapr_tc-12'))
+train_dataloader = dict(dataset=dataset)
+val_dataloader = dict(dataset=dataset)
+test_dataloader = val_dataloader
+test_cfg = dict(splits=('val', 'test'))

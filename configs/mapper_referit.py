@@ -1,0 +1,7 @@
+# The paper's recipe for RefCOCO on ReferItGame, which the paper does not report.
+_base_ = [
+    './_base_/datasets/referit.py',
+    './_base_/models/mapper_dinov2-b_bert-b.py',
+    './_base_/schedules/schedule_90e.py',
+    './_base_/default_runtime.py',
+]
