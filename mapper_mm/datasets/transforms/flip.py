@@ -8,7 +8,7 @@ from mmdet.datasets.transforms import RandomFlip
 from mapper_mm.registry import TRANSFORMS
 
 _PREFIXES = 'far|top|bottom|upper|lower|mid|middle|center|centre|back|front'
-_SUFFIXES = 'most|est|side|hand|handed|ward|wards'
+_SUFFIXES = 'most|est|side|hand|handed|ward|wards|y'
 
 
 def whole_words(words: Sequence[str]) -> re.Pattern:
@@ -26,15 +26,20 @@ def whole_words(words: Sequence[str]) -> re.Pattern:
 
 _LEFT_RIGHT = whole_words(('left', 'right'))
 _MIRRORED = {'left': 'right', 'right': 'left'}
+# "Right behind the car", "right side up", "at 9 o'clock".
+_NO_WORD_FOR_WORD = re.compile(
+    r'\bright (?:above|behind|below|beneath|beside|next|under|underneath|in front of)\b'
+    r'|\bright in the (?:cent|mid)|\bright[ -]side[ -]up\b'
+    r"|\bo ?['’]? ?clock\b",
+    re.IGNORECASE,
+)
 
 
 def swap_left_right(text: str) -> str:
     """Exchange left and right in a phrase, as words.
 
     Case is kept (lower, UPPER, Capitalised; any other mixture becomes lower case). "A right-handed
-    batter" becomes left-handed, as in the mirror. Where "right" means "exactly" ("right behind the
-    car") the exchange is wrong; in 5,000 real RefCOCOg phrases this happened in fewer than 0.1 %
-    while over 10 % name a side, so it is accepted.
+    batter" becomes left-handed, as in the mirror.
     """
 
     def swap(match: re.Match) -> str:
@@ -50,12 +55,23 @@ def swap_left_right(text: str) -> str:
     return _LEFT_RIGHT.sub(swap, text)
 
 
+def can_be_mirrored(text: str) -> bool:
+    """Whether exchanging left and right, as words, makes a phrase true of the mirrored picture.
+
+    It does not where "right" means "exactly" ("right behind the car"), or may mean it ("the man on
+    the right behind the car"), nor where a clock's hands show the place ("at 9 o'clock").
+    """
+    return _NO_WORD_FOR_WORD.search(text) is None
+
+
 @TRANSFORMS.register_module()
 class PhraseFlip(RandomFlip):
     """Mirror the picture left to right, and the box and the phrase with it.
 
+    A picture whose phrase has no mirrored wording (:func:`can_be_mirrored`) stays as it is.
+
     Args:
-        prob: Probability of a flip, in [0, 1].
+        prob: Probability of a flip, in [0, 1], where the phrase allows it.
 
     Required keys:
         img, text; gt_bboxes and content_box (optional).
@@ -69,6 +85,13 @@ class PhraseFlip(RandomFlip):
 
     def __init__(self, prob: float = 0.5) -> None:
         super().__init__(prob=float(prob), direction='horizontal')
+
+    def transform(self, results: dict) -> dict:
+        """Mirror ``results``, or leave it as it is."""
+        if can_be_mirrored(results['text']):
+            return super().transform(results)
+        results.update(flip=False, flip_direction=None)
+        return results
 
     def _flip(self, results: dict) -> None:
         super()._flip(results)

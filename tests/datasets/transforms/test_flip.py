@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mmdet.structures.bbox import HorizontalBoxes
 
 from mapper_mm.datasets.transforms import PhraseFlip
-from mapper_mm.datasets.transforms.flip import swap_left_right
+from mapper_mm.datasets.transforms.flip import can_be_mirrored, swap_left_right
 
 PAIRS = [
     ('the left dog', 'the right dog'),
@@ -23,6 +23,8 @@ UNTOUCHED = [
     *('a bright red laptop', 'leftover pizza', 'upright bass', 'copyright', 'cleft', 'wright'),
     *('brightest', 'alright', 'the dog', '', 'lefté'),
 ]
+BEFORE = ['', 'far', 'top', 'bottom', 'upper', 'lower', 'mid', 'middle', 'center', 'centre', 'back']
+AFTER = ['', 'most', 'est', 'side', 'hand', 'handed', 'ward', 'wards', 'y']
 
 
 @pytest.mark.parametrize('one, other', PAIRS)
@@ -34,6 +36,46 @@ def test_words_are_swapped_both_ways(one, other):
 @pytest.mark.parametrize('text', UNTOUCHED)
 def test_other_words_are_not(text):
     assert swap_left_right(text) == text
+
+
+letters = st.text('abcdefghilmnoprstuvwxyé', min_size=1, max_size=4)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(BEFORE) | letters, st.sampled_from(['left', 'right']),
+    st.sampled_from(AFTER) | letters,
+)  # fmt: skip
+def test_a_side_is_a_word_or_joined_to_one_that_goes_with_it(before, side, after):
+    other = dict(left='right', right='left')[side]
+    known = before in [*BEFORE, 'front'] and after in AFTER
+    expected = before + (other if known else side) + after
+    assert swap_left_right(f'a {before}{side}{after}, b') == f'a {expected}, b'
+
+
+NOT_WORD_FOR_WORD = [
+    *('standing right next to a sign', 'a chair Right behind the table', 'right side up'),
+    *('the right-side-up cup', 'right in the center', 'right in front of us', 'right beneath'),
+    *("the slice at 8 o'clock", 'at 3 o ’ clock', "the 8 - 9 o ' clock position"),
+]
+WORD_FOR_WORD = [
+    *('the man on the right', 'right in the picture', 'right side', 'second from right'),
+    *('bright behind glass', 'right nextdoor', 'the clock on the right', 'right in front'),
+]
+
+
+@pytest.mark.parametrize('text', NOT_WORD_FOR_WORD)
+def test_what_cannot_be_mirrored_word_for_word_is_not_flipped(text):
+    assert not can_be_mirrored(text)
+    img = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    start = dict(img=img, text=text, gt_bboxes=HorizontalBoxes([[1.0, 1, 2, 3]]))
+    results = PhraseFlip(prob=1.0).transform(dict(start))
+    assert results == dict(start, flip=False, flip_direction=None)
+
+
+@pytest.mark.parametrize('text', WORD_FOR_WORD)
+def test_what_can_be_is(text):
+    assert can_be_mirrored(text)
 
 
 words = st.sampled_from(
