@@ -5,3 +5,6 @@ _base_ = [
     './_base_/schedules/schedule_shapes.py',
     './_base_/default_runtime.py',
 ]
+# All phrases of a picture see it augmented alike, so that it is encoded once for them.
+default_hooks = dict(epoch_seed=dict(augment_by='image'))
+randomness = dict(seed=0)

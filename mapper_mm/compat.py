@@ -337,9 +337,11 @@ def _checkpoint_errors_name(source: str) -> Iterator[None]:
             f'{source} holds Python objects ({objects[1]}), and reading those can run any code: if '
             f'you trust where it comes from, set the environment variable {ALLOW_UNPICKLING}=1.'
         ) from error
-    except (EOFError, OSError, RuntimeError, SafetensorError) as error:
+    # The unpickler meets a file that is no pickle with a KeyError or an IndexError.
+    except (EOFError, LookupError, OSError, RuntimeError, SafetensorError) as error:
         raise RuntimeError(
-            f'The checkpoint {source} cannot be read; it may be truncated: {error!r}') from error
+            f'The checkpoint {source} cannot be read; it is truncated or no checkpoint: {error!r}'
+        ) from error
 
 
 def allow_amp_on_cpu() -> None:

@@ -332,9 +332,10 @@ def whole_file(path):
 @pytest.mark.parametrize('content', [
     lambda path: b'',
     lambda path: b'version https://git-lfs.github.com/spec/v1',
+    lambda path: b'it is only text',
     lambda path: whole_file(path)[:100],
     lambda path: whole_file(path)[:-200],
-], ids=['empty', 'text', 'beginning', 'most'])
+], ids=['empty', 'pointer', 'text', 'beginning', 'most'])
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
 def test_damaged_checkpoint_is_named(tmp_path, content, suffix):
     path = tmp_path / f'damaged{suffix}'

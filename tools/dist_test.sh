@@ -2,6 +2,11 @@
 # Several processes on one machine or more: dist_test.sh CONFIG CHECKPOINT GPUS [options of test.py]
 # On a machine without an accelerator, GPUS is the number of processes on its CPU.
 
+if [ $# -lt 3 ]; then
+    echo "usage: $0 CONFIG CHECKPOINT GPUS [options of test.py]" >&2
+    exit 2
+fi
+
 CONFIG=$1
 CHECKPOINT=$2
 GPUS=$3

@@ -2,6 +2,11 @@
 # Several processes on one machine or more: dist_train.sh CONFIG GPUS [options of train.py]
 # On a machine without an accelerator, GPUS is the number of processes on its CPU.
 
+if [ $# -lt 2 ]; then
+    echo "usage: $0 CONFIG GPUS [options of train.py]" >&2
+    exit 2
+fi
+
 CONFIG=$1
 GPUS=$2
 NNODES=${NNODES:-1}

@@ -20,7 +20,10 @@ env_cfg = dict(
 
 visualizer = dict(
     type='GroundingVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
-log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
+# The share of a batch that is right says little: it is averaged over the window, as the losses are.
+log_processor = dict(
+    type='LogProcessor', window_size=50, by_epoch=True,
+    mean_pattern=r'.*(loss|time|data_time|grad_norm).*|^acc@0\.5$')
 log_level = 'INFO'
 load_from = None
 resume = False

@@ -15,15 +15,23 @@ from mapper_mm.datasets import BadRecordError, UnsafePickleError
 from mapper_mm.models.weights import WrongWeightsError
 
 
+class _CfgOptions(DictAction):
+    def __call__(self, parser, namespace, values, option_string=None):
+        wrong = [value for value in values if '=' not in value]
+        if wrong:
+            parser.error(f'{option_string}: {wrong[0]!r} is not KEY=VALUE')
+        super().__call__(parser, namespace, values, option_string)
+
+
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of every tool that reads a config."""
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_CfgOptions,
         metavar='KEY=VALUE',
-        help='change settings of the config, for example train_cfg.max_epochs=5 '
+        help='change settings of the config, for example optim_wrapper.optimizer.lr=1e-3 '
         'train_dataloader.batch_size=16; quote values with brackets: key="[a,b]"',
     )
 
@@ -93,6 +101,8 @@ def plain_errors(*more: type[Exception]) -> Iterator[None]:
         FileNotFoundError, BadRecordError, UnsafePickleError, WrongWeightsError, *more
     ) as error:
         sys.exit(str(error) if is_first_process() else 1)
+    except KeyboardInterrupt:
+        sys.exit('Interrupted.' if is_first_process() else 1)
 
 
 @contextmanager

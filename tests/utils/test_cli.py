@@ -1,3 +1,4 @@
+import argparse
 import os
 
 import pytest
@@ -5,7 +6,12 @@ import torch.distributed as dist
 
 from mapper_mm.datasets import BadRecordError, MissingDataError
 from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
-from mapper_mm.utils.cli import best_checkpoint, plain_errors, process_group_left
+from mapper_mm.utils.cli import (
+    add_config_arguments,
+    best_checkpoint,
+    plain_errors,
+    process_group_left,
+)
 
 
 def touch(path, age):
@@ -62,3 +68,18 @@ def test_the_process_group_is_left_even_after_an_error(tmp_path):
     assert not dist.is_initialized()
     with process_group_left():
         pass
+
+
+def test_ctrl_c_ends_without_a_traceback():
+    with pytest.raises(SystemExit) as stop, plain_errors():
+        raise KeyboardInterrupt
+    assert stop.value.code == 'Interrupted.'
+
+
+def test_an_option_without_a_value_is_a_usage_error(capsys):
+    parser = argparse.ArgumentParser()
+    add_config_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(['config.py', '--cfg-options', 'a.b=1', 'c'])
+    assert "--cfg-options: 'c' is not KEY=VALUE" in capsys.readouterr().err
+    assert parser.parse_args(['config.py', '--cfg-options', 'a.b=1']).cfg_options == {'a.b': 1}

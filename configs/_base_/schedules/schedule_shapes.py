@@ -1,5 +1,5 @@
-# Two times through the training phrases: five to ten minutes on two CPU cores.
-max_epochs = 2
+# Three times through the training phrases: five to ten minutes on two CPU cores.
+max_epochs = 3
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
 val_cfg = dict(type='ValLoop')
 

@@ -25,7 +25,7 @@ VERSION = 3
 MARKER = 'shapes_ref.json'
 REFS = 'refs(shapes).p'
 INSTANCES = 'instances.json'
-DEFAULT_SPLITS = {'train': 6000, 'val': 300, 'testA': 300, 'testB': 300}
+DEFAULT_SPLITS = {'train': 5000, 'val': 300, 'testA': 300, 'testB': 300}
 # An image encoder's work on a picture serves all of its phrases, see ImageGroupSampler.
 PHRASES_PER_SCENE = 6
 SPLIT_STYLES = {
