@@ -1,4 +1,5 @@
-# RefCOCOg (UMD split) as the published code computes it; runs its checkpoints with 40 tokens once
+# RefCOCOg (UMD splits) as the published code computes it; runs its checkpoints with 40 tokens once
 # tools/model_converters/published2mm.py has converted them.
-_base_ = './mapper_refcoco.py'
-model = dict(language_model=dict(max_tokens=40))
+_base_ = ['../mapper_refcocog_umd.py', '../_base_/models/published_behaviour.py']
+model = _base_.published_behaviour
+train_dataloader = dict(drop_last=True)

@@ -32,7 +32,13 @@ def full_size(config):
 
 
 @pytest.mark.parametrize(
-    'tokens, config', [(20, 'mapper_refcoco.py'), (40, 'mapper_refcocog_umd.py')]
+    'tokens, config',
+    [
+        (20, 'mapper_refcoco.py'),
+        (20, 'mapper_refcocoplus.py'),
+        (40, 'mapper_refcocog_umd.py'),
+        (40, 'mapper_refcocog_google.py'),
+    ],
 )
 def test_every_tensor_of_a_published_checkpoint_has_its_place(tokens, config):
     state, model = published(tokens), full_size(config)
