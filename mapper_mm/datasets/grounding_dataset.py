@@ -178,8 +178,13 @@ class GroundingDataset(BaseDataset):
         """The file that holds the phrases, for messages."""
         return self.ann_file
 
+    def _join_prefix(self) -> None:
+        super()._join_prefix()
+        # By name: the data set's folder may be a link, and is still beside the images' '../coco'.
+        self.data_prefix['img'] = osp.normpath(self.data_prefix['img'])
+
     def _image_folder(self) -> tuple[str, str]:
-        return self.data_prefix['img'] or '.', 'the folder of the images'
+        return self.data_prefix['img'], 'the folder of the images'
 
     def _splits_with_files(self) -> list[str]:
         template = osp.join(self.data_root or '', self._ann_template)

@@ -22,11 +22,14 @@ class ReferDataset(GroundingDataset):
     """REFER's original files, as RefCOCO, RefCOCO+, RefCOCOg and ReferItGame come in.
 
     ``data_root`` holds ``refs(<split_by>).p`` (who is referred to, in which words),
-    ``instances.json`` (the boxes, as in COCO) and the images. Every expression is a sample.
+    ``instances.json`` (the boxes, as in COCO) and the images. Every expression is a sample. Images
+    go by the name in ``instances.json``: the refs' ``file_name`` is another in RefCOCO and absent
+    in ReferItGame, whose annotations have strings for ids.
 
     Args:
         data_root: The dataset's folder.
-        split_by: Whose splits: 'unc', 'umd', 'google', 'berkeley' or 'shapes'.
+        split_by: Whose splits: 'unc' (RefCOCO, RefCOCO+), 'umd' or 'google' (RefCOCOg), 'berkeley'
+            (ReferItGame) or 'shapes' (ShapesRef).
         ann_file: The boxes, relative to data_root.
         exclude_images: Which images to leave out, with all that is said about them: dicts of
             ``refs``, a file of phrases, relative to data_root, and ``splits`` in it. For training
@@ -37,8 +40,8 @@ class ReferDataset(GroundingDataset):
 
     how_to_get = (
         "REFER's annotations (refs(*).p, instances.json) are at "
-        'https://github.com/lichengunc/refer; the images are COCO train2014, '
-        'https://cocodataset.org/#download.'
+        'https://github.com/lichengunc/refer (its server is down: docs/data.md names copies); the '
+        'images are COCO train2014, https://cocodataset.org/#download.'
     )
     box_format = 'xywh'
 

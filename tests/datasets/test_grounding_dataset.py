@@ -141,3 +141,16 @@ def test_no_other_splits_to_speak_of(folder):
     with pytest.raises(MissingDataError) as caught:
         FilePerSplit('testA', **folder)
     assert 'there are' not in str(caught.value)
+
+
+def test_images_beside_a_linked_folder(tmp_path):
+    (tmp_path / 'elsewhere/records').mkdir(parents=True)
+    (tmp_path / 'data/coco').mkdir(parents=True)
+    (tmp_path / 'data/records').symlink_to(tmp_path / 'elsewhere/records')
+    Image.new('RGB', (100, 60)).save(tmp_path / 'data/coco/a.jpg')
+    dataset = Records(
+        _records([0, 0, 9, 9]),
+        data_root=str(tmp_path / 'data/records'),
+        data_prefix=dict(img='../coco'),
+    )
+    assert dataset.get_data_info(0)['img_path'] == str(tmp_path / 'data/coco/a.jpg')

@@ -1,0 +1,137 @@
+import pytest
+import synthetic
+
+from mapper_mm.datasets import published_counts
+
+TOOL = 'tools/dataset_converters/check_refer.py'
+SPLITS = dict(
+    refcoco=('train', 'val', 'testA', 'testB'),
+    refcocog_umd=('train', 'val', 'test'),
+    refcocog_google=('train', 'val'),
+    refclef=('train', 'val', 'test'),
+    flickr30k=('train', 'val', 'test'),
+)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """As many expressions as are said to be published, but of RefCOCO+."""
+    data = tmp_path_factory.mktemp('data')
+    for split_by in ('google', 'umd'):
+        synthetic.write_refer(data, 'refcocog', split_by, first=100)
+    synthetic.write_refer(data, 'refcoco', first=200)
+    synthetic.write_mdetr(data, 'refcoco', first=300)
+    synthetic.write_refer(data, 'refclef', 'berkeley', first=400)
+    synthetic.write_transvg(data, 'flickr', num=8, first=500)
+    return data
+
+
+@pytest.fixture(autouse=True)
+def small_counts(monkeypatch):
+    counts = {
+        name: dict.fromkeys(splits, 8 if name == 'flickr30k' else 4)
+        for name, splits in SPLITS.items()
+    }
+    counts['refcoco+'] = counts['refcoco']
+    monkeypatch.setattr(published_counts, 'PUBLISHED_COUNTS', counts)
+
+
+@pytest.fixture
+def check(run_tool, capsys):
+    """Runs the tool; gives the rows of its table, what follows, and the exit status."""
+
+    def check(*args):
+        try:
+            run_tool(TOOL, *args)
+            status = 0
+        except SystemExit as error:
+            status = error.code
+        lines = capsys.readouterr().out.splitlines()
+        rows = [
+            tuple(cell.strip() for cell in line.strip('│').split('│'))
+            for line in lines
+            if line.startswith('│')
+        ]
+        end = next((i for i, line in enumerate(lines) if line.startswith('└')), -1)
+        return rows, '\n'.join(lines[end + 1 :]), status
+
+    return check
+
+
+def test_complete_data_pass(folder, check):
+    rows, problems, status = check(folder, '--datasets', *SPLITS)
+    assert (problems, status) == ('', 0)
+    expected = [('refcoco', files, split) for files in ('Refer', 'MDETR') for split in
+                SPLITS['refcoco']]  # fmt: skip
+    expected += [
+        (name, 'TransVG' if name == 'flickr30k' else 'Refer', split)
+        for name, splits in SPLITS.items()
+        for split in splits
+        if name != 'refcoco'
+    ]
+    assert [row[:3] for row in rows] == expected
+    for row in rows:
+        n, images = ('8', '2 of 2') if row[0] == 'flickr30k' else ('4', '1 of 1')
+        assert row[3:] == (n, n, images, 'ok')
+
+
+def test_everything_is_asked_for_by_default(folder, check):
+    rows, problems, status = check(folder)
+    assert status == 1
+    assert [row[0] for row in rows if row[-1] == 'no'] == ['refcoco+'] * 4
+    for file in ('refs(unc).p', 'instances.json'):
+        assert problems.count(str(folder / 'refcoco+' / file)) == 1
+    assert 'train2014' not in problems and 'docs/data.md' in problems
+
+
+def test_other_numbers_are_told(tmp_path, check):
+    num = dict(train=4, val=2, testA=4, testB=6)
+    synthetic.write_refer(tmp_path, 'refcoco', num=num)
+    rows, problems, status = check(tmp_path, '--datasets', 'refcoco')
+    assert status == 1
+    assert [row[3:5] + row[6:] for row in rows] == [
+        ('4', '4', 'ok'), ('2', '4', 'no'), ('4', '4', 'ok'), ('6', '4', 'no')]  # fmt: skip
+    assert 'refs(unc).p, val: 2 expressions instead of 4' in problems
+    assert 'refs(unc).p, testB: 6 expressions instead of 4' in problems
+
+
+def test_missing_images_are_counted(tmp_path, check):
+    synthetic.write_refer(tmp_path, 'refclef', 'berkeley', first=100)
+    (tmp_path / 'saiapr_tc-12/00/images/102.jpg').unlink()
+    rows, problems, status = check(tmp_path, '--datasets', 'refclef', '--full')
+    assert status == 1
+    assert [row[5] for row in rows] == ['1 of 1', '0 of 1', '1 of 1']
+    assert f'val: 1 of 1 images are missing, the first: {tmp_path}/saiapr_tc-12' in problems
+    (tmp_path / 'saiapr_tc-12').rename(tmp_path / 'images')
+    rows, problems, status = check(tmp_path, '--datasets', 'refclef')
+    assert [row[3] for row in rows] == ['4', '4', '4'], 'annotations count without images too'
+    assert problems.startswith(f'missing: {tmp_path}/saiapr_tc-12 (the folder of the images)')
+
+
+def test_a_sample_of_the_images_unless_all_are_asked_for(tmp_path, check, monkeypatch):
+    num = 2400
+    counts = dict(published_counts.PUBLISHED_COUNTS, refcocog_google=dict(train=num, val=num))
+    monkeypatch.setattr(published_counts, 'PUBLISHED_COUNTS', counts)
+    monkeypatch.setattr(synthetic, '_write_image', lambda path, e: path.parent.mkdir(
+        parents=True, exist_ok=True) or path.touch())  # fmt: skip
+    synthetic.write_refer(tmp_path, 'refcocog', 'google', num=num)
+    for args, images in ((), '500 of 500'), (('--full',), '600 of 600'):
+        rows, _, status = check(tmp_path, '--datasets', 'refcocog_google', *args)
+        assert [row[5] for row in rows] == [images] * 2 and status == 0
+
+
+def test_bad_records_and_broken_files_are_named(tmp_path, check):
+    synthetic.write_refer(tmp_path, 'refcocog', 'google')
+    path = tmp_path / 'refcocog/instances.json'
+    path.write_text(path.read_text().replace('"bbox": [', '"bbox": [99, ', 1))
+    rows, problems, status = check(tmp_path, '--datasets', 'refcocog_google')
+    assert [row[6] for row in rows] == ['no', 'ok'] and status == 1
+    assert 'refs(google).p, train: 2 bad records, the first: refs(google).p: ref_id' in problems
+    path.write_text('{')
+    rows, problems, status = check(tmp_path, '--datasets', 'refcocog_google')
+    assert [row[3] for row in rows] == ['-', '-'] and status == 1
+    assert problems.count('instances.json is truncated') == 1
+
+
+def test_no_folder(tmp_path, check):
+    assert check(tmp_path / 'no')[2] == f'There is no folder {tmp_path}/no.'

@@ -1,0 +1,207 @@
+"""Check a data folder: what is there, what is missing, whether the numbers are the published ones.
+
+The folder is laid out as docs/data.md says. The exit status is 1 if something is missing or
+differs.
+"""
+
+import argparse
+import os.path as osp
+import pickle
+import random
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from mmengine.registry import init_default_scope
+from rich.console import Console
+from rich.table import Table
+
+import mapper_mm  # noqa: F401
+from mapper_mm.datasets import BadRecordError, GroundingDataset
+from mapper_mm.datasets.published_counts import PUBLISHED_COUNTS
+from mapper_mm.registry import DATASETS
+from mapper_mm.utils.cli import plain_errors
+
+
+def refer(name: str, split_by: str, images: str = '../coco/train2014') -> dict:
+    """REFER's own files."""
+    return dict(
+        type='ReferDataset', data_root=name, split_by=split_by, data_prefix=dict(img=images)
+    )
+
+
+def transvg(name: str, images: str = '../coco/train2014') -> dict:
+    """The index files of TransVG."""
+    return dict(
+        type='TransVGDataset', data_root='transvg', dataset=name, data_prefix=dict(img=images)
+    )
+
+
+def mdetr(name: str) -> dict:
+    """The json files of MDETR."""
+    return dict(
+        type='MDETRDataset',
+        data_root='mdetr_annotations',
+        dataset=name,
+        data_prefix=dict(img='../coco/train2014'),
+    )
+
+
+# The files each data set comes in. One kind is enough; each that is there is checked.
+SOURCES = {
+    'refcoco': [refer('refcoco', 'unc'), transvg('unc'), mdetr('refcoco')],
+    'refcoco+': [refer('refcoco+', 'unc'), transvg('unc+'), mdetr('refcoco+')],
+    'refcocog_umd': [refer('refcocog', 'umd'), transvg('gref_umd'), mdetr('refcocog')],
+    'refcocog_google': [refer('refcocog', 'google'), transvg('gref')],
+    'refclef': [
+        refer('refclef', 'berkeley', '../saiapr_tc-12'),
+        transvg('referit', '../referit/images'),
+    ],
+    'flickr30k': [transvg('flickr', '../flickr30k/flickr30k_images')],
+}
+
+
+@dataclass
+class Result:
+    """What was found for a split in one kind of files.
+
+    Attributes:
+        data_set: Its name in PUBLISHED_COUNTS.
+        files: Whose files: 'Refer', 'TransVG' or 'MDETR'.
+        split: Its name.
+        published: Number of expressions there should be.
+        count: Number of expressions there are, those that cannot be used included.
+        images: Number of images there are, of those looked for.
+        problems: What is wrong, one line each; empty if nothing is.
+    """
+
+    data_set: str
+    files: str
+    split: str
+    published: int
+    count: int | None = None
+    images: tuple[int, int] | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+def open_split(cfg: dict, folder: str, split: str) -> GroundingDataset:
+    """The reader of a split, before it reads."""
+    cfg = dict(cfg, data_root=osp.join(folder, cfg['data_root']), split=split)
+    return DATASETS.build(dict(cfg, lazy_init=True, test_mode=True))
+
+
+def is_there(cfg: dict, folder: str, splits: list[str]) -> bool:
+    """Whether the phrases of any split are there."""
+    return any(osp.isfile(open_split(cfg, folder, split).source) for split in splits)
+
+
+def check(result: Result, dataset: GroundingDataset, num_images: int | None) -> None:
+    """Fill in the rest of a result.
+
+    Args:
+        result: Says what should be there.
+        dataset: The reader of the split.
+        num_images: Number of images to look for, drawn at random but always alike; None for all.
+    """
+    absent = [(path, what) for path, what in dataset.required_files() if not osp.exists(path)]
+    result.problems += [f'missing: {osp.normpath(path)} ({what})' for path, what in absent]
+    # Without the images' folder the expressions can still be counted.
+    if any(path != dataset.data_prefix['img'] for path, _ in absent):
+        return
+    name = f'{osp.normpath(dataset.source)}, {result.split}'
+    try:
+        samples, bad = dataset.check_records()
+    except (BadRecordError, pickle.UnpicklingError) as error:
+        result.problems.append(str(error))
+        return
+    result.count = len(samples) + len(bad)
+    if result.count != result.published:
+        result.problems.append(
+            f'{name}: {result.count:,} expressions instead of {result.published:,}'
+        )
+    if bad:
+        result.problems.append(f'{name}: {len(bad):,} bad records, the first: {bad[0]}')
+    paths = sorted({sample['img_path'] for sample in samples})
+    if num_images is not None and num_images < len(paths):
+        paths = random.Random(0).sample(paths, num_images)
+    holes = [path for path in paths if not osp.isfile(path)]
+    result.images = len(paths) - len(holes), len(paths)
+    if holes and not absent:
+        result.problems.append(
+            f'{name}: {len(holes):,} of {len(paths):,} images are missing, the first: '
+            f'{osp.normpath(holes[0])}'
+        )
+
+
+def check_data_set(name: str, folder: str, num_images: int | None) -> Iterator[Result]:
+    """Check every split of a data set in all kinds of files that are there, or report the first."""
+    counts = PUBLISHED_COUNTS[name]
+    there = [cfg for cfg in SOURCES[name] if is_there(cfg, folder, list(counts))]
+    for cfg in there or SOURCES[name][:1]:
+        for split, published in counts.items():
+            result = Result(name, cfg['type'].removesuffix('Dataset'), split, published)
+            check(result, open_split(cfg, folder, split), num_images)
+            yield result
+
+
+def print_report(results: list[Result], console: Console) -> None:
+    """Print the table, and below it what is wrong."""
+    table = Table(title='expressions and images')
+    for column in ('data set', 'files', 'split'):
+        table.add_column(column, no_wrap=True)
+    for column in ('found', 'published', 'images'):
+        table.add_column(column, justify='right', no_wrap=True)
+    table.add_column('', no_wrap=True)
+    for _, rows in groupby(results, key=lambda result: (result.data_set, result.files)):
+        table.add_section()
+        for row in rows:
+            table.add_row(
+                row.data_set,
+                row.files,
+                row.split,
+                '-' if row.count is None else f'{row.count:,}',
+                f'{row.published:,}',
+                '-' if row.images is None else f'{row.images[0]:,} of {row.images[1]:,}',
+                '[red]no[/]' if row.problems else '[green]ok[/]',
+            )
+    console.print(table)
+    # What several splits miss is said once.
+    for problem in dict.fromkeys(problem for row in results for problem in row.problems):
+        console.print(problem, markup=False, highlight=False, soft_wrap=True)
+    if any(row.problems for row in results):
+        console.print('docs/data.md says where everything belongs and how to get it.')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', help='data folder, for example data')
+    parser.add_argument(
+        '--datasets', nargs='+', choices=SOURCES, default=list(SOURCES), help='default: all'
+    )
+    parser.add_argument(
+        '--full', action='store_true', help='look for every image instead of for 500 of each split'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Check the folder that the command line names."""
+    args = parse_args()
+    init_default_scope('mapper_mm')
+    console = Console()
+    with plain_errors():
+        if not osp.isdir(args.folder):
+            raise FileNotFoundError(f'There is no folder {args.folder}.')
+        results = []
+        for name in args.datasets:
+            with console.status(f'checking {name}'):
+                results += check_data_set(name, args.folder, None if args.full else 500)
+        print_report(results, console)
+    if any(row.problems for row in results):
+        sys.exit(1)
+
+
+if __name__ == '__main__':
+    main()
