@@ -67,12 +67,23 @@ def check_versions() -> None:
     for package, wanted in REQUIRED.items():
         # mmcv and mmcv-lite are two builds of one module; the compiled one serves as well.
         builds = ('mmcv', 'mmcv-lite') if package == 'mmcv-lite' else (package,)
-        found = next(filter(None, map(_installed_version, builds)), None)
-        if found is None or not SpecifierSet(wanted).contains(found, prereleases=True):
-            state = 'it is not installed' if found is None else f'{found} is installed'
-            raise ImportError(
-                f'mapper_mm needs {package}{wanted}, but {state}: '
-                f'run `pip install "{package}{wanted}"`.')
+        found = {build: _installed_version(build) for build in builds}
+        found = {build: version for build, version in found.items() if version is not None}
+        wrong = [
+            build for build, version in found.items()
+            if not SpecifierSet(wanted).contains(version, prereleases=True)
+        ]
+        if found and not wrong:
+            continue
+        state, first = 'it is not installed', ''
+        if wrong:
+            state = f'{wrong[0]} {found[wrong[0]]} is installed'
+        if wrong and package != wrong[0]:
+            # Both builds write into one folder.
+            first = f'pip uninstall -y {" ".join(found)} && '
+        raise ImportError(
+            f'mapper_mm needs {package}{wanted}, but {state}: '
+            f'run `{first}pip install "{package}{wanted}"`.')
 
 
 def _installed_version(package: str) -> str | None:

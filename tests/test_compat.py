@@ -122,9 +122,11 @@ def test_required_versions_are_those_in_requirements():
 
 
 @pytest.mark.parametrize('versions, told', [
-    ({'mmdet': '3.2.0'}, 'needs mmdet>=3.3,<3.4, but 3.2.0 is installed: run `pip install "mmdet'),
-    ({'mmcv-lite': '2.2.0'}, 'needs mmcv-lite>=2.0.0rc4,<2.2, but 2.2.0 is installed'),
-    ({'mmcv': '2.2.0'}, 'needs mmcv-lite>=2.0.0rc4,<2.2, but 2.2.0 is installed'),
+    ({'mmdet': '3.2.0'}, 'mmdet>=3.3,<3.4, but mmdet 3.2.0 is installed: run `pip install "mmdet'),
+    ({'mmcv-lite': '2.2.0'}, 'needs mmcv-lite>=2.0.0rc4,<2.2, but mmcv-lite 2.2.0 is installed'),
+    ({'mmcv-lite': None, 'mmcv': '2.2.0'}, 'but mmcv 2.2.0 is installed: '
+     'run `pip uninstall -y mmcv && pip install "mmcv-lite>=2.0.0rc4,<2.2"`.'),
+    ({'mmcv-lite': '2.1.0', 'mmcv': '2.2.0'}, 'run `pip uninstall -y mmcv mmcv-lite && pip'),
     ({'torch': None}, 'needs torch>=2.6, but it is not installed'),
 ])
 def test_wrong_version_is_one_sentence(monkeypatch, versions, told):

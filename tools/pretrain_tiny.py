@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torchvision.ops import generalized_box_iou_loss
 from transformers import (
+    AutoTokenizer,
     BertConfig,
     BertForMaskedLM,
     BertTokenizer,
@@ -36,6 +37,7 @@ from transformers import (
     CLIPTokenizer,
 )
 
+import mapper_mm
 from mapper_mm.datasets.shapes import (
     attribute_filter,
     render,
@@ -64,6 +66,7 @@ CAPTIONS = 3
 MEAN, STD = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
 # ShapesRef draws from seeds of its own; this keeps the two apart.
 SEED_STREAM = 20_240_913
+ENCODERS = Path(mapper_mm.__file__).parent / 'assets' / 'tiny_encoders'
 
 
 @dataclass
@@ -223,6 +226,11 @@ def region_losses(
     return losses
 
 
+def load_or_train(name: str, train, texts: list[str], anew: bool):
+    """The tokenizer that comes with the package, or a new one."""
+    return train(texts) if anew else AutoTokenizer.from_pretrained(ENCODERS / name)
+
+
 def train_clip_tokenizer(captions: list[str]) -> CLIPTokenizer:
     """A byte-pair vocabulary in CLIP's manner."""
     raw = RawTokenizer(models.BPE(end_of_word_suffix='</w>'))
@@ -260,11 +268,12 @@ def optimizer_for(params, steps: int, lr: float):
     return optimizer, OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.1)
 
 
-def pretrain_vision_and_clip(scenes: Scenes, out: Path, epochs: int, batch: int) -> None:
+def pretrain_vision_and_clip(
+    scenes: Scenes, tokenizer: CLIPTokenizer, out: Path, epochs: int, batch: int
+) -> None:
     """Train the ViT and the CLIP text transformer together, and write both."""
     vit = VisionTransformer(img_size=CANVAS, num_classes=0, **VIT)
     start_wider(vit)
-    tokenizer = train_clip_tokenizer([text for texts in scenes.captions for text in texts])
     config = CLIPTextConfig(
         vocab_size=len(tokenizer), bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id, **CLIP,
@@ -361,9 +370,10 @@ def decorrelation_loss(tokens: Tensor) -> Tensor:
     return (covariance - identity).square().mean() * 10 + tokens.mean(0).square().mean()
 
 
-def pretrain_bert(phrases: list[str], out: Path, steps: int, batch: int) -> None:
+def pretrain_bert(
+    phrases: list[str], tokenizer: BertTokenizer, out: Path, steps: int, batch: int
+) -> None:
     """Train BERT by masked language modelling, and write it as a transformers directory."""
-    tokenizer = train_bert_tokenizer(phrases)
     model = BertForMaskedLM(
         BertConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **BERT)
     )
@@ -406,22 +416,36 @@ def pretrain_bert(phrases: list[str], out: Path, steps: int, batch: int) -> None
 def main() -> None:
     """Draw the data, train all three, write them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, default=Path('mapper_mm/assets/tiny_encoders'))
+    parser.add_argument('--out', type=Path, default=ENCODERS)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--scenes', type=int, default=20_000)
     parser.add_argument('--epochs', type=int, default=9, help='of the ViT and CLIP')
     parser.add_argument('--bert-steps', type=int, default=1600)
     parser.add_argument('--batch', type=int, default=32)
+    parser.add_argument(
+        '--new-vocabularies', action='store_true',
+        help='train the tokenizers too. Their trainers break ties by chance, so that no seed gives '
+        'the same vocabulary twice; without this, those that come with the package are taken',
+    )
     args = parser.parse_args()
+    if args.scenes < args.batch:
+        parser.error(f'--scenes {args.scenes} must be at least --batch {args.batch}')
     args.out.mkdir(parents=True, exist_ok=True)
     start = time.time()
     scenes, phrases = draw_scenes(args.scenes, args.seed)
     print(f'{args.scenes} scenes, {len(phrases)} phrases  {time.time() - start:.0f} s', flush=True)
+    bert_tokenizer = load_or_train(
+        'bert_tiny', train_bert_tokenizer, phrases, args.new_vocabularies
+    )
+    captions = [text for texts in scenes.captions for text in texts]
+    clip_tokenizer = load_or_train(
+        'clip_text_tiny', train_clip_tokenizer, captions, args.new_vocabularies
+    )
     # Seeded for each, so that either can be trained without the other.
     torch.manual_seed(args.seed)
-    pretrain_bert(phrases, args.out, args.bert_steps, 8 * args.batch)
+    pretrain_bert(phrases, bert_tokenizer, args.out, args.bert_steps, 8 * args.batch)
     torch.manual_seed(args.seed)
-    pretrain_vision_and_clip(scenes, args.out, args.epochs, args.batch)
+    pretrain_vision_and_clip(scenes, clip_tokenizer, args.out, args.epochs, args.batch)
 
 
 if __name__ == '__main__':

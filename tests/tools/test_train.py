@@ -107,3 +107,21 @@ def test_all_that_is_missing_is_listed_at_once(
 def test_a_config_that_does_not_exist_is_one_line(run_tool):
     with pytest.raises(SystemExit, match='nowhere.py'):
         run_tool('tools/train.py', 'nowhere.py')
+
+
+def test_the_default_encodes_a_picture_once_for_its_phrases(small_config):
+    """The phrases of a picture are in one batch, and see it augmented alike."""
+    config = Config.fromfile(small_config)
+    config.work_dir = str(small_config.parent)
+    runner = Runner.from_cfg(config)
+    runner._train_loop = runner.build_train_loop(config.train_cfg)
+    encoded, pictures = [], []
+    runner.model.backbone.register_forward_pre_hook(lambda _, args: encoded.append(len(args[0])))
+    runner.call_hook('before_train')
+    runner.call_hook('before_train_epoch')
+    for batch in runner.train_dataloader:
+        batch = runner.model.data_preprocessor(batch, training=True)
+        runner.model._encode_images(batch['inputs'], batch['data_samples'])
+        pictures.append(len({sample.img_path for sample in batch['data_samples']}))
+    assert encoded == pictures
+    assert max(pictures) <= 4

@@ -154,7 +154,16 @@ class DINOv2(FrozenEncoder):
 
         Returns:
             Tensor: (B, prefix + patches, C), tokens after the final norm.
+
+        Raises:
+            ValueError: if the images have another size.
         """
+        size = tuple(self.vit.patch_embed.img_size)
+        if tuple(images.shape[-2:]) != size:
+            raise ValueError(
+                f'The images have {tuple(images.shape[-2:])} pixels, the model {size}: set '
+                '`backbone.img_size` and the `size` of `Letterbox` in the pipelines to the same.'
+            )
         return self.vit.forward_features(images)
 
 

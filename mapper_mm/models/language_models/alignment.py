@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .phrases import PhraseError
+
 Offsets = list[tuple[int, int]]
 
 
@@ -38,7 +40,7 @@ def alignment(to_offsets: Offsets, from_offsets: Offsets, phrase: str) -> np.nda
         np.ndarray: (L, K) float32, every row adds up to 1.
 
     Raises:
-        ValueError: if a token shares no character with any token on the other side.
+        PhraseError: if a token shares no character with any token on the other side.
     """
     weights = np.zeros((len(to_offsets), len(from_offsets)), np.float32)
     weights[0, 0] = weights[-1, -1] = 1
@@ -46,7 +48,8 @@ def alignment(to_offsets: Offsets, from_offsets: Offsets, phrase: str) -> np.nda
     alone = np.flatnonzero(weights.sum(1) == 0)
     if alone.size:
         start, end = to_offsets[alone[0]]
-        raise ValueError(
-            f'{phrase!r}: no CLIP token covers {phrase[start:end]!r}; take it out of the phrase.'
+        raise PhraseError(
+            f'The phrase {phrase!r}: no CLIP token covers {phrase[start:end]!r}, as CLIP has no '
+            'character of it or reads no more tokens; take it out or shorten the phrase.'
         )
     return weights

@@ -35,8 +35,8 @@ class PhraseTokenizer:
 
     Args:
         tokenizer: BERT's.
-        max_tokens: length L, with [CLS] and [SEP]. A longer phrase is cut; the first one is
-            reported at once, and ``num_cut`` counts them.
+        max_tokens: length L, with [CLS] and [SEP]. A longer phrase is cut, with a
+            counted warning.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
@@ -79,10 +79,11 @@ class PhraseTokenizer:
             )
         if encoding.overflowing:
             self.num_cut += 1
-            if self.num_cut == 1:
+            # At 1, 2, 4, 8 ...: cut phrases must be seen, and must not fill the log.
+            if self.num_cut & (self.num_cut - 1) == 0:
                 print_log(
-                    f'{record}: the phrase {text!r} is longer than language_model.max_tokens='
-                    f'{self.max_tokens} and is cut; later ones are only counted.',
+                    f'{self.num_cut} phrases longer than language_model.max_tokens='
+                    f'{self.max_tokens} were cut so far, the last: {record}: {text!r}.',
                     logger='current',
                     level=logging.WARNING,
                 )

@@ -34,8 +34,8 @@ class PriorGuidedBERT(FrozenEncoder):
             default: frozen features need no noise.
 
     Raises:
-        ValueError: if ``adapter.layers`` names a layer that does not exist, or ``pgt`` is asked for
-            without a prior.
+        ValueError: if ``adapter.layers`` names a layer that does not exist, ``pgt`` is asked for
+            without a prior, or ``max_tokens`` is out of range.
     """
 
     config_key = 'language_model'
@@ -53,6 +53,11 @@ class PriorGuidedBERT(FrozenEncoder):
     ) -> None:
         super().__init__(pretrained)
         config = transformers_config(BertConfig, arch, 'language_model.arch')
+        if not 3 <= max_tokens <= config.max_position_embeddings:
+            raise ValueError(
+                f'language_model.max_tokens={max_tokens}: must be 3 ([CLS], a word, [SEP]) to '
+                f"{config.max_position_embeddings}, BERT's number of positions."
+            )
         self.bert = BertModel(config, add_pooling_layer=False)
         self.max_tokens = max_tokens
         self.token_types = token_types

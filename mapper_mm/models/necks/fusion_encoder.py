@@ -1,6 +1,9 @@
 """The fusion encoder: image and text tokens read each other, and [REG] reads them all."""
 
+import math
+
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -62,14 +65,26 @@ class FusionEncoderLayer(nn.Module):
         keys = values + positions
         queries = keys[:, :num_queries]
         # Without need_weights nn.MultiheadAttention uses scaled_dot_product_attention.
-        attended, attention = self.self_attn(
-            queries, keys, values, key_padding_mask=padding_bias, need_weights=with_attention
+        attended, _ = self.self_attn(
+            queries, keys, values, key_padding_mask=padding_bias, need_weights=False
         )
+        attention = self._attention(queries, keys, padding_bias) if with_attention else None
         x = x[:, :num_queries] + self.dropout(attended)
         if self.pre_norm:
             return x + self._feed_forward(self.norm2(x)), attention
         x = self.norm1(x)
         return self.norm2(x + self._feed_forward(x)), attention
+
+    def _attention(self, queries: Tensor, keys: Tensor, padding_bias: Tensor) -> Tensor:
+        """(B, Q, S), what scaled_dot_product_attention does not put out: where it looks."""
+        heads, dims = self.self_attn.num_heads, self.self_attn.head_dim
+        weight, bias = self.self_attn.in_proj_weight, self.self_attn.in_proj_bias
+        split = heads * dims
+        q = F.linear(queries, weight[:split], bias[:split]).unflatten(-1, (heads, dims))
+        k = F.linear(keys, weight[split : 2 * split], bias[split : 2 * split])
+        k = k.unflatten(-1, (heads, dims))
+        logits = torch.einsum('bqhd,bkhd->bhqk', q, k) / math.sqrt(dims)
+        return (logits + padding_bias[:, None, None]).softmax(-1).mean(1)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         return self.dropout(self.linear2(self.dropout(self.linear1(x).relu())))

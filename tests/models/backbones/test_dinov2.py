@@ -305,3 +305,9 @@ def test_published_sizes():
     # The published count includes the mask token of the DINOv2 release, which is never used.
     assert sum(p.numel() for p in backbone.parameters()) - tuned == 86_580_480 - 768
     assert backbone.num_tokens == 1 + 37 * 37
+
+
+def test_images_of_another_size_are_an_error():
+    backbone = build()
+    with pytest.raises(ValueError, match='`backbone.img_size`.*`Letterbox`'):
+        backbone(torch.zeros(1, 3, 56, 70))

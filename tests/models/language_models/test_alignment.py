@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapper_mm.models.language_models.alignment import alignment
+from mapper_mm.models.language_models.phrases import PhraseError
 
 
 def test_each_token_gets_the_mean_of_what_it_overlaps():
@@ -25,7 +26,7 @@ def test_touching_is_not_overlapping():
 
 
 def test_a_token_that_nothing_covers_is_named():
-    with pytest.raises(ValueError, match="'cd'"):
+    with pytest.raises(PhraseError, match="'cd'"):
         alignment([(0, 0), (0, 2), (3, 5), (0, 0)], [(0, 0), (0, 2), (0, 0)], 'ab cd')
 
 

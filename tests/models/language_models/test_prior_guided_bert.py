@@ -401,3 +401,9 @@ def test_pgt_needs_a_prior():
 def test_layers_must_exist():
     with pytest.raises(ValueError, match='language_model.adapter.layers'):
         PriorGuidedBERT(arch=BERT, adapter=dict(type='DyPA', layers=(3,)))
+
+
+@pytest.mark.parametrize('max_tokens', [2, 10_000])
+def test_max_tokens_without_place_is_an_error(encoders, max_tokens):
+    with pytest.raises(ValueError, match=f'language_model.max_tokens={max_tokens}.*3 '):
+        build(encoders, max_tokens=max_tokens)

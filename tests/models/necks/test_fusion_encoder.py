@@ -82,7 +82,8 @@ def test_published_padding_bias_lets_padding_in():
     assert (encoder(*inputs)[0] - before).abs().max() > 1e-3
 
 
-def test_uses_scaled_dot_product_attention(monkeypatch):
+@pytest.mark.parametrize('reg_attention', [False, True])
+def test_uses_scaled_dot_product_attention(monkeypatch, reg_attention):
     calls = []
     original = nn.functional.scaled_dot_product_attention
 
@@ -91,7 +92,7 @@ def test_uses_scaled_dot_product_attention(monkeypatch):
         return original(*args, **kwargs)
 
     monkeypatch.setattr(nn.functional, 'scaled_dot_product_attention', spy)
-    encoder = tiny().train()
+    encoder = tiny(reg_attention=reg_attention).train()
     encoder(*tokens())
     assert [shape[-2] for shape in calls] == [15, 1], 'the last layer computes [REG] alone'
 
@@ -112,3 +113,12 @@ def test_attention_is_put_out_in_training_when_asked_for():
     assert attention.shape == (2, 10)
     assert not attention[inputs[1]].any(), 'padding is not looked at'
     assert ((attention.sum(1) > 0) & (attention.sum(1) < 1)).all(), 'the rest goes to the words'
+
+
+def test_attention_is_what_torchs_own_module_says(close):
+    layer = FusionEncoderLayer(16, 4, 32, 0.0)
+    x, positions, bias = torch.randn(2, 7, 16), torch.randn(7, 16), torch.randn(2, 7)
+    _, attention = layer(x, positions, bias, num_queries=2, with_attention=True)
+    keys = x + positions
+    _, expected = layer.self_attn(keys[:, :2], keys, x, key_padding_mask=bias, need_weights=True)
+    close(attention, expected)
