@@ -8,6 +8,7 @@ import os.path as osp
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from numbers import Real
+from types import UnionType
 from typing import Any
 
 from mmengine.dataset import BaseDataset
@@ -208,7 +209,8 @@ class GroundingDataset(BaseDataset):
 
     def _parse(self, record: dict) -> dict:
         text, height, width = record['text'], record['height'], record['width']
-        if not isinstance(text, str) or not text.strip():
+        check_type('phrase', text, str)
+        if not text.strip():
             raise BadRecordError(f'empty phrase {text!r}')
         bbox = clip_box(record['bbox'], width, height, self.box_format)
         return dict(
@@ -274,6 +276,22 @@ class GroundingDataset(BaseDataset):
                     level=logging.WARNING,
                 )
             return None
+
+
+def check_type(what: str, value: Any, wanted: type | UnionType) -> None:
+    """Check what a file says.
+
+    Args:
+        what: the value's name, for the message.
+        value: the value.
+        wanted: the type or types it may have.
+
+    Raises:
+        BadRecordError: If the value is of another type.
+    """
+    if not isinstance(value, wanted):
+        name = getattr(wanted, '__name__', str(wanted))
+        raise BadRecordError(f'{what} {value!r} is not of type {name}')
 
 
 def clip_box(bbox: list, width: float, height: float, box_format: str) -> list[float]:

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 
 from mapper_mm.registry import DATASETS
 
-from .grounding_dataset import BadRecordError, GroundingDataset
+from .grounding_dataset import BadRecordError, GroundingDataset, check_type
 from .safe_pickle import load_plain_pickle
 
 _ANNOTATION = {'image_id', 'bbox'}
@@ -87,15 +87,21 @@ class ReferDataset(GroundingDataset):
         counts: Counter = Counter()
         for index, ref in enumerate(refs):
             name = f'{file}: ref_id {ref["ref_id"]}' if 'ref_id' in ref else f'{file}: ref #{index}'
-            if 'split' not in ref:
-                yield dict(record=name, problem="field 'split' is missing")
+            try:
+                check_type('split', ref['split'], str)
+                check_type('sentences', ref['sentences'], list)
+            except KeyError as error:
+                yield dict(record=name, problem=f'field {error} is missing')
                 continue
-            counts[ref['split']] += len(ref.get('sentences') or ())
+            except BadRecordError as error:
+                yield dict(record=name, problem=str(error))
+                continue
+            counts[ref['split']] += len(ref['sentences'])
             if ref['split'] != self.split:
                 continue
             found = True
             if ref.get('image_id') in excluded:
-                left_out[ref['image_id']] += len(ref.get('sentences') or ())
+                left_out[ref['image_id']] += len(ref['sentences'])
                 continue
             try:
                 common = _read_ref(ref, images, annotations)
@@ -110,12 +116,16 @@ class ReferDataset(GroundingDataset):
                 continue
             for number, sentence in enumerate(sentences):
                 try:
+                    check_type(f'sentence {number}', sentence, dict)
                     sent_id = sentence['sent_id']
+                    check_type('sent_id', sent_id, int | str)
                     record = f'{name}, sent_id {sent_id}'
                     yield dict(common, record=record, sent_id=sent_id, text=sentence['sent'])
                 except KeyError as error:
                     record = f'{name}, sentence {number}'
                     yield dict(record=record, problem=f'field {error} is missing')
+                except BadRecordError as error:
+                    yield dict(record=name, problem=str(error))
         if not found:
             there = ', '.join(f'{split} ({n:,} expressions)' for split, n in counts.items())
             raise BadRecordError(
@@ -184,6 +194,8 @@ def _load_refs(path: str) -> list[dict]:
 
 def _read_ref(ref: dict, images: dict, annotations: dict) -> dict:
     """What all expressions of an object share."""
+    for key in ('ref_id', 'image_id', 'ann_id'):
+        check_type(key, ref[key], int | str)
     ref_id, img_id, ann_id = ref['ref_id'], ref['image_id'], ref['ann_id']
     if ann_id not in annotations:
         raise BadRecordError(f'ann_id {ann_id} is not in the annotations')

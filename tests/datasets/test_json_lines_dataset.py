@@ -110,7 +110,7 @@ def _without(key):
         (dict(GOOD, bbox=[1, 2, 3, float('nan')]), 'is not finite'),
         (dict(GOOD, bbox=[10, 20, 110, 50]), 'outside of its 100 x 60 image'),
         (dict(GOOD, expression=''), 'empty phrase'),
-        (dict(GOOD, expression=3), 'empty phrase 3'),
+        (dict(GOOD, expression=3), 'phrase 3 is not of type str'),
         (dict(GOOD, image=3), 'image 3 is not the name of a file'),
         (dict(GOOD, image='b.jpg'), 'cannot read the size of its image: .*b.jpg'),
         (dict(GOOD, width=100), "one of 'width' and 'height'"),

@@ -200,6 +200,29 @@ def test_bad_record_is_skipped_with_one_counted_warning(root, what, warnings):
     assert re.search(r'[12] of [34] records cannot be used', warning)
 
 
+WRONG_TYPES = {
+    'split': (lambda ref, image: ref.update(split=['train']), "split ['train'] is not"),
+    'sentences': (lambda ref, image: ref.update(sentences='abc'), "sentences 'abc' is not"),
+    'sentence': (lambda ref, image: ref.update(sentences=[None]), 'sentence 0 None is not'),
+    'ann_id': (lambda ref, image: ref.update(ann_id=[101]), 'ann_id [101] is not'),
+    'sent': (lambda ref, image: ref['sentences'][0].update(sent=7), 'phrase 7 is not'),
+    'height': (lambda ref, image: image.update(height='40'), "image size 60 x '40'"),
+    'width': (lambda ref, image: image.update(width=None), 'image size None x 40'),
+    'file_name': (lambda ref, image: image.update(file_name=7), 'image 7 is not'),
+}
+
+
+@pytest.mark.parametrize('field', WRONG_TYPES)
+def test_field_of_another_type_is_named(root, field):
+    refs, instances = _tree()
+    spoil, message = WRONG_TYPES[field]
+    spoil(refs[0], instances['images'][0])
+    _write(root, refs, instances)
+    with pytest.raises(BadRecordError, match=re.escape(message)) as caught:
+        ReferDataset(str(root))
+    assert f'ref_id {refs[0]["ref_id"]}' in str(caught.value)
+
+
 def test_many_bad_records_are_counted_and_a_few_shown(root):
     refs, instances = _tree()
     refs[0]['sentences'] = [dict(sent_id=100 + i, sent='') for i in range(50)]
