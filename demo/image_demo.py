@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 
 from mapper_mm.apis import GroundingInferencer
-from mapper_mm.datasets.transforms import BadImageError
-from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.utils.cli import best_checkpoint, plain_errors
 
 
@@ -42,7 +40,7 @@ def find_weights(config: str | None) -> str:
 def main() -> None:
     """Find what the command line asks for."""
     args = parse_args()
-    with plain_errors(BadImageError, PhraseError):
+    with plain_errors():
         weights = args.weights or find_weights(args.config)
         inferencer = GroundingInferencer(args.config, weights, args.device)
         results = inferencer(args.image, args.phrase, out_dir=args.out_dir)

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch.distributed
 from mmengine.config import Config, DictAction
 from mmengine.runner import find_latest_checkpoint
 
-from mapper_mm.datasets import BadRecordError, UnsafePickleError
+from mapper_mm.datasets import BadRecordError
+from mapper_mm.datasets.transforms import BadImageError
+from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.models.weights import WrongWeightsError
 
 
@@ -86,6 +89,16 @@ def is_first_process() -> bool:
     return all(rank == '0' for rank in ranks)
 
 
+_OF_THE_USER = (
+    FileNotFoundError,
+    BadRecordError,
+    BadImageError,
+    UnpicklingError,
+    WrongWeightsError,
+    PhraseError,
+)
+
+
 @contextmanager
 def plain_errors(*more: type[Exception]) -> Iterator[None]:
     """End the program with a message of a few lines where the user can mend what is wrong.
@@ -97,9 +110,7 @@ def plain_errors(*more: type[Exception]) -> Iterator[None]:
     """
     try:
         yield
-    except (
-        FileNotFoundError, BadRecordError, UnsafePickleError, WrongWeightsError, *more
-    ) as error:
+    except (*_OF_THE_USER, *more) as error:
         sys.exit(str(error) if is_first_process() else 1)
     except KeyboardInterrupt:
         sys.exit('Interrupted.' if is_first_process() else 1)

@@ -1,10 +1,13 @@
 import argparse
 import os
+from pickle import UnpicklingError
 
 import pytest
 import torch.distributed as dist
 
 from mapper_mm.datasets import BadRecordError, MissingDataError
+from mapper_mm.datasets.transforms import BadImageError
+from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
 from mapper_mm.utils.cli import (
     add_config_arguments,
@@ -40,7 +43,11 @@ def test_no_checkpoint_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'kind', [MissingDataError, MissingWeightsError, WrongWeightsError, BadRecordError]
+    'kind',
+    [
+        *(MissingDataError, MissingWeightsError, WrongWeightsError, BadRecordError, BadImageError),
+        *(PhraseError, UnpicklingError),
+    ],
 )
 def test_errors_of_the_user_end_with_their_message(kind):
     with pytest.raises(SystemExit) as stop, plain_errors():
