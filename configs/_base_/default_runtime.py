@@ -11,6 +11,7 @@ default_hooks = dict(
     epoch_seed=dict(type='EpochSeedHook'),
     # 'warn' loads a checkpoint over other frozen weights than it was trained on all the same.
     frozen_weights=dict(type='FrozenWeightsHook', on_mismatch='error'),
+    resumed_validation=dict(type='ResumedValidationHook'),
     pictures=dict(type='PicturesHook', num_pictures=24))
 
 env_cfg = dict(

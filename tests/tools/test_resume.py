@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.runner import ValLoop
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -55,3 +56,20 @@ def test_resumed_training_ends_at_the_same_weights(config, run_tool, tmp_path, m
     assert whole.keys() == again.keys()
     different = [name for name in whole if not torch.equal(whole[name], again[name])]
     assert not different
+
+
+def test_a_validation_that_was_interrupted_is_made_up_for(small_config, run_tool, tmp_path):
+    """Also after the last epoch, where MMEngine has nothing left to do."""
+    config = tmp_path / 'config.py'
+    config.write_text(f"_base_ = {str(small_config)!r}\ntrain_cfg = dict(max_epochs=1)\n")
+    work_dir = tmp_path / 'work'
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match='Interrupted'):
+        patch.setattr(ValLoop, 'run_iter', interrupt)
+        run_tool('tools/train.py', config, '--work-dir', work_dir)
+    assert (work_dir / 'epoch_1.pth').exists() and not [*work_dir.glob('best_*')]
+    run_tool('tools/train.py', config, '--work-dir', work_dir, '--resume')
+    assert [*work_dir.glob('best_*.pth')] and [*work_dir.glob('pictures/*.png')]
+
+
+def interrupt(*args, **kwargs):
+    raise KeyboardInterrupt

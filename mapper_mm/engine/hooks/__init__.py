@@ -3,5 +3,6 @@
 from .epoch_seed_hook import EpochSeedHook
 from .frozen_weights_hook import FrozenWeightsHook
 from .pictures_hook import PicturesHook
+from .resumed_validation_hook import ResumedValidationHook
 
-__all__ = ['EpochSeedHook', 'FrozenWeightsHook', 'PicturesHook']
+__all__ = ['EpochSeedHook', 'FrozenWeightsHook', 'PicturesHook', 'ResumedValidationHook']
