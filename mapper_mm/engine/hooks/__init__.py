@@ -3,5 +3,6 @@
 from .epoch_seed_hook import EpochSeedHook
 from .frozen_weights_hook import FrozenWeightsHook
 from .pictures_hook import PicturesHook
+from .tuned_checkpoint_hook import TunedCheckpointHook
 
-__all__ = ['EpochSeedHook', 'FrozenWeightsHook', 'PicturesHook']
+__all__ = ['EpochSeedHook', 'FrozenWeightsHook', 'PicturesHook', 'TunedCheckpointHook']
