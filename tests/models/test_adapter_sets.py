@@ -29,7 +29,7 @@ def shifted(seed):
     with torch.no_grad():
         for tensor in tuned_tensors(model).values():
             if tensor.is_floating_point():
-                tensor.add_(0.1 * torch.rand_like(tensor))
+                tensor.add_(0.1 * torch.rand_like(tensor) - 0.05)
     return model
 
 

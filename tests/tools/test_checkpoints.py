@@ -26,7 +26,6 @@ COMPLAINT = 'match exactly|missing key|unexpected key|size mismatch|WARNING.*wei
 EMA = """
 _base_ = {base!r}
 custom_hooks = [dict(type='EMAHook', momentum=0.3, priority=49)]
-default_hooks = dict(pictures=None)
 """
 
 
@@ -223,6 +222,7 @@ def test_sets_swap_in_an_inferencer(trained, published, small_data):
     expected = {name: boxes(GroundingInferencer(weights=name, device='cpu'))
                 for name in (first, last)}  # fmt: skip
     assert expected[first] != expected[last]
+    assert boxes(GroundingInferencer(weights=str(published), device='cpu')) == expected[last]
     inferencer = GroundingInferencer(weights=first, device='cpu')
     sets = AdapterSets(inferencer.model)
     sets.keep('first')
