@@ -60,7 +60,9 @@ class FrozenEncoder(BaseModule):
         if self.pretrained is not None:
             load_frozen(self.encoder, self._pretrained_weights(), self.pretrained, self.config_key)
             self.source = self.pretrained
-            self._hash_of_pretrained = self.content_hash()
+            # A model on the meta device has names and shapes, but no values.
+            if not any(tensor.is_meta for tensor in self.frozen().values()):
+                self._hash_of_pretrained = self.content_hash()
 
     def train(self, mode: bool = True) -> 'FrozenEncoder':
         """Set the adapters' mode; what is frozen stays in evaluation mode."""
