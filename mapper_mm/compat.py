@@ -10,6 +10,7 @@ for mmcv's ops be in place before any of them.
 import functools
 import importlib.util
 import inspect
+import json
 import os
 import os.path as osp
 import pickle
@@ -295,11 +296,13 @@ def load_checkpoints_safely() -> None:
     """Without it a checkpoint from a URL is unpickled, which runs whatever its author put in it.
 
     Local files are read with ``weights_only=True`` by torch itself, but its refusal fills a screen
-    and names no file. ``.safetensors`` files, which MMEngine does not know, can be loaded too.
+    and names no file. ``.safetensors`` files, which MMEngine does not know, can be loaded too, with
+    the checkpoint's ``meta`` as JSON in their header.
     """
     import torch
     from mmengine.runner import checkpoint as checkpoints
     from mmengine.runner.checkpoint import CheckpointLoader
+    from safetensors import safe_open
 
     original_load_url = checkpoints.load_url
 
@@ -309,8 +312,11 @@ def load_checkpoints_safely() -> None:
             raise FileNotFoundError(f'There is no checkpoint {filename}.')
         with _checkpoint_errors_name(filename):
             if filename.endswith('.safetensors'):
-                from safetensors.torch import load_file
-                return dict(state_dict=load_file(filename))
+                with safe_open(filename, framework='pt') as file:
+                    state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                    metadata = file.metadata() or {}
+                meta = json.loads(metadata.get(SAFETENSORS_META, '{}'))
+                return dict(state_dict=state, meta=meta)
             return torch.load(
                 filename, map_location=map_location, weights_only=not _unpickling_is_allowed())
 
@@ -327,6 +333,9 @@ def load_checkpoints_safely() -> None:
 def _unpickling_is_allowed() -> bool:
     return os.environ.get(ALLOW_UNPICKLING, '').lower() in ('1', 'y', 'yes', 'true')
 
+
+# The header's key that a .safetensors file has its checkpoint's `meta` under.
+SAFETENSORS_META = 'mapper_mm_meta'
 
 # torch's own option for trusted files, which torch heeds only where `weights_only` was not passed.
 ALLOW_UNPICKLING = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
@@ -349,7 +358,9 @@ def _checkpoint_errors_name(source: str) -> Iterator[None]:
             f'you trust where it comes from, set the environment variable {ALLOW_UNPICKLING}=1.'
         ) from error
     # The unpickler meets a file that is no pickle with a KeyError or an IndexError.
-    except (EOFError, LookupError, OSError, RuntimeError, SafetensorError) as error:
+    except (
+        EOFError, LookupError, OSError, RuntimeError, SafetensorError, json.JSONDecodeError
+    ) as error:
         raise RuntimeError(
             f'The checkpoint {source} cannot be read; it is truncated or no checkpoint: {error!r}'
         ) from error

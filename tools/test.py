@@ -35,8 +35,6 @@ def parse_args() -> argparse.Namespace:
 
 def build_runner(config: Config, args: argparse.Namespace) -> Runner:
     """A runner that does what the command line asks for."""
-    config.load_from = args.checkpoint or best_checkpoint(config.work_dir)
-    config.resume = False
     if args.show_dir:
         hooks = config.get('custom_hooks') or []
         config.custom_hooks = [*hooks, dict(type='PicturesHook', test_dir=args.show_dir)]
@@ -76,7 +74,11 @@ def main() -> None:
     args = parse_args()
     with plain_errors(), process_group_left():
         config = read_config(args)
-        check_everything_is_there(config, ['test_dataloader'], weights=False)
+        config.load_from = args.checkpoint or best_checkpoint(config.work_dir)
+        config.resume = False
+        check_everything_is_there(
+            config, ['test_dataloader'], weights=False, checkpoint=config.load_from
+        )
         metrics = build_runner(config, args).test()
         if is_main_process():
             print_table(metrics, config)

@@ -5,8 +5,9 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
+        # What was trained; 'CheckpointHook' writes the frozen weights too.
         # Two, so that one is whole whenever the process is killed.
-        type='CheckpointHook', interval=1, max_keep_ckpts=2, save_best='grounding/acc@0.5'),
+        type='TunedCheckpointHook', interval=1, max_keep_ckpts=2, save_best='grounding/acc@0.5'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     # 'warn' loads a checkpoint over other frozen weights than it was trained on all the same.

@@ -16,7 +16,7 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmengine.visualization import Visualizer
 from torch import nn
 
-from mapper_mm.models.fingerprint import check_frozen_weights
+from mapper_mm.models.checkpoints import make_whole
 from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.registry import INFERENCERS, TRANSFORMS
 from mapper_mm.visualization.grounding_visualizer import draw_sample
@@ -35,14 +35,15 @@ class GroundingInferencer(BaseInferencer):
     Args:
         model: A config (file, name as in configs/ without .py, or the config itself). None: the
             config that the checkpoint was trained with.
-        weights: The checkpoint. It holds the frozen encoders too; only their tokenizers are read
-            from where the config says.
+        weights: The checkpoint. The frozen encoders that it leaves out are read from where the
+            config says; so are the tokenizers.
         device: Where to compute; an accelerator if there is one by default.
         scope: Where names in the config are looked up.
         show_progress: Whether to show a bar.
 
     Raises:
         ValueError: If there are no weights.
+        MissingWeightsError: If frozen weights that they leave out are not on this machine.
         RuntimeError: If they are not those of the model.
         WrongWeightsError: If the frozen ones are not those that the checkpoint records.
     """
@@ -105,7 +106,7 @@ class GroundingInferencer(BaseInferencer):
         if checkpoint is None:
             raise ValueError('weights=None: name a checkpoint that tools/train.py wrote.')
         hook = (cfg.get('default_hooks') or {}).get('frozen_weights', {})
-        check_frozen_weights(model, checkpoint, self._weights, hook.get('on_mismatch', 'error'))
+        make_whole(model, checkpoint, self._weights, hook.get('on_mismatch', 'error'))
         # What is left out or left over would go unnoticed, and the boxes be nonsense.
         _load_checkpoint_to_model(model, checkpoint, strict=True)
 

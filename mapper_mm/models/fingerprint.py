@@ -17,9 +17,10 @@ When a checkpoint is loaded, its record is compared with
 - the frozen weights that the checkpoint itself brings, if it does: the file is damaged if they are
   others;
 - the frozen weights that the model has loaded from its own ``pretrained``. In training it always
-  has (``--resume``, ``load_from``). In testing and inference it has not: there the model takes all
-  weights from the checkpoint, and there is nothing else to compare with;
-- whatever frozen weights the model has, random ones too, if the checkpoint brings none.
+  has (``--resume``, ``load_from``). In testing and inference it has not if the checkpoint brings
+  them: there is nothing else to compare with then;
+- whatever frozen weights the model has, random ones too, if the checkpoint brings none (most do
+  not, see :mod:`mapper_mm.models.checkpoints`), or if the model keeps its own.
 """
 
 import logging
@@ -47,12 +48,16 @@ def frozen_record(model: nn.Module) -> Record:
     """
     return {
         name: dict(source=encoder.source, sha256=encoder.content_hash())
-        for name, encoder in _encoders(model).items()
+        for name, encoder in frozen_encoders(model).items()
     }
 
 
 def check_frozen_weights(
-    model: nn.Module, checkpoint: Mapping, name: str, on_mismatch: str = 'error'
+    model: nn.Module,
+    checkpoint: Mapping,
+    name: str,
+    on_mismatch: str = 'error',
+    keep_frozen: bool = False,
 ) -> None:
     """Compare the frozen weights that a checkpoint was trained on with those it would be used with.
 
@@ -64,6 +69,7 @@ def check_frozen_weights(
         checkpoint: as read from its file.
         name: what messages call it.
         on_mismatch: 'error', or 'warn' to load it all the same.
+        keep_frozen: whether the model keeps its frozen weights, if the checkpoint brings some too.
 
     Raises:
         WrongWeightsError: if they differ and ``on_mismatch`` is 'error'.
@@ -74,16 +80,20 @@ def check_frozen_weights(
         record = {}
     state = checkpoint.get('state_dict', checkpoint)
     problems, sources = [], {}
-    for key, encoder in _encoders(model).items():
+    for key, encoder in frozen_encoders(model).items():
         found = _hash_in(state, model, encoder)
         recorded = record.get(key)
         if recorded is None:
-            if found not in (None, encoder.content_hash()):
+            if found is None and encoder.source is None:
+                problems.append(f'{key}: it brings none, and the model has random weights')
+            elif found not in (None, encoder.content_hash()):
                 sources[encoder] = name
+                if keep_frozen:
+                    problems.append(f'{key}: it brings others than the model has')
             continue
         if found not in (None, recorded['sha256']):
             problems.append(f'{key}: the file is damaged, its weights are not those it records')
-        compared = found is None or encoder.has_pretrained
+        compared = found is None or keep_frozen or encoder.has_pretrained
         if compared and encoder.content_hash() != recorded['sha256']:
             trained_on = _shown(recorded['source'], recorded['sha256'])
             has = _shown(encoder.source, encoder.content_hash())
@@ -98,11 +108,12 @@ def check_frozen_weights(
                 "same, set `default_hooks.frozen_weights.on_mismatch='warn'`."
             )
         _warn(message)
-    for encoder, source in sources.items():
-        encoder.source = source
+    if not keep_frozen:
+        for encoder, source in sources.items():
+            encoder.source = source
 
 
-def _encoders(model: nn.Module) -> dict[str, FrozenEncoder]:
+def frozen_encoders(model: nn.Module) -> dict[str, FrozenEncoder]:
     """The encoders of which anything is frozen, by their names in the model."""
     return {
         name: module
@@ -111,13 +122,26 @@ def _encoders(model: nn.Module) -> dict[str, FrozenEncoder]:
     }
 
 
+def frozen_keys(model: nn.Module, encoder: FrozenEncoder) -> dict[str, str]:
+    """Where an encoder's frozen weights stand in a model's state dict.
+
+    Args:
+        model: the model.
+        encoder: one of its encoders.
+
+    Returns:
+        dict[str, str]: keys of the model's state dict by the names in :meth:`FrozenEncoder.frozen`.
+    """
+    prefix = next(name for name, child in model.named_modules() if child is encoder.encoder)
+    names = frozen_names(encoder.encoder)
+    return {before: f'{prefix}.{names[before]}' for before in encoder.frozen()}
+
+
 def _hash_in(
     state: Mapping[str, Tensor], model: nn.Module, encoder: FrozenEncoder
 ) -> str | None:
     """The hash of an encoder's frozen weights in a model's state dict; None if it has not all."""
-    prefix = next(name for name, child in model.named_modules() if child is encoder.encoder)
-    names = frozen_names(encoder.encoder)
-    keys = {before: f'{prefix}.{names[before]}' for before in encoder.frozen()}
+    keys = frozen_keys(model, encoder)
     if not state.keys() >= set(keys.values()):
         return None
     return content_hash({before: state[key] for before, key in keys.items()})

@@ -6,8 +6,8 @@ from typing import ClassVar
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .adapters.protocol import train_adapters_only
-from .adapters.slots import frozen_tensors
+from .adapters.protocol import train_adapters_only, tuned_tensors
+from .adapters.slots import frozen_names
 from .weights import content_hash, load_frozen
 
 
@@ -31,6 +31,7 @@ class FrozenEncoder(BaseModule):
         self.pretrained = pretrained
         self.source: str | None = None
         self._hashed: tuple[tuple, str] | None = None
+        self._hash_of_pretrained: str | None = None
 
     @property
     @abstractmethod
@@ -42,17 +43,26 @@ class FrozenEncoder(BaseModule):
         """Read ``pretrained``: tensors by the names they have in the encoder without slots."""
 
     def init_weights(self) -> None:
-        """Load the pre-trained weights into the frozen part; adapters keep their own beginning.
+        """Load the pre-trained weights; see :meth:`load_pretrained`."""
+        self._is_init = True
+        self.load_pretrained()
+
+    def load_pretrained(self) -> None:
+        """Load ``pretrained``, if it is given, into the frozen part.
+
+        Adapters keep their own beginning, and an encoder inside of this one its weights.
 
         Raises:
             MissingWeightsError: if the file, the directory or the hub's copy is not there.
             WrongWeightsError: if it is damaged, of another architecture, or a tensor is missing or
                 left over.
         """
-        self._is_init = True
         if self.pretrained is not None:
             load_frozen(self.encoder, self._pretrained_weights(), self.pretrained, self.config_key)
             self.source = self.pretrained
+            # A model on the meta device has names and shapes, but no values.
+            if not any(tensor.is_meta for tensor in self.frozen().values()):
+                self._hash_of_pretrained = self.content_hash()
 
     def train(self, mode: bool = True) -> 'FrozenEncoder':
         """Set the adapters' mode; what is frozen stays in evaluation mode."""
@@ -61,13 +71,18 @@ class FrozenEncoder(BaseModule):
 
     @property
     def has_pretrained(self) -> bool:
-        """Whether :meth:`init_weights` has loaded ``pretrained``."""
-        return self.is_init and self.pretrained is not None
+        """Whether the frozen weights that it has are those that ``pretrained`` gave it."""
+        return (
+            self._hash_of_pretrained is not None
+            and self._hash_of_pretrained == self.content_hash()
+        )
 
     def frozen(self) -> dict[str, Tensor]:
         """The encoder's own tensors that are not trained, by their names without slots."""
-        tensors = frozen_tensors(self.encoder)
-        return {name: tensor for name, tensor in tensors.items() if not tensor.requires_grad}
+        state = self.encoder.state_dict(keep_vars=True)
+        tuned = tuned_tensors(self.encoder)
+        names = frozen_names(self.encoder).items()
+        return {before: state[name] for before, name in names if name not in tuned}
 
     def content_hash(self) -> str:
         """The hash of :meth:`frozen`, computed again only after a tensor was written to."""

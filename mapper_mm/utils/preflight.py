@@ -1,25 +1,32 @@
 """What a config needs and this machine lacks, found before anything heavy starts."""
 
 import os.path as osp
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import torch
 from huggingface_hub import HfApi, try_to_load_from_cache
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from timm import is_model_pretrained
 
 from mapper_mm.datasets import GroundingDataset, MissingDataError, ShapesRefDataset
+from mapper_mm.models.checkpoints import lacking, read_checkpoint
 from mapper_mm.models.weights import PACKAGE, WEIGHT_FILES, how_to_get, resolve_source
-from mapper_mm.registry import DATASETS
+from mapper_mm.registry import DATASETS, MODELS
 
 
-def check_everything_is_there(config: Config, loaders: Sequence[str], weights: bool) -> None:
+def check_everything_is_there(
+    config: Config, loaders: Sequence[str], weights: bool, checkpoint: str | None = None
+) -> None:
     """List everything that is missing at once.
 
     Args:
         config: The whole config.
         loaders: The config's keys of the data loaders that will be used.
         weights: Whether the pre-trained weights will be used.
+        checkpoint: What will be tested. Pre-trained weights that it leaves out will be used. Only a
+            file is looked into, no address.
 
     Raises:
         MissingDataError: If anything is missing; the message says what, where it belongs and how to
@@ -27,7 +34,9 @@ def check_everything_is_there(config: Config, loaders: Sequence[str], weights: b
     """
     problems = list(_missing_data(config, loaders))
     if weights:
-        problems += _missing_weights(config.model)
+        problems += _missing_weights(_named_weights(config.model))
+    elif checkpoint is not None and Path(checkpoint).is_file():
+        problems += _missing_weights(_left_out_weights(config, checkpoint))
     if problems:
         where = f'{config.filename} needs' if config.filename else 'The config needs'
         raise MissingDataError(
@@ -60,8 +69,8 @@ def _datasets(cfgs: Sequence[dict]) -> Iterator[dict]:
             yield cfg
 
 
-def _missing_weights(model: dict) -> Iterator[str]:
-    for name in _named_weights(model):
+def _missing_weights(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
         if _is_there(name):
             continue
         yield f'  {name}: pre-trained weights'
@@ -69,6 +78,15 @@ def _missing_weights(model: dict) -> Iterator[str]:
             yield '    It comes with the package: install it again, or run tools/pretrain_tiny.py.'
         elif how_to_get(name) is not None:
             yield f'    {how_to_get(name)}'
+
+
+def _left_out_weights(config: Config, checkpoint: str) -> Iterator[str]:
+    init_default_scope(config.get('default_scope', 'mapper_mm'))
+    with torch.device('meta'):
+        model = MODELS.build(config.model)
+    for encoder in lacking(model, read_checkpoint(checkpoint)['state_dict']).values():
+        if encoder.pretrained is not None:
+            yield encoder.pretrained
 
 
 def _named_weights(node: object) -> Iterator[str]:

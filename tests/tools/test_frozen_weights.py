@@ -25,8 +25,16 @@ def other_weights(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def damaged(trained, tmp_path_factory):
-    checkpoint = torch.load(trained / 'epoch_2.pth')
+def merged(trained, small_config, run_tool, tmp_path_factory):
+    """A checkpoint that brings its frozen weights."""
+    path = tmp_path_factory.mktemp('merged') / 'merged.pth'
+    run_tool('tools/model_converters/merge.py', small_config, trained / 'epoch_2.pth', path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def damaged(merged, tmp_path_factory):
+    checkpoint = torch.load(merged)
     checkpoint['state_dict']['backbone.vit.norm.bias'][0] += 1
     path = tmp_path_factory.mktemp('damaged') / 'damaged.pth'
     torch.save(checkpoint, path)
@@ -58,21 +66,38 @@ def test_training_from_it_over_others(
     assert not list(tmp_path.glob('*.pth'))
 
     run_tool(*train, other_weights, OVERRIDE, 'train_cfg.max_epochs=2')
-    # The checkpoint brought its own frozen weights, and they are what was trained on since.
+    # It was trained on over what it was told to.
     before, after = (
         torch.load(path)['meta']['frozen_weights']
         for path in (checkpoint, tmp_path / 'epoch_2.pth')
     )
-    assert after == before
+    assert after['backbone'] != before['backbone']
+    assert after['language_model'] == before['language_model']
+    assert other_weights == f'model.backbone.pretrained={after["backbone"]["source"]}'
+
+
+def test_training_from_one_that_brings_its_own(
+    merged, trained, other_weights, small_config, run_tool, tmp_path
+):
+    run_tool(
+        'tools/train.py', small_config, '--work-dir', tmp_path, '--cfg-options',
+        f'load_from={merged}', other_weights, OVERRIDE, 'train_cfg.max_epochs=1',
+    )  # fmt: skip
+    before, after = (torch.load(path) for path in (merged, tmp_path / 'epoch_1.pth'))
+    assert after['meta']['frozen_weights'] == before['meta']['frozen_weights']
+    # `pretrained` would not give these again; the language model's it does.
+    name = 'backbone.vit.norm.bias'
+    assert torch.equal(after['state_dict'][name], before['state_dict'][name])
+    assert not any(name.startswith('language_model.prior') for name in after['state_dict'])
 
 
 def test_testing_takes_the_checkpoints_own(
-    trained, other_weights, damaged, small_config, run_tool, capsys, tmp_path
+    merged, other_weights, damaged, small_config, run_tool, capsys, tmp_path
 ):
     tables = []
     for checkpoint, options in (
-        (trained / 'epoch_2.pth', [OVERRIDE]),
-        (trained / 'epoch_2.pth', [other_weights]),
+        (merged, [OVERRIDE]),
+        (merged, [other_weights]),
         (damaged, [OVERRIDE]),
     ):
         run_tool(
@@ -85,8 +110,18 @@ def test_testing_takes_the_checkpoints_own(
         run_tool('tools/test.py', small_config, damaged, '--work-dir', tmp_path)
 
 
-def test_the_inferencer_refuses_a_damaged_one_and_heeds_the_config(trained, damaged, small_config):
-    GroundingInferencer(weights=str(trained / 'epoch_2.pth'), device='cpu')
+def test_testing_over_others_is_refused(
+    trained, other_weights, small_config, run_tool, tmp_path
+):
+    with pytest.raises(SystemExit, match='backbone: it was trained on .*tiny.* the model has'):
+        run_tool(
+            'tools/test.py', small_config, trained / 'epoch_2.pth', '--work-dir', tmp_path,
+            '--cfg-options', other_weights,
+        )  # fmt: skip
+
+
+def test_the_inferencer_refuses_a_damaged_one_and_heeds_the_config(merged, damaged, small_config):
+    GroundingInferencer(weights=str(merged), device='cpu')
     with pytest.raises(WrongWeightsError, match='damaged.pth.*\n.*backbone: the file is damaged'):
         GroundingInferencer(weights=str(damaged), device='cpu')
     config = Config.fromfile(small_config)

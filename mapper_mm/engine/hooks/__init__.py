@@ -4,5 +4,12 @@ from .epoch_seed_hook import EpochSeedHook
 from .frozen_weights_hook import FrozenWeightsHook
 from .pictures_hook import PicturesHook
 from .resumed_validation_hook import ResumedValidationHook
+from .tuned_checkpoint_hook import TunedCheckpointHook
 
-__all__ = ['EpochSeedHook', 'FrozenWeightsHook', 'PicturesHook', 'ResumedValidationHook']
+__all__ = [
+    'EpochSeedHook',
+    'FrozenWeightsHook',
+    'PicturesHook',
+    'ResumedValidationHook',
+    'TunedCheckpointHook',
+]

@@ -5,7 +5,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mapper_mm.models.fingerprint import KEY, check_frozen_weights, frozen_record
+from mapper_mm.models.checkpoints import make_whole
+from mapper_mm.models.fingerprint import KEY, frozen_record
 from mapper_mm.registry import HOOKS
 
 
@@ -14,7 +15,8 @@ class FrozenWeightsHook(Hook):
     """Records the frozen weights in every checkpoint, and refuses to load one over others.
 
     What is recorded and compared: see :mod:`mapper_mm.models.fingerprint`. The inferencer compares
-    as well, with the same setting of the config.
+    as well, with the same setting of the config. A checkpoint that was written without the frozen
+    weights gets them back, see :mod:`mapper_mm.models.checkpoints`.
 
     Args:
         on_mismatch: 'error', or 'warn' to load a checkpoint all the same.
@@ -22,6 +24,9 @@ class FrozenWeightsHook(Hook):
     Raises:
         ValueError: If it is neither.
     """
+
+    # Before EMAHook, which takes what it loads from the same checkpoint.
+    priority = 'ABOVE_NORMAL'
 
     def __init__(self, on_mismatch: str = 'error') -> None:
         if on_mismatch not in ('error', 'warn'):
@@ -38,10 +43,12 @@ class FrozenWeightsHook(Hook):
         """Compare the record with the weights; MMEngine calls this before it loads them.
 
         Raises:
+            MissingWeightsError: If the frozen weights are neither here nor there.
             WrongWeightsError: If they differ and ``on_mismatch`` is 'error'.
+            RuntimeError: If the checkpoint is another model's.
         """
         name = runner._load_from or f'the last checkpoint of {runner.work_dir}'
-        check_frozen_weights(_model(runner), checkpoint, name, self.on_mismatch)
+        make_whole(_model(runner), checkpoint, name, self.on_mismatch)
 
 
 def _model(runner: Runner) -> nn.Module:

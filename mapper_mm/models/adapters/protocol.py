@@ -6,11 +6,18 @@ counting, the optimizer and the checkpoints ask through the functions below and 
 
 from collections.abc import Iterator
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class Adapter(nn.Module):
-    """Base of every module that is trained inside a frozen encoder."""
+    """Base of every module that is trained inside a frozen encoder.
+
+    Attributes:
+        enabled: whether it takes part. Whoever calls an adapter asks first (a slot does), and goes
+            without it as the frozen encoder does; see :mod:`mapper_mm.models.adapter_sets`.
+    """
+
+    enabled = True
 
     def adapter_params(self) -> list[str]:
         """Names, relative to this module, of the parameters that are tuned.
@@ -67,3 +74,32 @@ def train_adapters_only(module: nn.Module, mode: bool) -> None:
 def trainable_params(module: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters of ``module`` that learn: adapters' own, and all of what was never frozen."""
     return {name: param for name, param in module.named_parameters() if param.requires_grad}
+
+
+def tuned_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """What training changes: parameters that learn, and the buffers that follow them.
+
+    Such buffers are BatchNorm's statistics, in adapters and outside of the frozen encoders.
+
+    Args:
+        module: any module, for example an encoder or a whole grounder.
+
+    Returns:
+        dict[str, Tensor]: the module's own tensors, by their names in its ``state_dict()``.
+    """
+    inside = tuple(f'{name}.' if name else '' for name, _ in adapters(module))
+    return {
+        name: tensor
+        for name, tensor in module.state_dict(keep_vars=True).items()
+        if tensor.requires_grad
+        or not isinstance(tensor, nn.Parameter)
+        and (name.startswith(inside) or _learns(module, name.rpartition('.')[0]))
+    }
+
+
+def _learns(module: nn.Module, part: str) -> bool:
+    """Whether a part has a parameter that learns; one without parameters belongs to its parent."""
+    params = list(module.get_submodule(part).parameters())
+    if params or not part:
+        return any(param.requires_grad for param in params)
+    return _learns(module, part.rpartition('.')[0])

@@ -25,6 +25,8 @@ class ParallelSlot(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, L, C) to (B, L, C)."""
+        if not self.adapter.enabled:
+            return self.base(x)
         return self.base(x) + self.scale * self.adapter(x)
 
 
@@ -48,6 +50,8 @@ class PriorSlot(nn.Module):
 
     def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
         """Map intermediate (B, L, 4C) and attention block's output (B, L, C) to (B, L, C)."""
+        if not self.adapter.enabled:
+            return self.base(hidden, residual)
         return self.base(hidden, residual) + self.adapter(residual, self.prior)
 
 

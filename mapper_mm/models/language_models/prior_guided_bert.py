@@ -170,6 +170,6 @@ class PriorGuidedBERT(FrozenEncoder):
             features = self.bert(
                 input_ids=ids, attention_mask=(~padding_mask).long()
             ).last_hidden_state
-        if self.pgt is not None:
+        if self.pgt is not None and self.pgt.enabled:
             features = self.pgt(features, prior)
         return features, padding_mask

@@ -7,6 +7,7 @@ from mapper_mm.models.adapters.protocol import (
     freeze_all_but_adapters,
     train_adapters_only,
     trainable_params,
+    tuned_tensors,
 )
 from mapper_mm.models.adapters.slots import ParallelSlot, PriorSlot, frozen_tensors, prior_lent_to
 
@@ -70,3 +71,46 @@ def test_frozen_tensors_have_the_names_they_had_before():
     assert set(frozen_tensors(nn.ModuleDict({'a': encoder()}))) == {
         f'a.{name}' for name in plain.state_dict()
     }
+
+
+class Normed(Adapter):
+    """Statistics without parameters, inside of an adapter."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.norm = nn.BatchNorm1d(4, affine=False)
+
+
+def test_buffers_that_training_changes_are_tuned_with_it():
+    frozen = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    frozen.append(Normed())
+    freeze_all_but_adapters(frozen)
+    head = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.BatchNorm1d(4, affine=False))
+    model = nn.ModuleDict(dict(encoder=frozen, head=head))
+    statistics = ('running_mean', 'running_var', 'num_batches_tracked')
+    expected = {
+        *(f'encoder.2.linear.{name}' for name in ('weight', 'bias')),
+        *(f'encoder.2.norm.{name}' for name in statistics),
+        *(name for name in model.state_dict() if name.startswith('head.')),
+    }
+    tuned = tuned_tensors(model)
+    assert set(tuned) == expected
+    assert tuned['head.1.weight'] is head[1].weight
+    assert tuned['encoder.2.norm.running_var'] is frozen[2].norm.running_var
+
+
+def test_an_adapters_frozen_parameters_are_not_tuned():
+    model = encoder()
+    freeze_all_but_adapters(model)
+    assert set(tuned_tensors(model)) == {'0.adapter.linear.bias'}
+    assert set(tuned_tensors(model[0].adapter)) == {'linear.bias'}
+
+
+def test_slots_go_without_an_adapter_that_is_not_enabled():
+    model, x = encoder(), torch.randn(2, 4)
+    model[0].adapter.enabled = False
+    assert torch.equal(model[0](x), model[0].base(x))
+    slot = PriorSlot(nn.Bilinear(4, 4, 4), Half())
+    slot.adapter.enabled = False
+    assert torch.equal(slot(x, x), slot.base(x, x))

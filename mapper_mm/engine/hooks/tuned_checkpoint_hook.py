@@ -1,0 +1,23 @@
+"""Checkpoints of what was trained."""
+
+from mmengine.hooks import CheckpointHook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mapper_mm.models.checkpoints import leave_out_frozen
+from mapper_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class TunedCheckpointHook(CheckpointHook):
+    """MMEngine's ``CheckpointHook``, without the frozen weights that ``pretrained`` gives again.
+
+    Takes the same arguments. ``FrozenWeightsHook`` says in the checkpoints which frozen weights
+    they need, and puts them back when one is loaded. ``default_hooks.checkpoint.type=
+    'CheckpointHook'`` writes all weights.
+    """
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Leave them out; as the last hook, for ``EMAHook`` wants whole state dicts to swap."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        leave_out_frozen(model, checkpoint)

@@ -1,0 +1,175 @@
+"""What is in a checkpoint: what was trained, and not what ``pretrained`` gives again.
+
+A model's ``state_dict()`` is always whole, and so is what is loaded into it. Only files are not:
+
+- :func:`leave_out_frozen` takes out of a checkpoint, before it is written, the frozen weights that
+  an encoder has from its ``pretrained``. Those it has from elsewhere (random ones, a converted
+  checkpoint's) stay in, for nothing else would give them again.
+- :func:`make_whole` puts them back before a checkpoint is loaded, after a look at the fingerprints
+  (:mod:`mapper_mm.models.fingerprint`), so that loading with ``strict=True`` means what it says.
+
+So a file with all weights is a checkpoint like any other. ``ema_state_dict``, which MMEngine's
+``EMAHook`` writes, is treated in the same way.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mapper_mm.compat import SAFETENSORS_META, to_plain
+
+from .fingerprint import check_frozen_weights, frozen_encoders, frozen_keys
+from .frozen_encoder import FrozenEncoder
+
+# Where models are in a checkpoint, and what stands before the names of their tensors there.
+_MODELS = {'state_dict': '', 'ema_state_dict': 'module.'}
+
+
+def leave_out_frozen(model: nn.Module, checkpoint: dict) -> None:
+    """Take the frozen weights that ``pretrained`` gives out of a checkpoint, in place.
+
+    Args:
+        model: the model it is of, not in a wrapper.
+        checkpoint: with a ``state_dict`` and, if there is one, an ``ema_state_dict``, both whole.
+    """
+    for encoder in frozen_encoders(model).values():
+        if encoder.has_pretrained:
+            for key in frozen_keys(model, encoder).values():
+                for entry, prefix in _MODELS.items():
+                    if entry in checkpoint:
+                        del checkpoint[entry][prefix + key]
+
+
+def lacking(model: nn.Module, names: Collection[str]) -> dict[str, FrozenEncoder]:
+    """The encoders whose frozen weights must come from ``pretrained``, by their names.
+
+    Args:
+        model: the model, on any device, also ``meta``.
+        names: what is in a checkpoint's state dict.
+    """
+    return {
+        name: encoder
+        for name, encoder in frozen_encoders(model).items()
+        if not any(key in names for key in frozen_keys(model, encoder).values())
+    }
+
+
+def make_whole(model: nn.Module, checkpoint: dict, name: str, on_mismatch: str = 'error') -> None:
+    """Add the frozen weights that a checkpoint was written without, in place.
+
+    To be called before its weights are loaded. An encoder with random weights loads its
+    ``pretrained`` if the checkpoint does not bring others.
+
+    Args:
+        model: the model that will load it, not in a wrapper.
+        checkpoint: as read from its file, or a bare state dict.
+        name: what messages call it.
+        on_mismatch: what to do if it was trained on other frozen weights: 'error' or 'warn'.
+
+    Raises:
+        MissingWeightsError: if weights that ``pretrained`` names are not there.
+        WrongWeightsError: if they are others than those that it was trained on.
+        RuntimeError: if it is another model's: a tensor that was trained is missing, one is not
+            known or has another shape.
+    """
+    state = checkpoint.get('state_dict', checkpoint)
+    for encoder in lacking(model, state).values():
+        if encoder.source is None:
+            encoder.load_pretrained()
+    check_frozen_weights(model, checkpoint, name, on_mismatch)
+    own = model.state_dict()
+    for key in check_fits(model, state, name):
+        state[key] = own[key]
+    averaged = checkpoint.get('ema_state_dict')
+    if averaged is not None:
+        prefix = _MODELS['ema_state_dict']
+        for key in check_fits(model, _without_prefix(averaged, prefix), f'{name} (EMA)'):
+            averaged[prefix + key] = state[key]
+
+
+def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[str]:
+    """Compare a state dict, which may lack encoders' frozen weights, with a model.
+
+    Args:
+        model: the model.
+        state: tensors by name.
+        name: what messages call it.
+
+    Returns:
+        set[str]: the names of the frozen weights that it lacks.
+
+    Raises:
+        RuntimeError: if it lacks anything else, even one frozen tensor of an encoder that it has
+            others of, or a tensor in it is not known or of another shape.
+    """
+    absent = {
+        key
+        for encoder in lacking(model, state).values()
+        for key in frozen_keys(model, encoder).values()
+    }
+    own = model.state_dict()
+    wrong = [f'missing: {key}' for key in own if key not in state and key not in absent]
+    wrong += [f'not known: {key}' for key in state if key not in own]
+    wrong += [
+        f'{key}: {tuple(state[key].shape)} in the file, {tuple(tensor.shape)} in the model'
+        for key, tensor in own.items()
+        if key in state and state[key].shape != tensor.shape
+    ]
+    if wrong:
+        shown = '\n  '.join(wrong[:8]) + (f'\n  ... {len(wrong) - 8} more' if wrong[8:] else '')
+        raise RuntimeError(f'{name} is not of this model:\n  {shown}')
+    return absent
+
+
+def read_checkpoint(path: str) -> dict:
+    """Read a checkpoint as training, testing and the inferencer do, without running any code.
+
+    Args:
+        path: a file, ``.pth`` or ``.safetensors``.
+
+    Returns:
+        dict: with ``state_dict`` and ``meta``, empty if the file has none.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds no state dict.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{path} is no checkpoint: it holds a {type(checkpoint).__name__}.')
+    if 'state_dict' not in checkpoint:
+        checkpoint = dict(state_dict=checkpoint)
+    state = checkpoint['state_dict']
+    if not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise ValueError(f'{path} is no checkpoint: not everything in its state dict is a tensor.')
+    return dict(checkpoint, meta=checkpoint.get('meta') or {})
+
+
+def write_weights(path: str | Path, state: Mapping[str, Tensor], meta: Mapping) -> None:
+    """Write a checkpoint without a training's state.
+
+    Args:
+        path: the file; ``.safetensors``, or anything else for PyTorch's format.
+        state: tensors by name.
+        meta: what numbers, strings, lists and dicts the checkpoint's ``meta`` is to hold.
+    """
+    meta = to_plain(dict(meta), 'meta')
+    if Path(path).suffix == '.safetensors':
+        # One key, in one order: the same weights are the same bytes.
+        header = {SAFETENSORS_META: json.dumps(meta, sort_keys=True)}
+        save_file({key: tensor.contiguous() for key, tensor in state.items()}, path, header)
+    else:
+        torch.save(dict(state_dict=dict(state), meta=meta), path)
+
+
+def _without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        key.removeprefix(prefix): tensor
+        for key, tensor in state.items()
+        if key.startswith(prefix)
+    }

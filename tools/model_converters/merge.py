@@ -1,0 +1,59 @@
+"""Merge a checkpoint with the frozen weights that it was trained on into one file."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+import mapper_mm  # noqa: F401
+from mapper_mm.models.checkpoints import make_whole, read_checkpoint, write_weights
+from mapper_mm.models.fingerprint import KEY, frozen_record
+from mapper_mm.registry import MODELS
+from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_arguments(parser)
+    parser.add_argument('checkpoint', help='a checkpoint of this config')
+    parser.add_argument(
+        'output', metavar='OUT', help="the file to write: .safetensors, or .pth for PyTorch's"
+    )
+    return parser.parse_args()
+
+
+def merge(config: Config, source: str, target: str) -> None:
+    """Write all weights of a model; only tokenizers are then still read from ``pretrained``.
+
+    Args:
+        config: the config the model was trained with.
+        source: the checkpoint.
+        target: the file to write.
+
+    Raises:
+        MissingWeightsError: if weights that ``pretrained`` names are not there.
+        WrongWeightsError: if they are not those that the model was trained on.
+        RuntimeError: if the checkpoint is another model's.
+    """
+    init_default_scope(config.default_scope)
+    checkpoint = read_checkpoint(source)
+    model = MODELS.build(config.model)
+    make_whole(model, checkpoint, source)
+    model.load_state_dict(checkpoint['state_dict'], strict=True)
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    meta = {'cfg': config.pretty_text, KEY: frozen_record(model)}
+    write_weights(target, model.state_dict(), meta)
+
+
+def main() -> None:
+    """Merge as the command line asks."""
+    args = parse_args()
+    with plain_errors(RuntimeError):
+        merge(read_config(args), args.checkpoint, args.output)
+    print(f'{args.output}: {Path(args.output).stat().st_size / 1e6:.1f} MB')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,66 @@
+"""Make a checkpoint fit to be handed on: the weights, what they need to be used, nothing else."""
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import mapper_mm  # noqa: F401
+from mapper_mm.models.checkpoints import read_checkpoint, write_weights
+from mapper_mm.models.fingerprint import KEY
+from mapper_mm.utils.cli import plain_errors
+
+# The config the model was trained with, and the frozen weights it was trained on.
+KEPT = ('cfg', KEY)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('input', metavar='IN', help='a checkpoint that tools/train.py wrote')
+    parser.add_argument(
+        'output',
+        metavar='OUT',
+        help='the file to write; <name>.safetensors becomes <name>-<hash>.safetensors',
+    )
+    return parser.parse_args()
+
+
+def publish(source: str, target: str) -> Path:
+    """Write the weights of a checkpoint, with EMA the averaged ones, as safetensors.
+
+    Args:
+        source: the checkpoint.
+        target: the file to write, without the hash.
+
+    Returns:
+        Path: the file. The hash in its name is the beginning of its SHA-256, as in PyTorch's own
+        model files.
+
+    Raises:
+        ValueError: if the checkpoint does not say which frozen weights or config it is for.
+    """
+    checkpoint = read_checkpoint(source)
+    missing = [key for key in KEPT if key not in checkpoint['meta']]
+    if missing:
+        raise ValueError(
+            f'{source}: its meta has no {" and no ".join(missing)}, without which nobody could use '
+            'it; was it written by tools/train.py?'
+        )
+    meta = {key: checkpoint['meta'][key] for key in KEPT}
+    target = Path(target.removesuffix('.safetensors') + '.safetensors')
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_weights(target, checkpoint['state_dict'], meta)
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    return target.rename(target.with_stem(f'{target.stem}-{digest[:8]}'))
+
+
+def main() -> None:
+    """Publish as the command line asks."""
+    args = parse_args()
+    with plain_errors(ValueError):
+        path = publish(args.input, args.output)
+    print(f'{path}: {path.stat().st_size / 1e6:.1f} MB')
+
+
+if __name__ == '__main__':
+    main()
