@@ -14,6 +14,8 @@ from mapper_mm.models.adapters.slots import ParallelSlot, PriorSlot, frozen_tens
 class Half(Adapter):
     """An adapter that calls only its bias its own."""
 
+    reads_prior = 'token'
+
     def __init__(self):
         super().__init__()
         self.linear = nn.Linear(4, 4)
