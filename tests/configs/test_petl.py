@@ -168,8 +168,8 @@ def test_the_papers_schedule_reaches_every_method():
     for method in ('full_tuning', 'bitfit', 'lora', 'adapter', 'mapper'):
         config = Config.fromfile(ROOT / 'configs' / 'petl' / f'{method}.py')
         model = MODELS.build(config.model)
-        wrapper = build_optim_wrapper(model, schedule)
-        rates = {p: group['lr'] for group in wrapper.param_groups for p in group['params']}
+        groups = build_optim_wrapper(model, schedule).optimizer.param_groups
+        rates = {param: group['lr'] for group in groups for param in group['params']}
         assert rates.keys() == set(trainable_params(model).values())
         for name, param in trainable_params(model).items():
             in_encoder = name.startswith(('backbone.vit', 'language_model.bert'))

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -95,8 +97,10 @@ def test_a_shared_adapter_has_one_name_and_learns_from_every_layer():
     assert frozen_tensors(encoder.vit).keys() == plain.vit.state_dict().keys()
     used = []
     blocks[0].mlp.adapter.register_forward_hook(lambda *_: used.append(1))
-    encoder(torch.randn(1, 3, 28, 28)).sum().backward()
+    encoder(torch.randn(1, 3, 28, 28)).pow(3).sum().backward()
     assert len(used) == 3 and blocks[0].mlp.adapter.factor.grad.abs().sum() > 0
+    copied = copy.deepcopy(encoder).vit.blocks
+    assert copied[2].mlp.adapter is copied[0].mlp.adapter is not blocks[0].mlp.adapter
 
 
 def test_what_does_not_fit_is_named():
