@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from .adapters.protocol import adapters, tuned_tensors
+from .adapters.protocol import adapters, encoders, tuned_tensors
 from .checkpoints import check_fits, read_checkpoint
 from .fingerprint import check_frozen_weights
 
@@ -101,13 +101,22 @@ def adapters_off(model: nn.Module) -> Iterator[None]:
 
     Args:
         model: a grounder, or an encoder.
+
+    Raises:
+        ValueError: if an encoder's own weights were trained (BitFit, full fine-tuning): those cannot
+            stand aside.
     """
     found = [adapter for _, adapter in adapters(model)]
     before = [adapter.enabled for adapter in found]
-    for adapter in found:
-        adapter.enabled = False
+    methods = [(encoder.method, encoder.encoder) for _, encoder in encoders(model)]
     try:
+        for method, encoder in methods:
+            method.enable(encoder, False)
+        for adapter in found:
+            adapter.enabled = False
         yield
     finally:
         for adapter, enabled in zip(found, before, strict=True):
             adapter.enabled = enabled
+        for method, encoder in methods:
+            method.enable(encoder, True)

@@ -11,7 +11,8 @@ from rich.table import Table
 from torch import nn
 
 import mapper_mm  # noqa: F401
-from mapper_mm.models.adapters.protocol import adapter_param_names, adapters, trainable_params
+from mapper_mm.models.adapters.protocol import adapters, trainable_params
+from mapper_mm.models.adapters.slots import added_params
 from mapper_mm.registry import MODELS
 from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
 
@@ -30,14 +31,10 @@ def count(model: nn.Module) -> dict[str, Count]:
     Args:
         model: With ``backbone``, ``language_model``, ``neck`` and ``bbox_head``.
     """
-    trainable = trainable_params(model)
-    tuned = {f'{name}.': type(adapter).__name__ for name, adapter in adapters(model)}
-    of_adapters = adapter_param_names(model)
+    trainable, added = trainable_params(model), added_params(model)
     counts: dict[str, Count] = defaultdict(Count)
     for name, param in model.named_parameters():
-        part = _part(name, model)
-        if name in of_adapters:
-            part = tuned[max((prefix for prefix in tuned if name.startswith(prefix)), key=len)]
+        part = added.get(name) or _part(name, model)
         counts[part].total += param.numel()
         counts[part].trainable += param.numel() if name in trainable else 0
     return dict(counts)
@@ -59,12 +56,15 @@ def tunable_share(model: nn.Module, counts: dict[str, Count]) -> list[str]:
     """How much of the backbones is tuned, counted as the paper does.
 
     The paper divides by the image encoder with its mask token and BERT with its pooler, which
-    nothing uses and which are not loaded here. It also counts a layer in each DyPA that brings the
-    prior to DyPA's rank, ``clip_down_proj``, whose output the published code never uses and which
-    does not exist here.
+    nothing uses and which are not loaded here; with full fine-tuning it counts them as tuned. It
+    also counts a layer in each DyPA that brings the prior to DyPA's rank, ``clip_down_proj``, whose
+    output the published code never uses and which does not exist here.
     """
-    of_adapters = adapter_param_names(model)
-    tuned = sum(p.numel() for name, p in model.named_parameters() if name in of_adapters)
+    tuned = sum(
+        param.numel()
+        for encoder in (model.backbone, model.language_model)
+        for param in trainable_params(encoder).values()
+    )
     mask_token, width = model.backbone.embed_dims, model.language_model.embed_dims
     not_loaded = mask_token + (width + 1) * width
     backbones = counts[type(model.backbone).__name__].total + counts['BERT'].total + not_loaded

@@ -5,7 +5,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mapper_mm.models.adapters.protocol import trainable_params
+from mapper_mm.models.adapters.protocol import optimizer_names, trainable_params
 from mapper_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 KNOWN_KEYS = {'custom_keys', 'norm_decay_mult', 'bias_decay_mult'}
@@ -20,7 +20,8 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     ``paramwise_cfg`` may hold ``custom_keys`` (a part of the parameter's name to ``lr_mult`` and
     ``decay_mult``; the longest match counts), ``norm_decay_mult`` and ``bias_decay_mult``, with the
-    meaning they have in MMEngine.
+    meaning they have in MMEngine. For this every parameter that an encoder's ``adapter`` tunes has
+    ``adapter`` in its name, see :func:`~mapper_mm.models.adapters.protocol.optimizer_names`.
 
     Raises:
         KeyError: for another key in ``paramwise_cfg``.
@@ -46,8 +47,10 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             if isinstance(module, _BatchNorm | nn.LayerNorm | nn.GroupNorm)
             for name, _ in module.named_parameters(recurse=False)
         }
+        known_as = optimizer_names(model)
         for name, param in trainable_params(model).items():
-            groups.setdefault(self._mults(name, name in norms), []).append(param)
+            mults = self._mults(name, known_as[name], name in norms)
+            groups.setdefault(mults, []).append(param)
         params = [self._group(*mults, members) for mults, members in groups.items() if members]
         if not params:
             raise ValueError('nothing in the model is trainable: give it an adapter, a neck or a '
@@ -62,9 +65,9 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         wrapper = {'type': 'OptimWrapper', **self.optim_wrapper_cfg}
         return OPTIM_WRAPPERS.build(wrapper, default_args=dict(optimizer=optimizer))
 
-    def _mults(self, name: str, is_norm: bool) -> tuple[float, float]:
+    def _mults(self, name: str, known_as: str, is_norm: bool) -> tuple[float, float]:
         keys = self.paramwise_cfg.get('custom_keys', {})
-        matches = [key for key in keys if key in name]
+        matches = [key for key in keys if key in name or key in known_as]
         if matches:
             settings = keys[max(matches, key=len)]
             return settings.get('lr_mult', 1.0), settings.get('decay_mult', 1.0)

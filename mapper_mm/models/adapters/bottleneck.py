@@ -1,4 +1,4 @@
-"""The plain bottleneck adapter (Houlsby et al., 2019; parallel as in AdaptFormer, 2022)."""
+"""The plain bottleneck adapter of Houlsby et al. (2019) and of AdaptFormer (Chen et al., 2022)."""
 
 from torch import Tensor, nn
 
@@ -10,6 +10,9 @@ from .protocol import Adapter
 @MODELS.register_module()
 class BottleneckAdapter(Adapter):
     """Down, ReLU, up: what LoCA is without its convolutions.
+
+    Where it stands makes the method, see :class:`~mapper_mm.models.adapters.slots.AdaptersInSlots`:
+    sequential behind attention and MLP it is Houlsby's, parallel to the MLP AdaptFormer's.
 
     Args:
         embed_dims: width C of the encoder.
@@ -25,5 +28,5 @@ class BottleneckAdapter(Adapter):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, L, C) to (B, L, C), to be scaled and added to the MLP's output."""
+        """Map (B, L, C) to (B, L, C), to be scaled and added to a sub-layer's output."""
         return self.up(self.down(x).relu())

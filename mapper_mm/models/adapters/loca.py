@@ -39,6 +39,8 @@ class LoCA(Adapter):
         ValueError: if the branches' channels do not add up to ``bottleneck``.
     """
 
+    reads_patches = True
+
     def __init__(
         self,
         embed_dims: int = 768,
@@ -69,11 +71,11 @@ class LoCA(Adapter):
         """Adapt tokens.
 
         Args:
-            x: (B, prefix + S * S, C), what the MLP reads; up to 2 * S prefix tokens (CLS,
+            x: (B, prefix + S * S, C), what the sub-layer reads; up to 2 * S prefix tokens (CLS,
                 registers).
 
         Returns:
-            Tensor: (B, prefix + S * S, C), to be scaled and added to the MLP's output.
+            Tensor: (B, prefix + S * S, C), to be scaled and added to the sub-layer's output.
         """
         z = self.down(x).relu()
         side = isqrt(z.shape[1])

@@ -1,10 +1,13 @@
 """What is trained and what is frozen: the one question, answered in one place.
 
-Every adapter says which parameters are its own (:meth:`Adapter.adapter_params`). Freezing,
-counting, the optimizer and the checkpoints ask through the functions below and nowhere else.
+Every encoder has one :class:`TuningMethod`; it joins the encoder and says which of the encoder's
+tensors it trains. Every :class:`Adapter`, a module that a method or a model puts in, says which of
+its parameters are tuned. Freezing, modes, counting, the optimizer, checkpoints and fingerprints ask
+through the functions below and nowhere else.
 """
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -12,12 +15,22 @@ from torch import Tensor, nn
 class Adapter(nn.Module):
     """Base of every module that is trained inside a frozen encoder.
 
+    A tensor of it that is not trained but must be kept, for example a fixed random projection, is a
+    buffer.
+
     Attributes:
+        placement: where it joins a sub-layer unless the config says otherwise.
+        reads_prior: the text prior that it is called with as well: 'token' (B, L, P), 'sentence'
+            (B, 1, P) or None. A class that may read one takes ``prior_dims``, None without a prior.
+        reads_patches: whether it needs tokens that are patches of a picture.
         enabled: whether it takes part. Whoever calls an adapter asks first (a slot does), and goes
             without it as the frozen encoder does; see :mod:`mapper_mm.models.adapter_sets`.
     """
 
-    enabled = True
+    placement: ClassVar[str] = 'parallel'
+    reads_prior: str | None = None
+    reads_patches: ClassVar[bool] = False
+    enabled: bool = True
 
     def adapter_params(self) -> list[str]:
         """Names, relative to this module, of the parameters that are tuned.
@@ -26,6 +39,59 @@ class Adapter(nn.Module):
             list[str]: all of the module's parameters, unless a subclass says otherwise.
         """
         return [name for name, _ in self.named_parameters()]
+
+
+class TuningMethod:
+    """One way of tuning an encoder: what ``adapter=dict(type=...)`` in its config builds.
+
+    This base joins nothing and trains nothing: a frozen encoder, ``adapter=None``. It has no
+    tensors; what it knows of an encoder it reads off the encoder.
+    """
+
+    def join(self, encoder: nn.Module) -> None:
+        """Put into an encoder what the method adds to it, once, before anything is frozen.
+
+        A module that stands in for one of the encoder's own has an attribute ``wraps``, the name of
+        its child that is the encoder's; so the encoder's tensors are found by their old names.
+
+        Args:
+            encoder: a :class:`~mapper_mm.models.frozen_encoder.FrozenEncoder`.
+        """
+
+    def tuned(self, module: nn.Module) -> set[str]:
+        """Which tensors the method trains, those of :class:`Adapter` modules aside.
+
+        Args:
+            module: the encoder as timm or transformers has it, after :meth:`join`.
+
+        Returns:
+            set[str]: names of parameters, and of saved buffers that training changes.
+        """
+        return set()
+
+    def train(self, module: nn.Module, mode: bool) -> None:
+        """Set the mode of what the method trains; everything else is in evaluation mode.
+
+        Args:
+            module: as in :meth:`tuned`.
+            mode: True for training.
+        """
+
+    def enable(self, module: nn.Module, enabled: bool) -> None:
+        """Let what the method added, :class:`Adapter` modules aside, take part or stand aside.
+
+        Args:
+            module: as in :meth:`tuned`.
+            enabled: whether it takes part.
+
+        Raises:
+            ValueError: if the method trains the encoder's own tensors, which cannot stand aside.
+        """
+        if not enabled and self.tuned(module):
+            raise ValueError(
+                f"{type(self).__name__} trains the encoder's own weights: there is nothing that "
+                'could be switched off. The encoder without it is the one with `adapter=None`.'
+            )
 
 
 def adapters(module: nn.Module) -> Iterator[tuple[str, Adapter]]:
@@ -42,24 +108,37 @@ def adapters(module: nn.Module) -> Iterator[tuple[str, Adapter]]:
             yield name, child
 
 
+def encoders(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Walk over the encoders in a module: whatever has a :class:`TuningMethod` as ``method``.
+
+    Args:
+        module: any module, for example a whole grounder.
+
+    Yields:
+        The encoder's dotted name in ``module`` and the encoder itself.
+    """
+    for name, child in module.named_modules():
+        if isinstance(getattr(child, 'method', None), TuningMethod):
+            yield name, child
+
+
 def adapter_param_names(module: nn.Module) -> set[str]:
-    """Names, relative to ``module``, of every parameter that some adapter calls its own."""
-    return {
-        f'{prefix}.{name}' if prefix else name
-        for prefix, adapter in adapters(module)
-        for name in adapter.adapter_params()
-    }
+    """Names, relative to ``module``, of every parameter tuned by an adapter or a method."""
+    names = set(_tuned_by_methods(module))
+    for prefix, adapter in adapters(module):
+        names.update(_join(prefix, name) for name in adapter.adapter_params())
+    return names & {name for name, _ in module.named_parameters()}
 
 
 def freeze_all_but_adapters(module: nn.Module) -> None:
-    """Stop gradients for every parameter of ``module`` that is not an adapter's own."""
+    """Stop gradients for every parameter of ``module`` that no adapter and no method tunes."""
     tuned = adapter_param_names(module)
     for name, param in module.named_parameters():
         param.requires_grad_(name in tuned)
 
 
 def train_adapters_only(module: nn.Module, mode: bool) -> None:
-    """Put the adapters in training (or evaluation) mode and everything frozen in evaluation mode.
+    """Put what is tuned in training (or evaluation) mode and what is frozen in evaluation mode.
 
     Frozen BatchNorm statistics must not move, and frozen dropout would only add noise to features
     that cannot adapt to it.
@@ -69,37 +148,73 @@ def train_adapters_only(module: nn.Module, mode: bool) -> None:
         child.eval()
     for _, adapter in adapters(module):
         adapter.train(mode)
+    for _, encoder in encoders(module):
+        encoder.method.train(encoder.encoder, mode)
 
 
 def trainable_params(module: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters of ``module`` that learn: adapters' own, and all of what was never frozen."""
+    """The parameters of ``module`` that learn: tuned ones, and all of what was never frozen."""
     return {name: param for name, param in module.named_parameters() if param.requires_grad}
 
 
 def tuned_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """What training changes: parameters that learn, and the buffers that follow them.
-
-    Such buffers are BatchNorm's statistics, in adapters and outside of the frozen encoders.
+    """What training changes: a model over the same frozen weights needs these and no others.
 
     Args:
-        module: any module, for example an encoder or a whole grounder.
+        module: for example a whole grounder, not in a wrapper.
 
     Returns:
-        dict[str, Tensor]: the module's own tensors, by their names in its ``state_dict()``.
+        dict[str, Tensor]: by their names in ``module.state_dict()``, in that order, the parameters
+        that learn and the saved buffers of adapters, of methods that train them, and of all that is
+        in no encoder. The tensors are the module's own, not copies.
     """
+    own = tuple(f'{_prefix(name, encoder)}.' for name, encoder in encoders(module))
     inside = tuple(f'{name}.' if name else '' for name, _ in adapters(module))
+    learns, by_methods = trainable_params(module), _tuned_by_methods(module)
+    params = dict(module.named_parameters(remove_duplicate=False))
     return {
         name: tensor
         for name, tensor in module.state_dict(keep_vars=True).items()
-        if tensor.requires_grad
-        or not isinstance(tensor, nn.Parameter)
-        and (name.startswith(inside) or _learns(module, name.rpartition('.')[0]))
+        if name in learns
+        or name not in params
+        and (not name.startswith(own) or name.startswith(inside) or name in by_methods)
     }
 
 
-def _learns(module: nn.Module, part: str) -> bool:
-    """Whether a part has a parameter that learns; one without parameters belongs to its parent."""
-    params = list(module.get_submodule(part).parameters())
-    if params or not part:
-        return any(param.requires_grad for param in params)
-    return _learns(module, part.rpartition('.')[0])
+def optimizer_names(module: nn.Module) -> dict[str, str]:
+    """By which name learning-rate settings know each parameter that learns.
+
+    What a method tunes among an encoder's own tensors, or beside them, goes by the encoder's config
+    key ``adapter``: ``backbone.vit.norm.bias`` by ``backbone.adapter.vit.norm.bias``. So
+    ``custom_keys={'adapter': ...}`` reaches every method; adapters in slots bear that name anyway.
+
+    Args:
+        module: for example a whole grounder, not in a wrapper.
+
+    Returns:
+        dict[str, str]: by the parameter's own name; the same where no method tunes it.
+    """
+    by_methods = _tuned_by_methods(module)
+    return {name: by_methods.get(name, name) for name in trainable_params(module)}
+
+
+def _tuned_by_methods(module: nn.Module) -> dict[str, str]:
+    """Names of the tensors that methods train, to the same under ``<encoder>.adapter``."""
+    names = {}
+    for prefix, encoder in encoders(module):
+        inside = _prefix(prefix, encoder)
+        for name in encoder.method.tuned(encoder.encoder) - encoder.never_tuned:
+            name = f'{inside}.{name}'
+            rest = name.removeprefix(f'{prefix}.')
+            names[name] = _join(prefix, f'adapter.{rest}')
+    return names
+
+
+def _prefix(name: str, encoder: nn.Module) -> str:
+    """The dotted name of timm's or transformers' module in an encoder that is called ``name``."""
+    own = encoder.encoder
+    return _join(name, next(name for name, child in encoder.named_modules() if child is own))
+
+
+def _join(prefix: str, name: str) -> str:
+    return f'{prefix}.{name}' if prefix else name

@@ -1,4 +1,4 @@
-"""The image encoder: a frozen DINOv2 (timm) with adapter slots."""
+"""The image encoder: DINOv2 (timm), frozen but for what its tuning method trains."""
 
 from math import isqrt
 from pathlib import Path
@@ -7,12 +7,12 @@ import timm
 import torch
 import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
-from torch import Tensor
+from torch import Tensor, nn
 
 from mapper_mm.registry import MODELS
 
 from ..adapters.protocol import freeze_all_but_adapters
-from ..adapters.slots import ParallelSlot
+from ..adapters.slots import ParallelSlot, SequentialSlot
 from ..frozen_encoder import FrozenEncoder
 from ..weights import WEIGHT_FILES, MissingWeightsError, WrongWeightsError, read_weights
 
@@ -22,7 +22,7 @@ ARCHS = {(384, 12): 'small', (768, 12): 'base', (1024, 24): 'large', (1536, 40):
 
 @MODELS.register_module()
 class DINOv2(FrozenEncoder):
-    """timm's DINOv2 vision transformer, frozen, with adapters beside the MLPs of some blocks.
+    """timm's DINOv2 vision transformer, frozen but for what ``adapter`` tunes.
 
     Args:
         arch: 'small', 'base', 'large' or 'giant' (ViT-*/14 as released), or a dict of arguments of
@@ -32,15 +32,21 @@ class DINOv2(FrozenEncoder):
         pretrained: a local file, timm's or the DINOv2 release's (``.safetensors`` or PyTorch), or
             the name of a timm model, for example 'vit_base_patch14_dinov2.lvd142m'. Position
             embeddings are interpolated to ``img_size``. None: random weights.
-        adapter: config of an adapter plus ``layers``, the blocks (from 0) it joins, and ``scale``,
-            the weight of its output. None: no adapters.
+        adapter: config of a tuning method; or of an adapter plus where it joins, see
+            :class:`~mapper_mm.models.adapters.slots.AdaptersInSlots`. None: nothing is tuned.
 
     Raises:
-        ValueError: if there is no such ``arch``, or ``adapter.layers`` names a block that does not
-            exist.
+        ValueError: if there is no such ``arch``, or ``adapter`` does not fit it.
     """
 
     config_key = 'backbone'
+    has_patches = True
+    sites = {
+        ('attention', 'parallel'): ('attn', ParallelSlot),
+        ('attention', 'sequential'): ('attn', SequentialSlot),
+        ('mlp', 'parallel'): ('mlp', ParallelSlot),
+        ('mlp', 'sequential'): ('mlp', SequentialSlot),
+    }
 
     def __init__(
         self,
@@ -65,14 +71,18 @@ class DINOv2(FrozenEncoder):
             self.vit = timm.create_model(f'vit_{arch}_patch14_dinov2', **options)
         else:
             self.vit = VisionTransformer(**options, **arch)
-        if adapter is not None:
-            self._insert(**adapter)
+        self._join(adapter)
         freeze_all_but_adapters(self)
 
     @property
     def encoder(self) -> VisionTransformer:
-        """The transformer as timm has it, with slots where adapters joined it."""
+        """The transformer as timm has it, with what a method added."""
         return self.vit
+
+    @property
+    def layers(self) -> nn.Sequential:
+        """The transformer's blocks."""
+        return self.vit.blocks
 
     @property
     def embed_dims(self) -> int:
@@ -88,17 +98,6 @@ class DINOv2(FrozenEncoder):
     def patch_size(self) -> tuple[int, int]:
         """Rows and columns of pixels in a patch."""
         return self.vit.patch_embed.patch_size
-
-    def _insert(self, layers: tuple[int, ...], scale: float = 1.0, **cfg) -> None:
-        depth = len(self.vit.blocks)
-        for layer in layers:
-            if not 0 <= layer < depth:
-                raise ValueError(
-                    f'backbone.adapter.layers: no block {layer}; there are 0 to {depth - 1}.'
-                )
-            adapter = MODELS.build(dict(embed_dims=self.embed_dims, **cfg))
-            block = self.vit.blocks[layer]
-            block.mlp = ParallelSlot(block.mlp, adapter, scale)
 
     def _pretrained_weights(self) -> dict[str, Tensor]:
         if Path(self.pretrained).suffix in WEIGHT_FILES:
@@ -147,7 +146,7 @@ class DINOv2(FrozenEncoder):
     def forward(self, images: Tensor) -> Tensor:
         """Encode images.
 
-        No autograd graph is kept before the first adapter: nothing there asks for a gradient.
+        No autograd graph is kept before what is tuned first: nothing there asks for a gradient.
 
         Args:
             images: (B, 3, img_size, img_size), normalised.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from tokenizers import Encoding
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
@@ -57,6 +57,11 @@ class CLIPTextPrior(FrozenEncoder):
     def encoder(self) -> CLIPTextModelWithProjection:
         """The text transformer as transformers has it."""
         return self.clip
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The text transformer's layers."""
+        return self.clip.text_model.encoder.layers
 
     @property
     def out_dims(self) -> int:

@@ -1,22 +1,25 @@
-"""The language model: a frozen BERT (transformers) with adapter slots, guided by a text prior."""
+"""The language model: BERT (transformers), frozen but for what is tuned, guided by a prior."""
 
 from collections.abc import Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
 from mapper_mm.registry import MODELS
 
 from ..adapters.protocol import freeze_all_but_adapters
-from ..adapters.slots import PriorSlot, prior_lent_to
+from ..adapters.slots import PriorSlot, ResidualSlot, SequentialSlot, Slot, prior_lent_to
 from ..frozen_encoder import FrozenEncoder
 from .hub import load_tokenizer, transformers_config, transformers_weights
 from .phrases import PhraseTokenizer
 
+_TOKEN_TYPES = 'embeddings.token_type_embeddings.weight'
+
 
 @MODELS.register_module()
 class PriorGuidedBERT(FrozenEncoder):
-    """transformers' BERT, frozen, with prior adapters in some layers and PGT behind the last.
+    """transformers' BERT, frozen but for what ``adapter`` tunes, with PGT behind the last layer.
 
     The tokenizer is loaded when the first phrase comes.
 
@@ -26,7 +29,8 @@ class PriorGuidedBERT(FrozenEncoder):
         pretrained: a transformers directory or hub name; also where the tokenizer is.
         max_tokens: tokens a phrase is padded or cut to, [CLS] and [SEP] included.
         prior: config of the text prior. None: no prior.
-        adapter: config of an adapter plus ``layers``, the layers (from 0) it joins. None: none.
+        adapter: config of a tuning method; or of an adapter plus where it joins, see
+            :class:`~mapper_mm.models.adapters.slots.AdaptersInSlots`. None: nothing is tuned.
         pgt: config of the prior-guided text module; needs a prior. None: none.
         token_types: add BERT's token-type embedding, as it was trained. The published code leaves
             it out; False is for its checkpoints.
@@ -34,11 +38,20 @@ class PriorGuidedBERT(FrozenEncoder):
             default: frozen features need no noise.
 
     Raises:
-        ValueError: if ``adapter.layers`` names a layer that does not exist, ``pgt`` is asked for
-            without a prior, or ``max_tokens`` is out of range.
+        ValueError: if ``adapter`` does not fit it, ``pgt`` is asked for without a prior, or
+            ``max_tokens`` is out of range.
     """
 
     config_key = 'language_model'
+    sites = {
+        (sublayer, placement): site
+        for sublayer, end in (('attention', 'attention.output'), ('mlp', 'output'))
+        for placement, site in dict(
+            parallel=(end, ResidualSlot),
+            sequential=(f'{end}.dense', SequentialSlot),
+            post_norm=(end, PriorSlot),
+        ).items()
+    }
 
     def __init__(
         self,
@@ -68,20 +81,25 @@ class PriorGuidedBERT(FrozenEncoder):
                 'language_model.pgt joins BERT with a prior: set language_model.prior, or set '
                 'language_model.pgt to None.'
             )
-        if adapter is not None:
-            self._insert(**adapter)
+        self._join(adapter)
         self.pgt = None
         if pgt is not None:
-            self.pgt = MODELS.build(dict(self._widths, **pgt))
+            widths = dict(embed_dims=self.embed_dims, prior_dims=self.prior_dims)
+            self.pgt = MODELS.build(dict(widths, **pgt))
         if not token_types:
-            self.bert.embeddings.token_type_embeddings.weight.data.zero_()
+            self.bert.get_parameter(_TOKEN_TYPES).data.zero_()
         self._tokenize = None
         freeze_all_but_adapters(self)
 
     @property
     def encoder(self) -> BertModel:
-        """BERT as transformers has it, with slots where adapters joined it."""
+        """BERT as transformers has it, with what a method added."""
         return self.bert
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """BERT's layers."""
+        return self.bert.encoder.layer
 
     @property
     def embed_dims(self) -> int:
@@ -89,25 +107,18 @@ class PriorGuidedBERT(FrozenEncoder):
         return self.bert.config.hidden_size
 
     @property
-    def _widths(self) -> dict:
-        prior_dims = None if self.prior is None else self.prior.out_dims
-        return dict(embed_dims=self.embed_dims, prior_dims=prior_dims)
+    def prior_dims(self) -> int | None:
+        """Width P of the prior; None without one."""
+        return None if self.prior is None else self.prior.out_dims
 
     @property
-    def _slots(self) -> list[PriorSlot]:
-        outputs = (layer.output for layer in self.bert.encoder.layer)
-        return [output for output in outputs if isinstance(output, PriorSlot)]
+    def never_tuned(self) -> frozenset[str]:
+        """Without token types their embedding is 0 and has to stay 0."""
+        return frozenset() if self.token_types else frozenset({_TOKEN_TYPES})
 
-    def _insert(self, layers: tuple[int, ...], **cfg) -> None:
-        depth = len(self.bert.encoder.layer)
-        for index in layers:
-            if not 0 <= index < depth:
-                raise ValueError(
-                    f'language_model.adapter.layers: no layer {index}; there are 0 to {depth - 1}.'
-                )
-            adapter = MODELS.build(dict(self._widths, **cfg))
-            layer = self.bert.encoder.layer[index]
-            layer.output = PriorSlot(layer.output, adapter)
+    @property
+    def _slots(self) -> list[Slot]:
+        return [module for module in self.bert.modules() if isinstance(module, Slot)]
 
     def init_weights(self) -> None:
         """Load the pre-trained weights of BERT and of the prior; see :class:`FrozenEncoder`."""
@@ -129,11 +140,11 @@ class PriorGuidedBERT(FrozenEncoder):
             add_pooling_layer=False,
         )
         if not self.token_types:
-            weights['embeddings.token_type_embeddings.weight'].zero_()
+            weights[_TOKEN_TYPES].zero_()
         return weights
 
     def train(self, mode: bool = True) -> 'PriorGuidedBERT':
-        """Set the adapters' mode; what is frozen stays in evaluation mode."""
+        """Set the mode of what is tuned; what is frozen stays in evaluation mode."""
         super().train(mode)
         if self.frozen_dropout:
             self.bert.train(mode)
@@ -163,10 +174,13 @@ class PriorGuidedBERT(FrozenEncoder):
         tokens = self.tokenize(texts, records)
         device = self.bert.device
         ids, padding_mask = tokens.ids.to(device), tokens.padding_mask.to(device)
-        prior = None
+        prior = sentence = None
         if self.prior is not None:
             prior = self.prior(texts, tokens.encodings, ids)
-        with prior_lent_to(self._slots, prior):
+            # CLIP's feature of a phrase is that of its end, which [SEP], the last token, got.
+            last = (~padding_mask).sum(1) - 1
+            sentence = prior[torch.arange(len(prior), device=device), last].unsqueeze(1)
+        with prior_lent_to(self._slots, prior, sentence):
             features = self.bert(
                 input_ids=ids, attention_mask=(~padding_mask).long()
             ).last_hidden_state

@@ -5,15 +5,31 @@ from mapper_mm.models.adapters.protocol import (
     Adapter,
     adapter_param_names,
     freeze_all_but_adapters,
+    optimizer_names,
     train_adapters_only,
     trainable_params,
     tuned_tensors,
 )
-from mapper_mm.models.adapters.slots import ParallelSlot, PriorSlot, frozen_tensors, prior_lent_to
+from mapper_mm.models.adapters.slots import (
+    ParallelSlot,
+    PriorSlot,
+    added_params,
+    frozen_tensors,
+    prior_lent_to,
+)
+from mapper_mm.models.backbones import DINOv2
+from mapper_mm.models.language_models import PriorGuidedBERT
+
+VIT = dict(patch_size=14, embed_dim=16, depth=2, num_heads=2, init_values=0.1)
+BERT = dict(
+    hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, vocab_size=20)
+CLIP = dict(BERT, projection_dim=8)
 
 
 class Half(Adapter):
     """An adapter that calls only its bias its own."""
+
+    reads_prior = 'token'
 
     def __init__(self):
         super().__init__()
@@ -73,31 +89,67 @@ def test_frozen_tensors_have_the_names_they_had_before():
     }
 
 
-class Normed(Adapter):
-    """Statistics without parameters, inside of an adapter."""
-
-    def __init__(self):
+class Grounder(nn.Module):
+    def __init__(self, image, text, **language_model):
         super().__init__()
-        self.linear = nn.Linear(4, 4)
-        self.norm = nn.BatchNorm1d(4, affine=False)
+        self.backbone = DINOv2(arch=VIT, img_size=28, adapter=image)
+        self.language_model = PriorGuidedBERT(
+            arch=BERT, adapter=text, prior=dict(type='CLIPTextPrior', arch=CLIP), **language_model)
+        self.head = nn.Sequential(nn.Linear(16, 4), nn.BatchNorm1d(4))
 
 
-def test_buffers_that_training_changes_are_tuned_with_it():
-    frozen = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
-    frozen.append(Normed())
-    freeze_all_but_adapters(frozen)
-    head = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.BatchNorm1d(4, affine=False))
-    model = nn.ModuleDict(dict(encoder=frozen, head=head))
-    statistics = ('running_mean', 'running_var', 'num_batches_tracked')
-    expected = {
-        *(f'encoder.2.linear.{name}' for name in ('weight', 'bias')),
-        *(f'encoder.2.norm.{name}' for name in statistics),
-        *(name for name in model.state_dict() if name.startswith('head.')),
-    }
+LOCA = dict(type='LoCA', layers=(1,), bottleneck=12)
+
+
+def test_tuned_tensors_are_what_learns_and_the_buffers_beside_it():
+    model = Grounder(LOCA, dict(type='BitFit'))
     tuned = tuned_tensors(model)
-    assert set(tuned) == expected
-    assert tuned['head.1.weight'] is head[1].weight
-    assert tuned['encoder.2.norm.running_var'] is frozen[2].norm.running_var
+    assert list(tuned) == [name for name in model.state_dict() if name in tuned]
+    parts = {
+        'loca': 'backbone.vit.blocks.1.mlp.adapter.', 'head': 'head.',
+    }  # fmt: skip
+    for part in parts.values():
+        own = {name for name in model.state_dict() if name.startswith(part)}
+        assert any('running_var' in name for name in own)
+        assert own <= tuned.keys()
+    rest = {name for name in tuned if not name.startswith(tuple(parts.values()))}
+    assert rest == {
+        name for name in model.state_dict()
+        if name.startswith('language_model.bert.') and name.endswith('bias')
+    }
+    assert all(tuned[name] is param for name, param in trainable_params(model).items())
+
+
+def test_methods_of_the_two_sides_are_independent():
+    model = Grounder(None, dict(type='FullTuning'), token_types=False)
+    text = {name for name in model.state_dict() if name.startswith('language_model.bert.')}
+    text.remove('language_model.bert.embeddings.token_type_embeddings.weight')
+    assert {name for name in tuned_tensors(model) if not name.startswith('head.')} == text
+    model.backbone.train()
+    model.language_model.train()
+    assert all(module.training for module in model.language_model.bert.modules())
+    assert not any(module.training for module in model.language_model.prior.clip.modules())
+    assert not any(module.training for module in model.backbone.vit.modules())
+    model.language_model.eval()
+    assert not any(module.training for module in model.language_model.modules())
+
+
+def test_the_optimizer_knows_what_adapter_tunes_by_this_name():
+    model = Grounder(dict(type='BitFit'), dict(type='LoRA', rank=1, targets=('query',)))
+    names = optimizer_names(model)
+    assert names.keys() == trainable_params(model).keys()
+    assert names['backbone.vit.norm.bias'] == 'backbone.adapter.vit.norm.bias'
+    assert names['head.0.bias'] == 'head.0.bias'
+    assert all(('adapter' in known) == ('head' not in name) for name, known in names.items())
+
+
+def test_added_parameters_go_by_what_brought_them():
+    model = Grounder(LOCA, dict(type='LoRA', rank=1, targets=('query',)), pgt=dict(type='PGT'))
+    added = added_params(model)
+    assert set(added.values()) == {'LoCA', 'LoRA', 'PGT'}
+    plain = Grounder(None, dict(type='BitFit'))
+    assert added_params(plain) == {}
+    assert len(added) == len(list(model.parameters())) - len(list(plain.parameters()))
 
 
 def test_an_adapters_frozen_parameters_are_not_tuned():

@@ -1,0 +1,2 @@
+# MaPPER: LoCA, DyPA and PGT.
+_base_ = '../mapper_shapes.py'

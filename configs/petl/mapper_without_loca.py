@@ -1,0 +1,3 @@
+# MaPPER without LoCA: a frozen image encoder.
+_base_ = './mapper.py'
+model = dict(backbone=dict(adapter=None))

@@ -1,0 +1,19 @@
+"""BitFit (Ben Zaken et al., 2022): only the biases learn."""
+
+from torch import nn
+
+from mapper_mm.registry import MODELS
+
+from .protocol import TuningMethod
+
+
+@MODELS.register_module()
+class BitFit(TuningMethod):
+    """Trains every bias of the encoder, those of its norms too, and adds nothing.
+
+    The encoder stays in evaluation mode, as beside adapters.
+    """
+
+    def tuned(self, module: nn.Module) -> set[str]:
+        """All parameters whose own name is ``bias``."""
+        return {name for name, _ in module.named_parameters() if name.split('.')[-1] == 'bias'}

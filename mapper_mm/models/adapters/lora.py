@@ -1,0 +1,108 @@
+"""LoRA (Hu et al., 2022), by the peft library."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from mapper_mm.registry import MODELS
+
+from .protocol import TuningMethod
+from .slots import chosen_layers
+
+_ADAPTER = 'default'
+
+
+@MODELS.register_module()
+class LoRA(TuningMethod):
+    """Adds a product of two low-rank matrices to linear maps of the encoder: ``W + s * B A``.
+
+    ``B`` starts from 0, which leaves the pre-trained encoder as it is at step 0.
+
+    Args:
+        rank: columns of ``B``, rows of ``A``.
+        targets: ends of the names of the linear maps, within a layer: 'qkv' (queries, keys and
+            values are one map) in timm's ViT; 'query', 'key', 'value' or 'output.dense' in BERT.
+        layers: the encoder's layers (from 0) with LoRA. None: all.
+        alpha: ``s = alpha / rank``. None: ``s = 1``.
+        dropout: of the input of ``A``, while training.
+    """
+
+    def __init__(
+        self,
+        rank: int,
+        targets: Sequence[str],
+        layers: Sequence[int] | None = None,
+        alpha: float | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        self.rank = rank
+        self.targets = targets
+        self.layers = layers
+        self.alpha = rank if alpha is None else alpha
+        self.dropout = dropout
+
+    def join(self, encoder: nn.Module) -> None:
+        """Let peft put its layers around the linear maps.
+
+        Raises:
+            ModuleNotFoundError: if peft is not installed.
+            ValueError: if the encoder has no such layer, or its layers no such map.
+        """
+        try:
+            # Here, because it takes seconds and only LoRA needs it.
+            from peft import LoraConfig, inject_adapter_in_model
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"`{encoder.config_key}.adapter.type='LoRA'` needs the peft library: "
+                '`pip install peft`.'
+            ) from error
+        maps = self._maps(encoder)
+        config = LoraConfig(
+            r=self.rank, lora_alpha=self.alpha, lora_dropout=self.dropout, target_modules=maps
+        )
+        inject_adapter_in_model(config, encoder.encoder, adapter_name=_ADAPTER)
+        for name in maps:
+            encoder.encoder.get_submodule(name).wraps = 'base_layer'
+
+    def _maps(self, encoder: nn.Module) -> list[str]:
+        layers = chosen_layers(encoder, self.layers)
+        names = {module: name for name, module in encoder.encoder.named_modules()}
+        found: dict[str, list[str]] = {target: [] for target in self.targets}
+        for layer in layers:
+            for name, child in layer.named_modules():
+                for target in self.targets:
+                    if isinstance(child, nn.Linear) and f'.{name}'.endswith(f'.{target}'):
+                        found[target].append(names[child])
+        for target, maps in found.items():
+            if not maps:
+                maps = [name for name, child in encoder.layers[0].named_modules()
+                        if isinstance(child, nn.Linear)]  # fmt: skip
+                raise ValueError(
+                    f'{encoder.config_key}.adapter.targets: no linear map {target!r} in a layer; '
+                    f'there are {", ".join(maps)}.'
+                )
+        return [name for maps in found.values() for name in maps]
+
+    def tuned(self, module: nn.Module) -> set[str]:
+        """``A`` and ``B`` of every map."""
+        return {
+            f'{name}.{inside}'
+            for name, layer in _lora_layers(module).items()
+            for inside, _ in layer.named_parameters()
+            if not inside.startswith('base_layer.')
+        }
+
+    def train(self, module: nn.Module, mode: bool) -> None:
+        """Set the mode of LoRA's own dropout."""
+        for layer in _lora_layers(module).values():
+            layer.lora_dropout.train(mode)
+
+    def enable(self, module: nn.Module, enabled: bool) -> None:
+        """Let peft's layers add their products, or not."""
+        for layer in _lora_layers(module).values():
+            # Not peft's enable_adapters(), which also decides what learns.
+            layer._disable_adapters = not enabled
+
+
+def _lora_layers(module: nn.Module) -> dict[str, nn.Module]:
+    return {name: child for name, child in module.named_modules() if hasattr(child, 'lora_A')}
