@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from .adapters.build import build_method
-from .adapters.protocol import TuningMethod, train_adapters_only
+from .adapters.protocol import TuningMethod, train_adapters_only, tuned_tensors
 from .adapters.slots import Slot, frozen_tensors
 from .weights import content_hash, load_frozen
 
@@ -48,7 +48,7 @@ class FrozenEncoder(BaseModule):
     @property
     @abstractmethod
     def encoder(self) -> nn.Module:
-        """The encoder as timm or transformers has it, with slots where adapters joined it."""
+        """The encoder as timm or transformers has it, with what a method added."""
 
     @property
     @abstractmethod
@@ -88,9 +88,10 @@ class FrozenEncoder(BaseModule):
         return self.is_init and self.pretrained is not None
 
     def frozen(self) -> dict[str, Tensor]:
-        """The encoder's own tensors that are not trained, by their names without slots."""
+        """The encoder's own tensors that training does not change, by their names without slots."""
         tensors = frozen_tensors(self.encoder)
-        return {name: tensor for name, tensor in tensors.items() if not tensor.requires_grad}
+        tuned = {id(tensor) for tensor in tuned_tensors(self).values()}
+        return {name: tensor for name, tensor in tensors.items() if id(tensor) not in tuned}
 
     def content_hash(self) -> str:
         """The hash of :meth:`frozen`, computed again only after a tensor was written to."""
