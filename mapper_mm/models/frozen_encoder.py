@@ -49,7 +49,7 @@ class FrozenEncoder(BaseModule):
     @property
     @abstractmethod
     def encoder(self) -> nn.Module:
-        """The encoder as timm or transformers has it, with slots where adapters joined it."""
+        """The encoder as timm or transformers has it, with what a method added."""
 
     @property
     @abstractmethod

@@ -36,7 +36,7 @@ class LoCA(Adapter):
             estimate them from, and for several processes without synchronised BatchNorm.
 
     Raises:
-        ValueError: if the branches' channels do not add up to ``bottleneck``.
+        ValueError: if the branches' channels do not add up to ``bottleneck``, or a kernel is even.
     """
 
     reads_patches = True
@@ -49,6 +49,11 @@ class LoCA(Adapter):
         norm_eval: bool = False,
     ) -> None:
         super().__init__()
+        for branch in branches:
+            if branch['kernel_size'] % 2 == 0:
+                raise ValueError(
+                    f'LoCA: kernel_size={branch["kernel_size"]} in `branches`: let it be odd.'
+                )
         self.norm_eval = norm_eval
         self.down = nn.Linear(embed_dims, bottleneck)
         self.branches = nn.ModuleList(_branch(bottleneck, **branch) for branch in branches)

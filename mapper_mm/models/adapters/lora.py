@@ -49,7 +49,7 @@ class LoRA(TuningMethod):
             ValueError: if the encoder has no such layer, or its layers no such map.
         """
         try:
-            # Here, because it takes seconds and only LoRA needs it.
+            # Here, because only LoRA needs it.
             from peft import LoraConfig, inject_adapter_in_model
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -118,6 +119,17 @@ def test_tuned_tensors_are_what_learns_and_the_buffers_beside_it():
         if name.startswith('language_model.bert.') and name.endswith('bias')
     }
     assert all(tuned[name] is param for name, param in trainable_params(model).items())
+
+
+@pytest.mark.parametrize('method, changes', [('FullTuning', True), ('BitFit', False)])
+def test_an_encoders_own_buffers_change_or_are_frozen_with_it(method, changes):
+    model = Grounder(dict(type=method), None)
+    model.backbone.vit.register_buffer('statistics', torch.zeros(2))
+    assert ('backbone.vit.statistics' in tuned_tensors(model)) == changes
+    assert ('statistics' in model.backbone.frozen()) != changes
+    tuned = {name.removeprefix('vit.') for name in tuned_tensors(model.backbone)}
+    assert tuned.isdisjoint(model.backbone.frozen())
+    assert tuned | model.backbone.frozen().keys() == model.backbone.vit.state_dict().keys()
 
 
 def test_methods_of_the_two_sides_are_independent():

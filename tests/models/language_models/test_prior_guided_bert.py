@@ -118,6 +118,23 @@ def test_adapters_and_pgt_follow_the_formula(encoders):
     torch.testing.assert_close(features[:, :seen], expected)
 
 
+def test_dypa_reads_the_prior_of_tokens_of_the_phrase_or_none(encoders):
+    """The phrase's prior is CLIP's own text embedding, that of its end."""
+    clip = CLIPTextModelWithProjection.from_pretrained(encoders / 'clip').eval()
+    tokenizer = CLIPTokenizer.from_pretrained(encoders / 'clip')
+    sentence = [clip(**tokenizer(p, return_tensors='pt')).text_embeds for p in PHRASES]
+    read = []
+    for prior in ('token', 'sentence', None):
+        model = build(encoders, adapter=dict(ADAPTER, prior=prior)).eval()
+        adapter = model.bert.encoder.layer[1].output.adapter
+        adapter.register_forward_hook(lambda _, args, out: read.append(args[1:]))
+        model(PHRASES, RECORDS)
+    assert read[0][0].shape == (2, 10, 8)
+    torch.testing.assert_close(read[1][0], torch.stack(sentence))
+    assert read[2] == ()
+    assert not any('scale' in name for name, _ in adapter.named_parameters())
+
+
 def test_only_adapters_and_pgt_learn(encoders):
     model = build(encoders).train()
     model(PHRASES, RECORDS)[0].sum().backward()
