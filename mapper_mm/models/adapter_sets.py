@@ -103,14 +103,17 @@ def adapters_off(model: nn.Module) -> Iterator[None]:
         model: a grounder, or an encoder.
 
     Raises:
-        ValueError: if an encoder's own weights were trained (BitFit, full fine-tuning): those cannot
+        ValueError: if an encoder's own weights were trained (BitFit, full fine-tuning): they cannot
             stand aside.
     """
     found = [adapter for _, adapter in adapters(model)]
     before = [adapter.enabled for adapter in found]
-    methods = [(encoder.method, encoder.encoder) for _, encoder in encoders(model)]
+    methods = [
+        (encoder.method, encoder.encoder, encoder.method.enabled)
+        for _, encoder in encoders(model)
+    ]
     try:
-        for method, encoder in methods:
+        for method, encoder, _ in methods:
             method.enable(encoder, False)
         for adapter in found:
             adapter.enabled = False
@@ -118,5 +121,5 @@ def adapters_off(model: nn.Module) -> Iterator[None]:
     finally:
         for adapter, enabled in zip(found, before, strict=True):
             adapter.enabled = enabled
-        for method, encoder in methods:
-            method.enable(encoder, True)
+        for method, encoder, enabled in methods:
+            method.enable(encoder, enabled)

@@ -22,10 +22,10 @@ def build(**options):
     return model.eval()
 
 
-def shifted(seed):
+def shifted(seed, **options):
     """A model whose trained tensors, BatchNorm's statistics too, are like no other's."""
     torch.manual_seed(seed)
-    model = build()
+    model = build(**options)
     with torch.no_grad():
         for tensor in tuned_tensors(model).values():
             if tensor.is_floating_point():
@@ -122,8 +122,16 @@ def test_a_set_of_another_config_is_refused_and_an_unknown_name_too(tmp_path):
         sets.use('small')
 
 
-def test_without_adapters_the_encoders_are_the_frozen_ones():
-    model = shifted(1)
+LORA = {
+    'backbone.adapter': dict(_delete_=True, type='LoRA', rank=2, targets=['qkv']),
+    'language_model.adapter': dict(_delete_=True, type='LoRA', rank=2, targets=['query']),
+    'language_model.pgt': None,
+}
+
+
+@pytest.mark.parametrize('options', [{}, LORA], ids=['mapper', 'lora'])
+def test_without_adapters_the_encoders_are_the_frozen_ones(options):
+    model = shifted(1, **options)
     plain = build(
         **{'backbone.adapter': None, 'language_model.adapter': None, 'language_model.pgt': None}
     )
@@ -138,6 +146,14 @@ def test_without_adapters_the_encoders_are_the_frozen_ones():
         assert not torch.allclose(adapted, frozen)
     for before, now in zip(on, encoded(model), strict=True):
         assert torch.equal(before, now)
+
+
+def test_what_trains_the_encoders_own_weights_cannot_stand_aside():
+    bitfit = dict(_delete_=True, type='BitFit')
+    model = build(**{'backbone.adapter': bitfit})
+    with pytest.raises(ValueError, match='BitFit trains the encoder'), adapters_off(model):
+        raise AssertionError
+    assert all(adapter.enabled for _, adapter in adapters(model))
 
 
 def test_adapters_come_back_after_an_error():

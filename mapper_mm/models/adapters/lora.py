@@ -102,6 +102,7 @@ class LoRA(TuningMethod):
         for layer in _lora_layers(module).values():
             # Not peft's enable_adapters(), which also decides what learns.
             layer._disable_adapters = not enabled
+        self.enabled = enabled
 
 
 def _lora_layers(module: nn.Module) -> dict[str, nn.Module]:

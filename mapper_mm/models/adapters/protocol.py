@@ -46,7 +46,12 @@ class TuningMethod:
 
     This base joins nothing and trains nothing: a frozen encoder, ``adapter=None``. It has no
     tensors; what it knows of an encoder it reads off the encoder.
+
+    Attributes:
+        enabled: whether what it added takes part, see :meth:`enable`.
     """
+
+    enabled: bool = True
 
     def join(self, encoder: nn.Module) -> None:
         """Put into an encoder what the method adds to it, once, before anything is frozen.
@@ -92,6 +97,7 @@ class TuningMethod:
                 f"{type(self).__name__} trains the encoder's own weights: there is nothing that "
                 'could be switched off. The encoder without it is the one with `adapter=None`.'
             )
+        self.enabled = enabled
 
 
 def adapters(module: nn.Module) -> Iterator[tuple[str, Adapter]]:

@@ -167,7 +167,6 @@ def test_added_parameters_go_by_what_brought_them():
 def test_an_adapters_frozen_parameters_are_not_tuned():
     model = encoder()
     freeze_all_but_adapters(model)
-    assert set(tuned_tensors(model)) == {'0.adapter.linear.bias'}
     assert set(tuned_tensors(model[0].adapter)) == {'linear.bias'}
 
 
