@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 from timm import is_model_pretrained
 
 from mapper_mm.datasets import GroundingDataset, MissingDataError, ShapesRefDataset
+from mapper_mm.engine.runner import split_datasets
 from mapper_mm.models.checkpoints import lacking, read_checkpoint
 from mapper_mm.models.weights import PACKAGE, WEIGHT_FILES, how_to_get, resolve_source
 from mapper_mm.registry import DATASETS, MODELS
@@ -46,7 +47,7 @@ def check_everything_is_there(
 
 def _missing_data(config: Config, loaders: Sequence[str]) -> Iterator[str]:
     hints = {}
-    for cfg in _datasets([config[key]['dataset'] for key in loaders]):
+    for cfg in _datasets([cfg for key in loaders for cfg in _loaded(config, key)]):
         dataset = DATASETS.build(dict(cfg, pipeline=[], lazy_init=True))
         # Generated data are made when they are needed; of other datasets nothing is known here.
         if not isinstance(dataset, GroundingDataset) or isinstance(dataset, ShapesRefDataset):
@@ -56,6 +57,13 @@ def _missing_data(config: Config, loaders: Sequence[str]) -> Iterator[str]:
                 yield f'  {osp.normpath(path)}: {what}'
                 hints[dataset.how_to_get] = None
     yield from (f'    {hint}' for hint in hints)
+
+
+def _loaded(config: Config, key: str) -> list[dict]:
+    """The datasets that a loader is for, of which a test may have one for each split."""
+    dataset = config[key]['dataset']
+    splits = config.get('test_cfg', {}).get('splits') if key == 'test_dataloader' else None
+    return [dataset] if splits is None else list(split_datasets(dataset, splits).values())
 
 
 def _datasets(cfgs: Sequence[dict]) -> Iterator[dict]:
@@ -73,7 +81,7 @@ def _missing_weights(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         if _is_there(name):
             continue
-        yield f'  {name}: pre-trained weights'
+        yield f'  {osp.normpath(name)}: pre-trained weights'
         if name.startswith(PACKAGE):
             yield '    It comes with the package: install it again, or run tools/pretrain_tiny.py.'
         elif how_to_get(name) is not None:
@@ -105,7 +113,8 @@ def _is_there(name: str) -> bool:
         return path.is_file()
     if path.is_dir():
         return (path / 'config.json').is_file()
-    return not name.startswith(PACKAGE) and _is_on_a_hub(name)
+    # './pretrained/bert' is a folder that is missing; 'pretrained/bert' might be anybody's on a hub.
+    return not name.startswith((PACKAGE, '.', '/', '~')) and _is_on_a_hub(name)
 
 
 def _is_on_a_hub(name: str) -> bool:

@@ -1,4 +1,5 @@
 # MaPPER on DINOv2 ViT-B/14, bert-base-uncased and CLIP ViT-B/16's text side, as in the paper.
+# With './', or a folder that is missing would be looked for on a hub.
 model = dict(
     type='MaPPER',
     data_preprocessor=dict(
@@ -10,15 +11,15 @@ model = dict(
         type='DINOv2',
         arch='base',
         img_size=518,
-        pretrained='pretrained/dinov2_vitb14_pretrain.pth',
+        pretrained='./pretrained/dinov2_vitb14_pretrain.pth',
         adapter=dict(type='LoCA', layers=(3, 7, 11), bottleneck=288, scale=0.2)),
     language_model=dict(
         type='PriorGuidedBERT',
         arch='base',
-        pretrained='pretrained/bert-base-uncased',
+        pretrained='./pretrained/bert-base-uncased',
         max_tokens=20,
         prior=dict(
-            type='CLIPTextPrior', arch='base', pretrained='pretrained/clip-vit-base-patch16'),
+            type='CLIPTextPrior', arch='base', pretrained='./pretrained/clip-vit-base-patch16'),
         adapter=dict(type='DyPA', layers=(3, 7, 11), rank=32),
         pgt=dict(type='PGT')),
     neck=dict(
