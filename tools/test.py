@@ -1,4 +1,4 @@
-"""Test a model on all splits of its dataset."""
+"""Test a model on all splits of its dataset, or datasets."""
 
 import argparse
 from functools import partial
@@ -49,24 +49,29 @@ def build_runner(config: Config, args: argparse.Namespace) -> Runner:
 
 
 def print_table(metrics: dict[str, float], config: Config) -> None:
-    """Print splits side by side, accuracies and IoU in percent.
+    """Print one table of accuracies and IoU in percent.
+
+    Splits are side by side, or below each other where there are more of them than figures of each.
 
     Args:
         metrics: Fractions by ``split/grounding/name``, or ``grounding/name`` if one split was
             tested.
         config: The whole config.
     """
-    rows: dict[str, dict[str, float]] = {}
+    cells = {}
     for key, value in metrics.items():
         place, _, name = key.rpartition('/')
         split = place.split('/')[0] if '/' in place else config.test_dataloader.dataset.split
-        rows.setdefault(name, {})[split] = value
-    splits = list(dict.fromkeys(split for row in rows.values() for split in row))
+        cells[name, split] = f'{100 * value:.2f}'
+    rows, columns = (list(dict.fromkeys(part)) for part in zip(*cells, strict=True))
+    if len(columns) > len(rows):
+        rows, columns = columns, rows
+        cells = {(split, name): cell for (name, split), cell in cells.items()}
     table = Table('%')
-    for split in splits:
-        table.add_column(split, justify='right')
-    for name, row in rows.items():
-        table.add_row(name, *(f'{100 * row[s]:.2f}' if s in row else '-' for s in splits))
+    for column in columns:
+        table.add_column(column, justify='right')
+    for row in rows:
+        table.add_row(row, *(cells.get((row, column), '-') for column in columns))
     print(config.load_from)
     Console().print(table)
 

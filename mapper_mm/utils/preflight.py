@@ -9,6 +9,7 @@ from mmengine.config import Config
 from timm import is_model_pretrained
 
 from mapper_mm.datasets import GroundingDataset, MissingDataError, ShapesRefDataset
+from mapper_mm.engine.runner import split_datasets
 from mapper_mm.models.weights import PACKAGE, WEIGHT_FILES, how_to_get, resolve_source
 from mapper_mm.registry import DATASETS
 
@@ -37,7 +38,7 @@ def check_everything_is_there(config: Config, loaders: Sequence[str], weights: b
 
 def _missing_data(config: Config, loaders: Sequence[str]) -> Iterator[str]:
     hints = {}
-    for cfg in _datasets([config[key]['dataset'] for key in loaders]):
+    for cfg in _datasets([cfg for key in loaders for cfg in _loaded(config, key)]):
         dataset = DATASETS.build(dict(cfg, pipeline=[], lazy_init=True))
         # Generated data are made when they are needed; of other datasets nothing is known here.
         if not isinstance(dataset, GroundingDataset) or isinstance(dataset, ShapesRefDataset):
@@ -47,6 +48,13 @@ def _missing_data(config: Config, loaders: Sequence[str]) -> Iterator[str]:
                 yield f'  {osp.normpath(path)}: {what}'
                 hints[dataset.how_to_get] = None
     yield from (f'    {hint}' for hint in hints)
+
+
+def _loaded(config: Config, key: str) -> list[dict]:
+    """The datasets that a loader is for, of which a test may have one for each split."""
+    dataset = config[key]['dataset']
+    splits = config.get('test_cfg', {}).get('splits') if key == 'test_dataloader' else None
+    return [dataset] if splits is None else list(split_datasets(dataset, splits).values())
 
 
 def _datasets(cfgs: Sequence[dict]) -> Iterator[dict]:

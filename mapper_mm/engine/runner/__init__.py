@@ -1,5 +1,5 @@
 """Loops."""
 
-from .splits_test_loop import SplitsTestLoop
+from .splits_test_loop import SplitsTestLoop, split_datasets
 
-__all__ = ['SplitsTestLoop']
+__all__ = ['SplitsTestLoop', 'split_datasets']

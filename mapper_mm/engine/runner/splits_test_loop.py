@@ -1,7 +1,7 @@
-"""All splits of a dataset in one test run."""
+"""All splits of a dataset, or of several, in one test run."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
@@ -17,14 +17,14 @@ class SplitsTestLoop(TestLoop):
     mmdet's ``MultiDatasetsEvaluator`` does the same by cutting the results of a ConcatDataset at
     the datasets' borders, which is right only for a sampler that keeps the order.
 
-    Metrics get the split in front: ``testA/grounding/acc@0.5``; and each sees it, while it is
-    tested, as ``dataset_meta['split']``.
+    Metrics get the split's name in front: ``testA/grounding/acc@0.5``; and each sees it, while the
+    split is tested, as ``dataset_meta['split']``.
 
     Args:
         runner: The runner.
-        dataloader: Config of the data loader; its ``dataset.split`` is replaced.
+        dataloader: Config of the data loader, whose ``dataset`` differs from split to split.
         evaluator: Config of the metrics.
-        splits: What to test.
+        splits: What to test; see :func:`split_datasets`.
         fp16: Whether to test with automatic mixed precision.
     """
 
@@ -33,15 +33,13 @@ class SplitsTestLoop(TestLoop):
         runner: Runner,
         dataloader: dict,
         evaluator: Evaluator | dict | list,
-        splits: Sequence[str],
+        splits: Sequence[str] | Mapping[str, dict],
         fp16: bool = False,
     ) -> None:
         loaders = {}
-        for split in splits:
-            cfg = copy.deepcopy(dataloader)
-            cfg['dataset']['split'] = split
+        for split, dataset in split_datasets(dataloader['dataset'], splits).items():
             # Each loader is used once: its workers need not outlive that.
-            cfg['persistent_workers'] = False
+            cfg = copy.deepcopy(dict(dataloader, dataset=dataset, persistent_workers=False))
             loaders[split] = runner.build_dataloader(cfg, seed=runner.seed)
         super().__init__(runner, next(iter(loaders.values())), evaluator, fp16)
         self.dataloaders = loaders
@@ -69,3 +67,19 @@ class SplitsTestLoop(TestLoop):
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')
         return metrics
+
+
+def split_datasets(dataset: dict, splits: Sequence[str] | Mapping[str, dict]) -> dict[str, dict]:
+    """The datasets of all splits.
+
+    Args:
+        dataset: Config of the dataset of one split.
+        splits: The splits' names; or, for splits of several datasets, what differs from ``dataset``
+            by the name that the split gets in front of its metrics.
+
+    Returns:
+        dict[str, dict]: Configs by name.
+    """
+    if not isinstance(splits, Mapping):
+        splits = {split: dict(split=split) for split in splits}
+    return {name: dict(dataset, **different) for name, different in splits.items()}
