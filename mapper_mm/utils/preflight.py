@@ -113,7 +113,7 @@ def _is_there(name: str) -> bool:
         return path.is_file()
     if path.is_dir():
         return (path / 'config.json').is_file()
-    # './pretrained/bert' is a folder that is missing; 'pretrained/bert' might be anybody's on a hub.
+    # './pretrained/bert' is a missing folder; 'pretrained/bert' might be anybody's on a hub.
     return not name.startswith((PACKAGE, '.', '/', '~')) and _is_on_a_hub(name)
 
 
