@@ -1,5 +1,6 @@
 """What holds for every config that is shipped."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 
 from mapper_mm.datasets.transforms import Letterbox
+from mapper_mm.models.weights import how_to_get
 from mapper_mm.registry import MODELS
 from mapper_mm.utils.preflight import check_everything_is_there
 
@@ -122,3 +124,11 @@ def test_data_laid_out_as_documented_are_all_that_is_needed(tmp_path, monkeypatc
     loaders = ['train_dataloader', 'val_dataloader', 'test_dataloader']
     for config in CONFIGS:
         check_everything_is_there(read(config), loaders, weights=False)
+
+
+def test_the_road_to_the_paper_has_the_command_for_every_weight():
+    road = (ROOT / 'docs/road_to_the_paper.md').read_text(encoding='utf-8')
+    for path in {*WEIGHTS, *OTHER_WEIGHTS.values()}:
+        assert how_to_get(path) in road
+    for config in re.findall(r'configs/[\w./-]+\.py', road):
+        assert (ROOT / config).is_file()

@@ -1,0 +1,175 @@
+"""Each dataset's own config on files of exactly its layout: trained, tested on all its splits.
+
+Only what costs time is changed: the model for the tiny one, canvas, batch sizes and epochs.
+"""
+
+import json
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import synthetic
+from mmengine.config import Config
+
+from mapper_mm.registry import DATASETS
+
+ROOT = Path(__file__).parents[2]
+CANVAS = 128
+NUM = dict(train=192, val=20, testA=16, testB=12, test=24)
+# Where each begins to number its images: some of RefCOCO's are in training here and held out there.
+WRITTEN = {
+    'refcoco': ('refcoco', 'unc', NUM, 1000),
+    'refcocoplus': ('refcoco+', 'unc', dict(NUM, train=160), 1000),
+    # Google's first: UMD's instances.json holds what both need.
+    'refcocog_google': ('refcocog', 'google', dict(NUM, train=144), 980),
+    'refcocog_umd': ('refcocog', 'umd', dict(NUM, train=144), 980),
+    'referit': ('refclef', 'berkeley', NUM, 3000),
+}
+TESTED = {
+    'refcoco': ('val', 'testA', 'testB'),
+    'refcocoplus': ('val', 'testA', 'testB'),
+    'refcocog_umd': ('val', 'test'),
+    'refcocog_google': ('val',),
+    'referit': ('val', 'test'),
+    'flickr30k': ('val', 'test'),
+}
+JOINT = {'RefCOCO': 'refcoco', 'RefCOCO+': 'refcocoplus', 'RefCOCOg': 'refcocog_umd'}
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    """A folder with ``data/`` in it, and the expressions written there, by dataset."""
+    folder = tmp_path_factory.mktemp('world')
+    written = {
+        name: synthetic.write_refer(folder / 'data', *arguments)
+        for name, arguments in WRITTEN.items()
+    }
+    written['flickr30k'] = synthetic.write_transvg(folder / 'data', 'flickr', NUM, first=4000)
+    return SimpleNamespace(folder=folder, written=written)
+
+
+def small_config(name, folder):
+    """Write a dataset's own config, for the tiny model, few pixels and one epoch."""
+    config = Config.fromfile(ROOT / f'configs/mapper_{name}.py')
+    config.model = Config.fromfile(ROOT / 'configs/_base_/models/mapper_tiny.py').model
+    train = config.train_dataloader.dataset
+    evaluated = config.val_dataloader.dataset, config.test_dataloader.dataset
+    for dataset in (*train.get('datasets', [train]), *evaluated):
+        for step in dataset.pipeline:
+            if step.type == 'Letterbox':
+                sides = step.get('long_sides') or [step.size]
+                step.long_sides = [side * CANVAS // step.size for side in sides]
+                step.size = CANVAS
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        loader.update(batch_size=48, num_workers=0, persistent_workers=False)
+    config.train_cfg.max_epochs = 1
+    config.default_hooks.logger.interval = 1
+    config.default_hooks.pictures.num_pictures = 1
+    config.randomness = dict(seed=0)
+    config.dump(folder / f'{name}.py')
+    return folder / f'{name}.py'
+
+
+def in_splits(name, world):
+    """The expressions of every split that is tested, by the split's name in the table."""
+    if name == 'refcoco_joint':
+        return {
+            f'{title} {split}': part
+            for title, each in JOINT.items()
+            for split, part in in_splits(each, world).items()
+        }
+    return {split: [e for e in world.written[name] if e.split == split] for split in TESTED[name]}
+
+
+def training(name, world):
+    """What is trained on, as (dataset, image, phrase); jointly without any picture of a test."""
+    names = JOINT.values() if name == 'refcoco_joint' else [name]
+    every = [(each, e) for each in names for e in world.written[each]]
+    held_out = {e.image for _, e in every if e.split != 'train'}
+    return [(each, e.image, e.text) for each, e in every
+            if e.split == 'train' and e.image not in held_out]  # fmt: skip
+
+
+def table(printed):
+    """The cells of a table, by row and column."""
+    lines = [line for line in printed.split('┏')[-1].splitlines() if line[0] in '┃│']
+    (_, *columns), *rows = (
+        [cell.strip() for cell in re.split('[┃│]', line)[1:-1]] for line in lines
+    )
+    return {
+        (row, column): cell
+        for row, *cells in rows
+        for column, cell in zip(columns, cells, strict=True)
+    }
+
+
+@pytest.mark.parametrize('name', [*TESTED, 'refcoco_joint'])
+def test_an_epoch_and_all_splits_in_one_table(
+    name, world, run_tool, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(world.folder)
+    config, out = small_config(name, tmp_path), tmp_path / 'all.jsonl'
+    run_tool('tools/train.py', config, '--work-dir', tmp_path)
+    (log,) = tmp_path.glob('*/vis_data/scalars.json')
+    logged = [json.loads(line) for line in log.read_text().splitlines()]
+    losses = [line['loss'] for line in logged if 'loss' in line]
+    assert len(losses) == -(-len(training(name, world)) // 48)
+    assert all(0 < loss < 50 for loss in losses)
+
+    run_tool('tools/test.py', config, '--work-dir', tmp_path, '--out', out)
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    wanted = in_splits(name, world)
+    assert Counter((line['split'], line['phrase'], *line['truth']) for line in lines) == Counter(
+        (split, e.text, *e.box) for split, part in wanted.items() for e in part
+    )
+    cells = table(capsys.readouterr().out)
+    for split in wanted:
+        ious = [line['iou'] for line in lines if line['split'] == split]
+        # Splits are rows where there are many.
+        shown = cells[split, 'miou'] if name == 'refcoco_joint' else cells['miou', split]
+        assert float(shown) == pytest.approx(100 * sum(ious) / len(ious), abs=0.02)
+
+
+def test_joint_training_sees_no_picture_that_is_tested(world, tmp_path, monkeypatch):
+    monkeypatch.chdir(world.folder)
+    config = Config.fromfile(small_config('refcoco_joint', tmp_path))
+    left = training('refcoco_joint', world)
+    assert 100 < len(left) < sum(len(training(name, world)) for name in JOINT.values()) - 50
+    datasets = DATASETS.build(config.train_dataloader.dataset).datasets
+    found = [
+        (name, sample['img_id'], sample['text'])
+        for name, dataset in zip(JOINT.values(), datasets, strict=True)
+        for sample in map(dataset.get_data_info, range(len(dataset)))
+    ]
+    assert sorted(found) == sorted(left)
+
+
+@pytest.fixture
+def own_copy(world, tmp_path, monkeypatch):
+    """RefCOCO's files, to be damaged."""
+    for name in ('refcoco', 'coco'):
+        shutil.copytree(world.folder / 'data' / name, tmp_path / 'data' / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / 'data'
+
+
+def test_a_truncated_picture_is_named(own_copy, world, run_tool, tmp_path):
+    first = world.written['refcoco'][0]
+    path = own_copy / f'coco/train2014/COCO_train2014_{first.image:012d}.jpg'
+    path.write_bytes(path.read_bytes()[:-50])
+    config = small_config('refcoco', tmp_path)
+    with pytest.raises(SystemExit, match=rf'{path.name} \(refs\(unc\)\.p: ref_id \d+, sent_id'):
+        run_tool('tools/train.py', config, '--work-dir', tmp_path / 'work')
+
+
+def test_a_box_outside_of_its_picture_is_named(own_copy, run_tool, tmp_path):
+    path = own_copy / 'refcoco/instances.json'
+    instances = json.loads(path.read_text())
+    instances['annotations'][7]['bbox'][2] = 1000
+    path.write_text(json.dumps(instances))
+    config = small_config('refcoco', tmp_path)
+    with pytest.raises(SystemExit, match=r'refs\(unc\)\.p: ref_id 2008, sent_id 14: .*outside'):
+        run_tool('tools/train.py', config, '--work-dir', tmp_path / 'work')
