@@ -70,6 +70,7 @@ def main() -> None:
         with torch.device('meta'):
             model = MODELS.build(config.model)
         conversion = convert_published(published, model)
+    Path(args.output).parent.mkdir(parents=True, exist_ok=True)
     torch.save(
         dict(state_dict=conversion.state, meta=dict(cfg=config.pretty_text)), args.output
     )

@@ -26,10 +26,10 @@ def whole_words(words: Sequence[str]) -> re.Pattern:
 
 _LEFT_RIGHT = whole_words(('left', 'right'))
 _MIRRORED = {'left': 'right', 'right': 'left'}
-# "Right behind the car", "right side up", "at 9 o'clock".
+# "Right behind the car", "right side up", "at 9 o'clock"; and with left, which would become right.
 _NO_WORD_FOR_WORD = re.compile(
-    r'\bright (?:above|behind|below|beneath|beside|next|under|underneath|in front of)\b'
-    r'|\bright in the (?:cent|mid)|\bright[ -]side[ -]up\b'
+    r'\b(?:left|right) (?:above|behind|below|beneath|beside|next|under|underneath|in front of)\b'
+    r'|\b(?:left|right) in the (?:cent|mid)|\b(?:left|right)[ -]side[ -]up\b'
     r"|\bo ?['’]? ?clock\b",
     re.IGNORECASE,
 )
@@ -38,7 +38,7 @@ _NO_WORD_FOR_WORD = re.compile(
 def swap_left_right(text: str) -> str:
     """Exchange left and right in a phrase, as words.
 
-    Case is kept (lower, UPPER, Capitalised; any other mixture becomes lower case). "A right-handed
+    Case is kept: lower, UPPER, Capitalised. "A right-handed
     batter" becomes left-handed, as in the mirror.
     """
 
@@ -59,9 +59,13 @@ def can_be_mirrored(text: str) -> bool:
     """Whether exchanging left and right, as words, makes a phrase true of the mirrored picture.
 
     It does not where "right" means "exactly" ("right behind the car"), or may mean it ("the man on
-    the right behind the car"), nor where a clock's hands show the place ("at 9 o'clock").
+    the right behind the car"), where "left" would become such a "right", nor where a clock's hands
+    show the place ("at 9 o'clock"). A word in mixed case ("lEft") has no mirrored spelling.
     """
-    return _NO_WORD_FOR_WORD.search(text) is None
+    if _NO_WORD_FOR_WORD.search(text) is not None:
+        return False
+    words = (match['word'] for match in _LEFT_RIGHT.finditer(text))
+    return all(word.islower() or word.isupper() or word.istitle() for word in words)
 
 
 @TRANSFORMS.register_module()
