@@ -3,6 +3,7 @@
 import argparse
 import copy
 import json
+import os
 import re
 import runpy
 from pathlib import Path
@@ -35,6 +36,9 @@ VOCABULARY = json.loads(
 )['model']['vocab']
 HEADS = reference.Heads(vit=3, bert=4, clip=2, fusion=4)
 CANVAS = 128
+# Names and shapes of a published checkpoint of 20 tokens, without CLIP's image tower.
+KEYS = ROOT / 'tests' / 'data' / 'published_checkpoint_keys.txt'
+FULL_SIZE = 'MAPPER_MM_TEST_FULL_SIZE'
 
 
 def sizes(tokens):
@@ -127,12 +131,17 @@ PICTURES = [('a', (0, 17, 128, 111)), ('a', (0, 17, 128, 111)), ('b', (35, 0, 94
 TRUTHS = [(10, 30, 60, 70), (70, 40, 120, 100), (40, 20, 90, 90)]
 
 
-def batch():
+def content_box(number, canvas):
+    return tuple(side * canvas // CANVAS for side in PICTURES[number][1])
+
+
+def batch(canvas=CANVAS):
     """uint8 BGR pictures on the canvas and their samples, as the pipeline packs them."""
-    pixels = {name: np.random.default_rng(ord(name)).integers(0, 256, (CANVAS, CANVAS, 3), np.uint8)
+    pixels = {name: np.random.default_rng(ord(name)).integers(0, 256, (canvas, canvas, 3), np.uint8)
               for name in 'ab'}
     inputs, samples = [], []
-    for (name, (x0, y0, x1, y1)), phrase, truth in zip(PICTURES, PHRASES, TRUTHS, strict=True):
+    for i, (phrase, truth) in enumerate(zip(PHRASES, TRUTHS, strict=True)):
+        name, (x0, y0, x1, y1) = PICTURES[i][0], content_box(i, canvas)
         picture = np.zeros_like(pixels[name])
         picture[y0:y1, x0:x1] = pixels[name][y0:y1, x0:x1]
         inputs.append(torch.from_numpy(picture).permute(2, 0, 1))
@@ -144,12 +153,13 @@ def batch():
     return dict(inputs=inputs, data_samples=samples)
 
 
-def published_inputs(tokens, dtype):
+def published_inputs(tokens, dtype, canvas=CANVAS):
     """The same batch as the published code's loader makes it."""
-    data = batch()
-    images = torch.zeros(3, 3, CANVAS, CANVAS, dtype=dtype)
-    padding = torch.ones(3, CANVAS, CANVAS)
-    for i, (_, (x0, y0, x1, y1)) in enumerate(PICTURES):
+    data = batch(canvas)
+    images = torch.zeros(3, 3, canvas, canvas, dtype=dtype)
+    padding = torch.ones(3, canvas, canvas)
+    for i in range(len(PICTURES)):
+        x0, y0, x1, y1 = content_box(i, canvas)
         rgb = data['inputs'][i].flip(0)[:, y0:y1, x0:x1].to(dtype) / 255
         mean, std = (torch.tensor(v, dtype=dtype)[:, None, None] for v in
                      (reference.MEAN, reference.STD))
@@ -169,8 +179,8 @@ def published_boxes(state, tokens, dtype, **kwargs):
     return reference.boxes(state, *published_inputs(tokens, dtype), HEADS, **kwargs)
 
 
-def prepared(model, dtype):
-    data = model.data_preprocessor(batch())
+def prepared(model, dtype, canvas=CANVAS):
+    data = model.data_preprocessor(batch(canvas))
     return data['inputs'].to(dtype), data['data_samples']
 
 
@@ -345,3 +355,44 @@ def test_tensors_that_do_not_fit_are_named(case, run_tool, tmp_path, name, value
 def test_a_checkpoint_of_another_size_needs_a_config(case, run_tool, tmp_path):
     with pytest.raises(SystemExit, match=f'has {66 + case.tokens} rows.*1391, 1411'):
         run_tool(TOOL, case.published, tmp_path / 'ours.pth')
+
+
+def published_shapes(tokens):
+    """What a published checkpoint of a number of tokens was seen to hold."""
+    lines = [line for line in KEYS.read_text().splitlines() if not line.startswith('#')]
+    pairs = (line.split(' ', 1) for line in lines)
+    found = {name: tuple(json.loads(f'[{shape.strip("(),")}]')) for name, shape in pairs}
+    return found | {'vl_pos_embed.weight': (1371 + tokens, 256)}
+
+
+@pytest.mark.parametrize('tokens', [20, 40])
+def test_the_reference_has_the_published_names_and_shapes(tokens):
+    found = reference.shapes(reference.Sizes(tokens=tokens, visual=False))
+    assert found == published_shapes(tokens)
+
+
+@pytest.mark.skipif(
+    FULL_SIZE not in os.environ,
+    reason=f'takes 5 GB of memory and minutes: set the environment variable {FULL_SIZE} to run it',
+)
+@pytest.mark.parametrize('tokens', [20, 40])
+def test_boxes_are_the_published_ones_in_full_size(tokens, run_tool, tmp_path):
+    """As a user converts it: the config is chosen by the checkpoint, and comes in the file."""
+    size = reference.Sizes(tokens=tokens)
+    state = reference.seeded(size)
+    torch.save(training_file(state), tmp_path / 'published.pth')
+    run_tool(TOOL, tmp_path / 'published.pth', tmp_path / 'ours.pth')
+    (tmp_path / 'published.pth').unlink()
+    converted = torch.load(tmp_path / 'ours.pth')
+    config = Config.fromstring(converted['meta']['cfg'], '.py')
+    # Only the vocabulary is read from there, whose numbers are as good as BERT's own.
+    config.model.language_model.pretrained = TINY_BERT
+    model = MODELS.build(config.model)
+    model.load_state_dict(converted['state_dict'], strict=True)
+    canvas = size.grid * size.patch
+    with torch.no_grad():
+        inputs = published_inputs(tokens, torch.float32, canvas)
+        theirs = reference.boxes(state, *inputs, reference.Heads())
+        ours = model.eval()(*prepared(model, torch.float32, canvas), mode='tensor')
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
+    assert (theirs[0] - theirs[1]).abs().max() > 1e-2, 'phrases matter'
