@@ -39,8 +39,8 @@ class GroundingDataset(BaseDataset):
 
     A reader says where its samples are (`iter_records`); this class checks each, decides about bad
     ones and hands over the rest as ``img_path, img_id, ref_id, sent_id, record, text, height,
-    width, instances=[dict(bbox=[x1, y1, x2, y2], bbox_label=0, ignore_flag=0)]``, in pixels of the
-    original picture.
+    width, exif_orientation, instances=[dict(bbox=[x1, y1, x2, y2], bbox_label=0, ignore_flag=0)]``,
+    in pixels of the original picture, of which ``exif_orientation`` says which way up it is.
 
     Args:
         split: Which part to read.
@@ -51,6 +51,9 @@ class GroundingDataset(BaseDataset):
             names them; 'skip' leaves them out with one counted warning and takes another sample for
             a broken picture. For training only: figures of an evaluation that leaves samples out
             cannot be compared.
+        exif_orientation: Whether boxes and sizes are those of the picture as it is shown, turned as
+            its EXIF orientation says (True), or as it is stored (False). `LoadGroundingImage` loads
+            it that way. None: as is known of the reader's files.
         **kwargs: Of :class:`mmengine.dataset.BaseDataset` (data_root, pipeline, test_mode, indices,
             metainfo, ...).
 
@@ -67,8 +70,7 @@ class GroundingDataset(BaseDataset):
     how_to_get = ''
     #: How the records give their boxes: one of `BOX_FORMATS`.
     box_format = 'xyxy'
-    #: Where records lack the picture's size: whether their boxes are in the picture as its EXIF
-    #: orientation shows it (as `LoadGroundingImage` does) or as it is stored.
+    #: What is known of the reader's files, see the argument of this name.
     exif_orientation = True
 
     def __init__(
@@ -78,6 +80,7 @@ class GroundingDataset(BaseDataset):
         data_prefix: dict | None = None,
         bad_records: str = 'error',
         test_mode: bool = False,
+        exif_orientation: bool | None = None,
         **kwargs: Any,
     ) -> None:
         if bad_records not in ('error', 'skip'):
@@ -91,6 +94,8 @@ class GroundingDataset(BaseDataset):
             raise ValueError(f'box_format={self.box_format!r}: must be one of {BOX_FORMATS}.')
         self.split = split
         self.bad_records = bad_records
+        if exif_orientation is not None:
+            self.exif_orientation = exif_orientation
         self._ann_template = ann_file
         self._skipped_images = 0
         super().__init__(
@@ -222,6 +227,7 @@ class GroundingDataset(BaseDataset):
             text=text,
             height=height,
             width=width,
+            exif_orientation=self.exif_orientation,
             instances=[dict(bbox=bbox, bbox_label=0, ignore_flag=0)],
         )
 

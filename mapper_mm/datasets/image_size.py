@@ -1,16 +1,18 @@
 """The size of a picture, without its pixels."""
 
+from typing import BinaryIO
+
 from PIL import ExifTags, Image
 
 # The EXIF orientations that turn a picture by a quarter.
 _QUARTER_TURNS = (5, 6, 7, 8)
 
 
-def read_image_size(path: str, exif_orientation: bool) -> tuple[int, int]:
+def read_image_size(path: str | BinaryIO, exif_orientation: bool) -> tuple[int, int]:
     """Read a picture's size from its header.
 
     Args:
-        path: The picture's file.
+        path: The picture's file, or its content.
         exif_orientation: Whether to turn the picture as its EXIF orientation says, as it is shown,
             or to leave it as it is stored.
 

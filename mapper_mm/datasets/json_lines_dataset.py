@@ -16,8 +16,9 @@ class JSONLinesDataset(GroundingDataset):
     """A line is ``{"image": "a/b.jpg", "expression": "the red cup", "bbox": [10, 20, 110, 220]}``.
 
     A line may also have ``split``, and ``width`` and ``height``: the picture's size in pixels,
-    otherwise read from the picture's header and turned as its EXIF orientation says. Other fields
-    and blank lines are ignored.
+    otherwise read from its header. Other fields and blank lines are ignored. Boxes and sizes are
+    those of the picture as it is shown, turned as its EXIF orientation says;
+    ``exif_orientation=False`` is for tools that measure it as it is stored.
 
     There are three ways to split: files without ``split``, each for one dataset of a config; a file
     per split, with ``{split}`` in ann_file; or one file whose every line has ``split``.

@@ -19,7 +19,8 @@ class MDETRDataset(GroundingDataset):
 
     The layout is COCO's, with an entry of ``images`` for each *expression* (``caption``); its
     ``id`` is the expression's, and exactly one of ``annotations`` belongs to it. RefCOCOg is of
-    UMD's splits. Where words of the phrase are grounded (``tokens_positive``) is not used.
+    UMD's splits. Where words of the phrase are grounded (``tokens_positive``) is not used. Boxes
+    are in pictures as they are stored: MDETR's loader does not look at EXIF orientation.
 
     Sample ids: ``img_id`` is the image's file name, ``ref_id`` the annotation's id, ``sent_id`` the
     expression's.
@@ -36,6 +37,7 @@ class MDETRDataset(GroundingDataset):
         'the images are COCO train2014, https://cocodataset.org/#download.'
     )
     box_format = 'xywh'
+    exif_orientation = False
 
     def __init__(
         self,

@@ -24,7 +24,8 @@ class ReferDataset(GroundingDataset):
     ``data_root`` holds ``refs(<split_by>).p`` (who is referred to, in which words),
     ``instances.json`` (the boxes, as in COCO) and the images. Every expression is a sample. Images
     go by the name in ``instances.json``: the refs' ``file_name`` is another in RefCOCO and absent
-    in ReferItGame, whose annotations have strings for ids.
+    in ReferItGame, whose annotations have strings for ids. Boxes are in pictures as they are
+    stored, as COCO's sizes of pictures are: REFER's own loader does not look at EXIF orientation.
 
     Args:
         data_root: The dataset's folder.
@@ -44,6 +45,7 @@ class ReferDataset(GroundingDataset):
         'images are COCO train2014, https://cocodataset.org/#download.'
     )
     box_format = 'xywh'
+    exif_orientation = False
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ class TransVGDataset(GroundingDataset):
     The files lack the pictures' sizes. They are read from the pictures' headers when the index is
     loaded, once per picture: that is the one way to find a box outside of its picture before
     training meets it, and it needs no more than opening each of some tens of thousands of files.
-    Boxes are in the picture as it is stored: TransVG's loader does not look at EXIF orientation.
+    Boxes are in pictures as they are stored: TransVG's loader does not look at EXIF orientation.
 
     Sample ids: ``img_id`` is the image's file name, ``ref_id`` and ``sent_id`` are the record's
     number in the file, as the files do not say which expressions are about one object.

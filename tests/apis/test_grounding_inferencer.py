@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from PIL import Image
 
 from mapper_mm.apis import GroundingInferencer
 from mapper_mm.datasets.transforms import BadImageError
@@ -54,6 +55,20 @@ def test_boxes_are_in_pixels_of_the_original_image(inferencer, image, fixed_box)
     assert found == dict(
         phrase='the red circle', bbox=pytest.approx([50, 25, 150, 75]), image=image
     )
+
+
+def test_photographs_are_taken_as_they_are_shown(inferencer, fixed_box, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.full((200, 100, 3), 128, np.uint8)
+    pixels[:50] = 255
+    # Shown upright: 200 x 100 pixels, light on the right.
+    Image.fromarray(pixels).save(tmp_path / 'turned.jpg', exif=exif)
+    found = inferencer(str(tmp_path / 'turned.jpg'), 'the red circle', return_vis=True)
+    assert found['predictions'][0]['bbox'] == pytest.approx([50, 25, 150, 75])
+    (picture,) = found['visualization']
+    right, left = picture[5, -20:-5], picture[5, 5:20]
+    assert picture.shape[1] > picture.shape[0] and right.mean() > 240 > 140 > left.mean()
 
 
 def test_one_image_with_many_phrases(inferencer, image):

@@ -1,8 +1,8 @@
 # What the datasets share: pipelines, loaders, metric. The canvas is the paper's; a config with
 # another replaces the steps that depend on it, the Letterbox ones, as mapper_refcoco_224.py does.
 canvas = 518
-meta_keys = ('img_id', 'ref_id', 'sent_id', 'record', 'img_path', 'ori_shape', 'img_shape', 'text',
-             'homography_matrix', 'content_box')
+meta_keys = ('img_id', 'ref_id', 'sent_id', 'record', 'img_path', 'exif_orientation', 'ori_shape',
+             'img_shape', 'text', 'homography_matrix', 'content_box')
 
 train_pipeline = [
     dict(type='LoadGroundingImage'),

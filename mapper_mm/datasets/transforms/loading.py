@@ -9,6 +9,8 @@ from PIL import Image
 
 from mapper_mm.registry import TRANSFORMS
 
+from ..image_size import read_image_size
+
 # The last bytes of a complete file, by the first bytes of the format. OpenCV 4 decodes a JPEG that
 # was cut short and fills the rest with grey, so its success proves nothing.
 _COMPLETE_ENDINGS = {
@@ -26,29 +28,34 @@ class LoadGroundingImage(LoadImageFromFile):
     """Load a picture, whole and of the annotated size, or raise.
 
     Arguments are those of :class:`mmcv.transforms.LoadImageFromFile` that make sense here: pictures
-    stay uint8 until the data preprocessor, and nothing is ignored.
+    are in colour and stay uint8 until the data preprocessor, and nothing is ignored.
 
-    The picture is turned as its EXIF orientation says, as photographs from telephones need. Where
-    boxes were drawn on the stored pixels instead, the sizes differ and the error says so;
-    ``color_type='color_ignore_orientation'`` is the way out.
+    Which way up the picture is depends on what its boxes were measured on, which its dataset says
+    (``exif_orientation``): turned as its EXIF orientation says, or as it is stored. A picture that
+    no dataset says anything about is turned, as everything that shows photographs does.
+
+    Args:
+        imdecode_backend: 'cv2' or 'pillow'; no other of mmcv's looks at EXIF orientation.
+        backend_args: Where files are, see :func:`mmengine.fileio.get`.
 
     Required keys:
         img_path, record (optional: names the sample in errors), height, width (optional: the
-        annotated size in pixels, checked when present).
+        annotated size in pixels, checked when present), exif_orientation (optional).
 
     Added keys:
         img (H, W, 3) uint8 BGR, img_shape and ori_shape (H, W).
+
+    Raises:
+        ValueError: If imdecode_backend is neither.
     """
 
-    def __init__(
-        self,
-        color_type: str = 'color',
-        imdecode_backend: str = 'cv2',
-        backend_args: dict | None = None,
-    ) -> None:
-        super().__init__(
-            color_type=color_type, imdecode_backend=imdecode_backend, backend_args=backend_args
-        )
+    def __init__(self, imdecode_backend: str = 'cv2', backend_args: dict | None = None) -> None:
+        if imdecode_backend not in ('cv2', 'pillow'):
+            raise ValueError(
+                f"LoadGroundingImage: imdecode_backend={imdecode_backend!r} must be 'cv2' or "
+                "'pillow', which look at a picture's EXIF orientation."
+            )
+        super().__init__(imdecode_backend=imdecode_backend, backend_args=backend_args)
 
     def transform(self, results: dict) -> dict:
         """Load ``results['img_path']``.
@@ -57,11 +64,12 @@ class LoadGroundingImage(LoadImageFromFile):
             BadImageError: If the file is missing, unreadable, truncated or not of the annotated
                 size.
         """
-        path = results['img_path']
+        path, exif_orientation = results['img_path'], results.get('exif_orientation', True)
         try:
             content = fileio.get(path, backend_args=self.backend_args)
             _check_complete(content)
-            img = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+            flag = decoding_flag(exif_orientation)
+            img = mmcv.imfrombytes(content, flag=flag, backend=self.imdecode_backend)
         except Exception as error:
             raise BadImageError(f'{_name(results)}: cannot read it: {error}') from error
         if img is None:
@@ -75,13 +83,28 @@ class LoadGroundingImage(LoadImageFromFile):
         if expected != (height, width):
             raise BadImageError(
                 f'{_name(results)}: it is {width} x {height} pixels but annotated as '
-                f'{expected[1]} x {expected[0]}, so its boxes cannot be trusted. Is it a resized '
-                "copy, or turned by its EXIF orientation (color_type='color_ignore_orientation' "
-                'of LoadGroundingImage ignores that)?'
+                f'{expected[1]} x {expected[0]}, so its boxes cannot be trusted. '
+                f'{_reason(content, expected, exif_orientation)}'
             )
         results['img'] = img
         results['img_shape'] = results['ori_shape'] = (height, width)
         return results
+
+
+def decoding_flag(exif_orientation: bool) -> str:
+    """What mmcv calls decoding a picture as it is shown (True) or as it is stored (False)."""
+    return 'color' if exif_orientation else 'color_ignore_orientation'
+
+
+def _reason(content: bytes, annotated: tuple[int, int], exif_orientation: bool) -> str:
+    width, height = read_image_size(io.BytesIO(content), not exif_orientation)
+    if (height, width) != annotated:
+        return 'Is it a resized copy?'
+    measured = 'stored' if exif_orientation else 'shown'
+    return (
+        f'It was measured as it is {measured}: set exif_orientation={not exif_orientation} of its '
+        'dataset if all of its pictures were.'
+    )
 
 
 def _name(results: dict) -> str:

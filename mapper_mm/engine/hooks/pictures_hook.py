@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mapper_mm.datasets.transforms.loading import decoding_flag
 from mapper_mm.registry import HOOKS
 from mapper_mm.visualization.drawing import contact_sheet
 from mapper_mm.visualization.grounding_visualizer import draw_sample
@@ -84,7 +85,9 @@ class PicturesHook(Hook):
 
 
 def _draw(sample: DetDataSample) -> np.ndarray:
-    return draw_sample(mmcv.imread(sample.img_path, channel_order='rgb'), sample)
+    # The way up that its boxes are in. mmcv's channel_order would not heed this flag.
+    flag = decoding_flag(sample.get('exif_orientation', True))
+    return draw_sample(mmcv.imread(sample.img_path, flag)[..., ::-1], sample)
 
 
 def _write(picture: np.ndarray, path: Path) -> None:

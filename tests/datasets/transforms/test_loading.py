@@ -1,9 +1,7 @@
-import io
-
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mapper_mm.datasets.transforms import BadImageError, LoadGroundingImage
 
@@ -67,17 +65,51 @@ def test_size_must_be_the_annotated_one(tmp_path, picture):
         _load(path, height=96, width=128)
 
 
-def test_exif_orientation(tmp_path, picture):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, 'JPEG', exif=exif)
-    path = tmp_path / 'turned.jpg'
-    path.write_bytes(buffer.getvalue())
-    sample = dict(img_path=str(path), height=64, width=48)
-    assert LoadGroundingImage().transform(sample)['img_shape'] == (64, 48)
-    with pytest.raises(BadImageError, match='color_ignore_orientation'):
-        _load(path, height=48, width=64)
-    loader = LoadGroundingImage(color_type='color_ignore_orientation')
-    sample = dict(img_path=str(path), height=48, width=64)
-    assert loader.transform(sample)['img_shape'] == (48, 64)
+@pytest.fixture
+def turned(tmp_path, picture):
+    """Writes the picture with an EXIF orientation."""
+
+    def write(orientation):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / f'turned_{orientation}.jpg'
+        Image.fromarray(picture[..., ::-1]).save(path, exif=exif, quality=100, subsampling=0)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize('backend', ['cv2', 'pillow'])
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_exif_orientation_is_heeded_where_boxes_are_in_the_picture_as_shown(
+    turned, picture, orientation, backend
+):
+    load = LoadGroundingImage(imdecode_backend=backend)
+    path = turned(orientation)
+    shown = np.asarray(ImageOps.exif_transpose(Image.open(path)))[..., ::-1]
+    assert shown.shape == ((64, 48, 3) if orientation > 4 else (48, 64, 3))
+    for exif_orientation, expected in ((True, shown), (False, picture)):
+        height, width = expected.shape[:2]
+        sample = dict(img_path=str(path), height=height, width=width)
+        found = load.transform(dict(sample, exif_orientation=exif_orientation))
+        assert found['img_shape'] == found['ori_shape'] == (height, width)
+        np.testing.assert_allclose(found['img'].astype(int), expected, atol=8)
+    # Nobody says anything about a picture to be looked at.
+    np.testing.assert_allclose(
+        load.transform(dict(img_path=str(path)))['img'].astype(int), shown, atol=8
+    )
+
+
+@pytest.mark.parametrize('exif_orientation', [True, False])
+def test_a_size_the_other_way_up_says_so(turned, exif_orientation):
+    height, width = (48, 64) if exif_orientation else (64, 48)
+    wanted = rf'turned_6.jpg \(ref 7\): .* exif_orientation={not exif_orientation} of its dataset'
+    with pytest.raises(BadImageError, match=wanted):
+        _load(turned(6), height=height, width=width, exif_orientation=exif_orientation)
+    with pytest.raises(BadImageError, match='Is it a resized copy'):
+        _load(turned(1), height=height, width=32, exif_orientation=exif_orientation)
+
+
+def test_backends_that_know_no_orientation_are_refused():
+    with pytest.raises(ValueError, match="imdecode_backend='turbojpeg' must be 'cv2' or 'pillow'"):
+        LoadGroundingImage(imdecode_backend='turbojpeg')

@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
+from PIL import Image
 
 from mapper_mm.engine.hooks import PicturesHook
 
@@ -89,6 +90,26 @@ def test_each_phrase_of_an_image_gets_a_picture_in_testing(runner, samples, tmp_
     hook.after_test_iter(runner, 0, outputs=samples[:3])
     names = sorted(file.name for file in (tmp_path / 'shown').iterdir())
     assert names == ['picture_0_0.png', 'picture_1_2.png', 'picture_2_4.png']
+
+
+@pytest.mark.parametrize('exif_orientation', [True, False])
+def test_pictures_are_the_way_up_that_the_boxes_are_in(
+    runner, tmp_path, exif_orientation, monkeypatch
+):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.full((120, 160, 3), (250, 120, 10), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'turned.jpg', exif=exif)
+    sample = make_sample(str(tmp_path / 'turned.jpg'), 0)
+    sample.set_metainfo(dict(exif_orientation=exif_orientation))
+    drawn = []
+    monkeypatch.setattr(
+        'mapper_mm.engine.hooks.pictures_hook.draw_sample',
+        lambda image, sample: drawn.append(image) or image,
+    )
+    PicturesHook(test_dir=str(tmp_path / 'shown')).after_test_iter(runner, 0, outputs=[sample])
+    assert drawn[0].shape == ((160, 120, 3) if exif_orientation else (120, 160, 3))
+    assert np.abs(drawn[0].mean((0, 1)) - (250, 120, 10)).max() < 5, 'RGB'
 
 
 def test_testing_draws_nothing_by_default(runner, samples, tmp_path):
