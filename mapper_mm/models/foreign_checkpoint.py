@@ -1,6 +1,7 @@
 """Reading the tensors of other code's checkpoints, and nothing else of what is in them."""
 
 import pickle
+import re
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -45,6 +46,8 @@ class _TensorUnpickler(pickle.Unpickler):
         return allowed or type('StandIn', (_StandIn,), dict(what=f'{module}.{name}'))
 
 
+# What the files of torch before 1.6 begin with.
+_OLD_FORMAT = pickle.dumps(torch.serialization.MAGIC_NUMBER, protocol=2)
 _TENSOR_PICKLE = SimpleNamespace(__name__='tensor_pickle', Unpickler=_TensorUnpickler)
 
 
@@ -55,8 +58,11 @@ def read_tensors(path: str | Path, entry: str = 'model') -> dict[str, Tensor]:
     plain containers are built; what a file asks for besides (``argparse.Namespace``, say) becomes
     an inert stand-in, and everything outside of the state dict is dropped.
 
+    A file of PyTorch before 1.6 is read by ``torch.load(weights_only=True)``, which is as safe, but
+    refuses such objects.
+
     Args:
-        path: A file that ``torch.save`` wrote (PyTorch 1.6 or newer).
+        path: A file that ``torch.save`` wrote.
         entry: The key of the state dict; a file without it is taken for the bare state dict.
 
     Returns:
@@ -69,15 +75,25 @@ def read_tensors(path: str | Path, entry: str = 'model') -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise MissingWeightsError(f'There is no checkpoint {path}.')
-    if not _is_by_torch_save(path):
+    old = _is_of_old_format(path)
+    if not old and not _is_of_new_format(path):
         raise ValueError(f'{path} is damaged, or was not written by torch.save.')
+    how = dict(weights_only=True) if old else dict(weights_only=False, pickle_module=_TENSOR_PICKLE)
     try:
-        content = torch.load(
-            path, map_location='cpu', weights_only=False, pickle_module=_TENSOR_PICKLE
-        )
+        content = torch.load(path, map_location='cpu', **how)
     except Exception as error:  # a damaged file makes torch and pickle raise almost anything
+        asked_for = re.search(r'GLOBAL (\S+)', str(error)) if old else None
+        if asked_for is not None:
+            raise ValueError(
+                f'{path} is in the format of PyTorch before 1.6 and holds more than tensors '
+                f'({asked_for[1]}), which is not read in that format. If you trust who wrote it, '
+                'save its tensors again: '
+                f'torch.save(torch.load(FILE, "cpu", weights_only=False)[{entry!r}], NEW_FILE)'
+            ) from error
+        # The first line: what follows is torch's advice to load it by unsafe means.
+        reason = str(error).partition('\n')[0]
         raise ValueError(
-            f'{path} cannot be read as a checkpoint: {type(error).__name__}: {error}'
+            f'{path} cannot be read as a checkpoint: {type(error).__name__}: {reason}'
         ) from error
     where = str(path)
     if isinstance(content, dict) and entry in content:
@@ -90,8 +106,13 @@ def read_tensors(path: str | Path, entry: str = 'model') -> dict[str, Tensor]:
     return dict(content)
 
 
-def _is_by_torch_save(path: Path) -> bool:
-    """Not so are two more formats that torch.load takes: TorchScript, and its own of long ago."""
+def _is_of_old_format(path: Path) -> bool:
+    with open(path, 'rb') as file:
+        return file.read(len(_OLD_FORMAT)) == _OLD_FORMAT
+
+
+def _is_of_new_format(path: Path) -> bool:
+    """Not so is TorchScript's, which torch.load takes as well."""
     try:
         with zipfile.ZipFile(path) as file:
             return not any(name.endswith('/constants.pkl') for name in file.namelist())
