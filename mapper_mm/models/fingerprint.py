@@ -52,6 +52,32 @@ def frozen_record(model: nn.Module) -> Record:
     }
 
 
+def record_brought(model: nn.Module, state: Mapping[str, Tensor], source: str) -> Record:
+    """The record of a state dict that brings all frozen weights, whatever the model has.
+
+    Args:
+        model: the model it is for; only names and what is tuned are read, so it may be on the meta
+            device.
+        state: tensors by the model's names.
+        source: where they came from.
+
+    Returns:
+        Record: as of :func:`frozen_record`, of the weights in ``state``.
+
+    Raises:
+        KeyError: if one is not there.
+    """
+    return {
+        name: dict(
+            source=source,
+            sha256=content_hash(
+                {before: state[key] for before, key in frozen_keys(model, encoder).items()}
+            ),
+        )
+        for name, encoder in frozen_encoders(model).items()
+    }
+
+
 def check_frozen_weights(
     model: nn.Module,
     checkpoint: Mapping,

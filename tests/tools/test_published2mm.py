@@ -17,11 +17,14 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import InstanceData
+from safetensors.torch import save_file
 
 from mapper_mm.apis import GroundingInferencer
 from mapper_mm.models.adapters.protocol import trainable_params
+from mapper_mm.models.checkpoints import read_checkpoint
+from mapper_mm.models.fingerprint import KEY, check_frozen_weights, frozen_encoders
 from mapper_mm.models.published import convert_published
-from mapper_mm.models.weights import resolve_source
+from mapper_mm.models.weights import WrongWeightsError, resolve_source
 from mapper_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -302,7 +305,33 @@ def test_test_py_takes_it(case, small_config, run_tool, capsys, tmp_path):
     config.model = Config.fromfile(case.config).model
     config.dump(tmp_path / 'shapes.py')
     run_tool('tools/test.py', tmp_path / 'shapes.py', case.ours, '--work-dir', tmp_path / 'work')
-    assert 'acc@0.5' in capsys.readouterr().out
+    said = ''.join(capsys.readouterr())
+    assert 'acc@0.5' in said and 'WARNING' not in said, said
+
+
+def test_it_records_the_frozen_weights_that_it_brings(case, tmp_path):
+    """As if they had been loaded from files, over which it may be trained on; and no others."""
+    model, converted = build(case), torch.load(case.ours)
+    assert converted['meta'][KEY] == {
+        name: dict(source=str(case.published), sha256=encoder.content_hash())
+        for name, encoder in frozen_encoders(model).items()
+    }
+
+    def over(change):
+        path = tmp_path / 'vit.safetensors'
+        weights = model.backbone.frozen()
+        save_file({name: tensor + change for name, tensor in weights.items()}, path)
+        start = build(case, **{'backbone.pretrained': str(path)})
+        start.backbone.init_weights()
+        return start
+
+    check_frozen_weights(over(0), converted, 'ours.pth')
+    other = over(0.01)
+    message = f'backbone: it was trained on {re.escape(str(case.published))} .*the model has .*vit'
+    with pytest.raises(WrongWeightsError, match=message):
+        check_frozen_weights(other, converted, 'ours.pth')
+    check_frozen_weights(other, converted, 'ours.pth', on_mismatch='warn')
+    assert other.backbone.source == str(case.published)
 
 
 def test_other_forms_of_the_file_give_the_same(case, run_tool, capsys, tmp_path):
@@ -315,6 +344,15 @@ def test_other_forms_of_the_file_give_the_same(case, run_tool, capsys, tmp_path)
         assert list(state) == list(expected)
         assert all(torch.equal(state[name], expected[name]) for name in expected)
         assert not any(value.dtype == torch.half for value in state.values())
+
+
+def test_safetensors_hold_the_same(case, run_tool, capsys, tmp_path):
+    path = tmp_path / 'new' / 'ours.safetensors'
+    run_tool(TOOL, case.published, path, '--config', case.config)
+    expected, found = torch.load(case.ours), read_checkpoint(path)
+    assert found['meta'] == expected['meta']
+    assert found['state_dict'].keys() == expected['state_dict'].keys()
+    assert all(torch.equal(found['state_dict'][k], v) for k, v in expected['state_dict'].items())
 
 
 def test_the_account_adds_up(case, run_tool, capsys, tmp_path):

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 import mapper_mm  # noqa: F401
+from mapper_mm.models.checkpoints import write_weights
+from mapper_mm.models.fingerprint import KEY, record_brought
 from mapper_mm.models.published import Conversion, convert_published, read_published
 from mapper_mm.registry import MODELS
 from mapper_mm.utils.cli import plain_errors
@@ -23,7 +25,9 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('input', metavar='IN', help='a published checkpoint, whole or its `model`')
-    parser.add_argument('output', metavar='OUT', help='the file to write, .pth')
+    parser.add_argument(
+        'output', metavar='OUT', help='the file to write, .pth or .safetensors'
+    )
     parser.add_argument(
         '--config',
         help='the model to convert for; by default the one in configs/published/ with as many '
@@ -70,10 +74,10 @@ def main() -> None:
         with torch.device('meta'):
             model = MODELS.build(config.model)
         conversion = convert_published(published, model)
+    # The adapters were trained beside the frozen weights that the file brings.
+    record = record_brought(model, conversion.state, args.input)
     Path(args.output).parent.mkdir(parents=True, exist_ok=True)
-    torch.save(
-        dict(state_dict=conversion.state, meta=dict(cfg=config.pretty_text)), args.output
-    )
+    write_weights(args.output, conversion.state, {'cfg': config.pretty_text, KEY: record})
     print_account(conversion)
     print(f'{args.output}: for {config.filename}')
 
