@@ -156,6 +156,19 @@ def own_copy(world, tmp_path, monkeypatch):
     return tmp_path / 'data'
 
 
+def test_truncated_phrases_are_named(own_copy, run_tool, tmp_path):
+    path = own_copy / 'refcoco/refs(unc).p'
+    path.write_bytes(path.read_bytes()[:-2000])
+    config = small_config('refcoco', tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        run_tool('tools/train.py', config, '--work-dir', tmp_path / 'work')
+    # What Python prints of it, and no traceback.
+    assert re.fullmatch(
+        r'data/refcoco/refs\(unc\)\.p \(\d+ bytes\) is truncated or not a pickle: .*',
+        stop.value.code,
+    )
+
+
 def test_a_truncated_picture_is_named(own_copy, world, run_tool, tmp_path):
     first = world.written['refcoco'][0]
     path = own_copy / f'coco/train2014/COCO_train2014_{first.image:012d}.jpg'
