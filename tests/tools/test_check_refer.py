@@ -95,6 +95,27 @@ def test_other_numbers_are_told(tmp_path, check):
     assert 'refs(unc).p, testB: 6 expressions instead of 4' in problems
 
 
+def test_where_nobody_has_counted_another_number_is_a_note(tmp_path, check):
+    num = dict(train=4, val=6, test=4)
+    synthetic.write_refer(tmp_path, 'refclef', 'berkeley', num=num)
+    rows, said, status = check(tmp_path, '--datasets', 'refclef')
+    assert status == 0
+    assert [row[3:5] + row[6:] for row in rows] == [
+        ('4', '4', 'ok'), ('6', '4', 'note'), ('4', '4', 'ok')]  # fmt: skip
+    (line,) = said.splitlines()
+    assert line.startswith(f'note: {tmp_path}/refclef/refs(berkeley).p, val: 6 expressions instead')
+    assert 'TransVG' in line and 'no failure' in line
+    # TransVG's own are what was counted.
+    synthetic.write_transvg(tmp_path, 'referit', num=num)
+    rows, said, status = check(tmp_path, '--datasets', 'refclef')
+    assert status == 1
+    assert [row[1] for row in rows if row[-1] == 'no'] == ['TransVG']
+    # Whatever else is wrong with REFER's is.
+    (tmp_path / 'refclef/instances.json').write_text('{')
+    rows, said, status = check(tmp_path, '--datasets', 'refclef')
+    assert [row[-1] for row in rows if row[1] == 'Refer'] == ['no'] * 3
+
+
 def test_missing_images_are_counted(tmp_path, check):
     synthetic.write_refer(tmp_path, 'refclef', 'berkeley', first=100)
     (tmp_path / 'saiapr_tc-12/00/images/102.jpg').unlink()
