@@ -1,8 +1,16 @@
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
 import pytest
 import synthetic
 
 from mapper_mm.datasets import published_counts
 
+ROOT = Path(__file__).parents[2]
 TOOL = 'tools/dataset_converters/check_refer.py'
 SPLITS = dict(
     refcoco=('train', 'val', 'testA', 'testB'),
@@ -152,6 +160,48 @@ def test_bad_records_and_broken_files_are_named(tmp_path, check):
     rows, problems, status = check(tmp_path, '--datasets', 'refcocog_google')
     assert [row[3] for row in rows] == ['-', '-'] and status == 1
     assert problems.count('instances.json is truncated') == 1
+
+
+@pytest.fixture
+def archives(tmp_path):
+    """The archives of COCO and REFER, and a ``curl`` that takes files from there by their names."""
+    source, folder, bin_folder = (tmp_path / name for name in ('source', 'archives', 'bin'))
+    for i, (name, split_by) in enumerate(
+        [('refcoco', 'unc'), ('refcoco+', 'unc'), ('refcocog', 'google'), ('refcocog', 'umd')]
+    ):
+        synthetic.write_refer(source, name, split_by, first=100 * min(i, 2))
+    # RefCOCO's has Google's splits too, which nothing reads.
+    (source / 'refcoco/refs(google).p').write_bytes(b'')
+    folder.mkdir()
+    for name in ('refcoco', 'refcoco+', 'refcocog', 'coco/train2014'):
+        with zipfile.ZipFile(folder / f'{Path(name).name}.zip', 'w') as archive:
+            for path in (source / name).iterdir():
+                archive.write(path, path.relative_to((source / name).parent))
+    bin_folder.mkdir()
+    curl = bin_folder / 'curl'
+    curl.write_text(
+        '#!/bin/bash\n'
+        'while [ $# -gt 1 ]; do if [ "$1" = -o ]; then out=$2; fi; shift; done\n'
+        f'cp "{folder}/${{1##*/}}" "$out"\n'
+    )
+    curl.chmod(0o755)
+    return bin_folder
+
+
+def test_the_road_to_the_paper_leads_to_the_tree(archives, check, tmp_path):
+    """The commands of the documentation, all but the network."""
+    road = (ROOT / 'docs/road_to_the_paper.md').read_text(encoding='utf-8')
+    download, test = re.findall(r'```bash\n(.*?)```', road.split('## 2. Data')[1], re.DOTALL)[:2]
+    assert 'curl' in download and TOOL in test
+    path = os.pathsep.join([str(archives), str(Path(sys.executable).parent), os.environ['PATH']])
+    environ = {**os.environ, 'PATH': path}
+    command = ['bash', '-euo', 'pipefail', '-c', download]
+    subprocess.run(command, cwd=tmp_path, env=environ, check=True)
+    names = re.search(r'--datasets (.*?) --full', test)[1].split()
+    rows, problems, status = check(tmp_path / 'data', '--datasets', *names, '--full')
+    assert (problems, status) == ('', 0)
+    assert {row[0] for row in rows} == set(names) and len(names) == 4
+    assert not list((tmp_path / 'data').rglob('*.zip'))
 
 
 def test_no_folder(tmp_path, check):
