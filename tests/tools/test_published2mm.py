@@ -393,6 +393,16 @@ def test_tensors_that_do_not_fit_are_named(case, run_tool, tmp_path, name, value
 def test_a_checkpoint_of_another_size_needs_a_config(case, run_tool, tmp_path):
     with pytest.raises(SystemExit, match=f'has {66 + case.tokens} rows.*1391, 1411'):
         run_tool(TOOL, case.published, tmp_path / 'ours.pth')
+    torch.save({'vl_pos_embed.weight': torch.tensor(1.0)}, tmp_path / 'a.pth')
+    with pytest.raises(SystemExit, match='has 0 rows'):
+        run_tool(TOOL, tmp_path / 'a.pth', tmp_path / 'ours.pth')
+
+
+def test_where_nothing_can_be_written(case, run_tool, tmp_path):
+    (tmp_path / 'file').touch()
+    for place, message in ((tmp_path, 'is a folder'), (tmp_path / 'file/ours.pth', 'file')):
+        with pytest.raises(SystemExit, match=message):
+            run_tool(TOOL, case.published, place, '--config', case.config)
 
 
 def published_shapes(tokens):

@@ -42,7 +42,8 @@ def choose_config(published: dict[str, torch.Tensor]) -> Path:
     Raises:
         ValueError: If there is none.
     """
-    rows = len(published.get('vl_pos_embed.weight', ()))
+    shape = published['vl_pos_embed.weight'].shape if 'vl_pos_embed.weight' in published else ()
+    rows = shape[0] if shape else 0
     if rows not in BY_POSITIONS:
         known = ', '.join(map(str, BY_POSITIONS))
         raise ValueError(
@@ -67,16 +68,18 @@ def print_account(conversion: Conversion) -> None:
 def main() -> None:
     """Convert as the command line asks."""
     args = parse_args()
-    with plain_errors(ValueError):
+    with plain_errors(ValueError, OSError):
+        if Path(args.output).is_dir():
+            raise IsADirectoryError(f'{args.output} is a folder: name the file to write.')
         published = read_published(args.input)
         config = Config.fromfile(args.config or choose_config(published))
         init_default_scope(config.default_scope)
         with torch.device('meta'):
             model = MODELS.build(config.model)
         conversion = convert_published(published, model)
+        Path(args.output).parent.mkdir(parents=True, exist_ok=True)
     # The adapters were trained beside the frozen weights that the file brings.
     record = record_brought(model, conversion.state, args.input)
-    Path(args.output).parent.mkdir(parents=True, exist_ok=True)
     write_weights(args.output, conversion.state, {'cfg': config.pretty_text, KEY: record})
     print_account(conversion)
     print(f'{args.output}: for {config.filename}')
