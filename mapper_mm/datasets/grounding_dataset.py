@@ -23,6 +23,8 @@ BOX_FORMATS = ('xywh', 'xyxy')
 # Boxes traced by hand overshoot the picture: COCO's by fractions of a pixel, through rounding.
 # That much is clipped; more means that box and picture do not belong together.
 _MAX_OVERSHOOT = 1.0
+# No format of pictures has so many pixels in a row.
+_TOO_LONG = 2**32
 _SHOWN = 5
 
 
@@ -214,9 +216,15 @@ class GroundingDataset(BaseDataset):
 
     def _parse(self, record: dict) -> dict:
         text, height, width = record['text'], record['height'], record['width']
+        for key in ('img_id', 'ref_id', 'sent_id'):
+            check_type(key, record[key], int | str)
         check_type('phrase', text, str)
         if not text.strip():
             raise BadRecordError(f'empty phrase {text!r}')
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:  # half a character, which json lets through
+            raise BadRecordError(f'phrase {text!r} is not text: {error.reason}') from None
         bbox = clip_box(record['bbox'], width, height, self.box_format)
         return dict(
             img_path=osp.join(self.data_prefix['img'], record['file_name']),
@@ -316,12 +324,13 @@ def clip_box(bbox: list, width: float, height: float, box_format: str) -> list[f
         BadRecordError: If it is not four finite numbers, has no area or is outside the picture; or
             if the picture has no size.
     """
-    if not (isinstance(width, Real) and isinstance(height, Real) and width > 0 and height > 0):
-        raise BadRecordError(f'image size {width!r} x {height!r} is not two numbers above zero')
+    if not all(isinstance(side, Real) and 0 < side < _TOO_LONG for side in (width, height)):
+        raise BadRecordError(f'image size {width!r:.20} x {height!r:.20} is not that of a picture')
     try:
         x1, y1, x2, y2 = box = [float(value) for value in bbox if not isinstance(value, str)]
-    except (TypeError, ValueError):
-        raise BadRecordError(f'box {bbox!r} is not four numbers ({box_format})') from None
+    # Of a tensor that is no number, and of a whole number that is no float.
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise BadRecordError(f'box {bbox!r:.200} is not four numbers ({box_format})') from None
     # min() and max() keep or lose a NaN by its position, so it has to go first.
     if not all(map(math.isfinite, box)):
         raise BadRecordError(f'box {box} is not finite')

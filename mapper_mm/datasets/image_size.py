@@ -20,10 +20,15 @@ def read_image_size(path: str | BinaryIO, exif_orientation: bool) -> tuple[int, 
         tuple: Width and height in pixels.
 
     Raises:
-        OSError: If the file is not there or not a picture.
+        OSError: If the file is not there or not a picture, or has more pixels than Pillow reads.
     """
-    with Image.open(path) as picture:
-        width, height = picture.size
-        if exif_orientation and picture.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS:
-            return height, width
-        return width, height
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            turned = exif_orientation and (
+                picture.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
+            )
+    # Of names that no file can have, and of very large pictures.
+    except (ValueError, Image.DecompressionBombError) as error:
+        raise OSError(f'{path!r}: {error}') from error
+    return (height, width) if turned else (width, height)

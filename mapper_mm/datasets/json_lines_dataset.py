@@ -95,7 +95,7 @@ def _read_line(line: bytes) -> dict | str:
     """The line's object, or what is wrong with it."""
     try:
         content = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return f'it is not JSON: {error}'
     if not isinstance(content, dict):
         return 'it is not an object: {"image": ..., "expression": ..., "bbox": ...}'

@@ -57,11 +57,12 @@ class MDETRDataset(GroundingDataset):
         for index, image in enumerate(images):
             name = f'image id {image["id"]}' if 'id' in image else f'image #{index}'
             record = dict(record=f'{osp.basename(self.ann_file)}: {name}')
-            own = annotations.get(image.get('id'), [])
             missing = [key for key in _IMAGE if key not in image]
             if missing:
                 yield dict(record, problem=f'field {missing[0]!r} is missing')
-            elif len(own) != 1:
+            elif not isinstance(image['id'], int | str):
+                yield dict(record, problem='its id is neither a number nor a string')
+            elif len(own := annotations.get(image['id'], [])) != 1:
                 yield dict(record, problem=f'it has {len(own)} annotations instead of one')
             elif not {'id', 'bbox'} <= own[0].keys():
                 yield dict(record, problem="its annotation lacks 'id' or 'bbox'")
@@ -83,7 +84,7 @@ class MDETRDataset(GroundingDataset):
         try:
             with open(self.ann_file, encoding='utf-8') as file:
                 content = json.load(file)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadRecordError(
                 f'{self.ann_file} is truncated or not a JSON file: {error}'
             ) from error

@@ -102,8 +102,9 @@ class ReferDataset(GroundingDataset):
             if ref['split'] != self.split:
                 continue
             found = True
-            if ref.get('image_id') in excluded:
-                left_out[ref['image_id']] += len(ref['sentences'])
+            image_id = ref.get('image_id')
+            if isinstance(image_id, int | str) and image_id in excluded:
+                left_out[image_id] += len(ref['sentences'])
                 continue
             try:
                 common = _read_ref(ref, images, annotations)
@@ -153,9 +154,13 @@ class ReferDataset(GroundingDataset):
             path = osp.join(self.data_root, part['refs'])
             images = defaultdict(set)
             for index, ref in enumerate(_load_refs(path)):
-                if not {'split', 'image_id'} <= ref.keys():
-                    raise BadRecordError(f"{path}: ref #{index} lacks 'split' or 'image_id'.")
-                images[ref['split']].add(ref['image_id'])
+                split, image_id = ref.get('split'), ref.get('image_id')
+                if not isinstance(split, str) or not isinstance(image_id, int | str):
+                    raise BadRecordError(
+                        f"{path}: ref #{index} lacks 'split' or 'image_id', or one of them is "
+                        'neither a name nor a number.'
+                    )
+                images[split].add(image_id)
             for split in part['splits']:
                 if split not in images:
                     raise BadRecordError(
@@ -171,7 +176,7 @@ class ReferDataset(GroundingDataset):
         try:
             with open(self.ann_file, encoding='utf-8') as file:
                 instances = json.load(file)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadRecordError(
                 f'{self.ann_file} is truncated or not a JSON file: {error}'
             ) from error

@@ -26,7 +26,7 @@ class Records(GroundingDataset):
     def iter_records(self):
         for number, record in enumerate(self.records):
             ids = dict(img_id=0, ref_id=0, sent_id=number)
-            yield dict(ids, record=f'record {number}', text='it', **record)
+            yield {**ids, 'record': f'record {number}', 'text': 'it', **record}
 
 
 @pytest.fixture
@@ -156,8 +156,14 @@ def test_pictures_are_loaded_the_way_up_that_their_boxes_are_in(
         (dict(bbox=None), 'box None is not four numbers'),
         (dict(bbox=[1, 2, 3, '4']), 'box .* is not four numbers'),
         (dict(bbox='1299'), "box '1299' is not four numbers"),
+        (dict(bbox=[0, 0, 10**400, 9]), 'box .* is not four numbers'),
+        (dict(bbox=torch.ones(4) * 1j), 'box .* is not four numbers'),
+        (dict(width=10**400, height=60), 'image size 1000.* x 60 is not that of a picture'),
+        (dict(file_name='a\0.jpg'), 'cannot read the size of its image: .*null byte'),
+        (dict(ref_id=[1]), r'ref_id \[1\] is not of type'),
+        (dict(text='half \ud83d'), 'phrase .* is not text: surrogates'),
     ],
-    ids=str,
+    ids=lambda value: ascii(value)[:40],
 )
 def test_bad_records_are_named(folder, tmp_path, record, message):
     (tmp_path / 'text.jpg').write_text('no picture')

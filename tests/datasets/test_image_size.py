@@ -23,3 +23,16 @@ def test_not_a_picture(tmp_path):
     for name in ('a.jpg', 'b.jpg'):
         with pytest.raises(OSError, match=name):
             read_image_size(str(tmp_path / name), exif_orientation=True)
+
+
+@pytest.mark.parametrize('name', ['a\0.jpg', '\ud800.jpg'])
+def test_no_name_of_a_file(name):
+    with pytest.raises(OSError, match='jpg'):
+        read_image_size(name, exif_orientation=False)
+
+
+def test_more_pixels_than_are_read(tmp_path, monkeypatch):
+    Image.new('RGB', (30, 20)).save(tmp_path / 'a.png')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    with pytest.raises(OSError, match='a.png.*exceeds'):
+        read_image_size(str(tmp_path / 'a.png'), exif_orientation=False)

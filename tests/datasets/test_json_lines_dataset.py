@@ -101,6 +101,7 @@ def _without(key):
     'line, message',
     [
         (b'{"image": "a.jpg",', 'it is not JSON'),
+        (b'[' * 100_000, 'it is not JSON'),
         (b'{"image": "caf\xe9.jpg"}', 'it is not JSON: .*utf-8'),
         ([1, 2], 'it is not an object'),
         (_without('image'), "field 'image' is missing"),
@@ -116,7 +117,7 @@ def _without(key):
         (dict(GOOD, width=100), "one of 'width' and 'height'"),
         (dict(GOOD, split=3), 'split 3 is not a name'),
     ],
-    ids=str,
+    ids=lambda value: ascii(value)[:60],
 )
 def test_bad_lines_are_named(write, line, message):
     # Blank lines count, so that the number is an editor's.

@@ -63,6 +63,8 @@ def _no(key):
         ('images', lambda e: e.update(caption=' '), "image id 1: empty phrase ' '"),
         ('images', lambda e: e.update(id=0), 'image id 0: there is another sample'),
         ('images', lambda e: e.update(id=77), 'image id 77: it has 0 annotations'),
+        ('images', lambda e: e.update(id=[1]), r'image id \[1\]: its id is neither a number'),
+        ('annotations', lambda e: e.update(id=[1]), r'image id 1: ref_id \[1\] is not of type'),
         ('annotations', lambda e: e.update(image_id=2), 'image id 1: it has 0 annotations.*\n.*2: '
          'it has 2 annotations'),
         ('annotations', _no('bbox'), "image id 1: its annotation lacks 'id' or 'bbox'"),

@@ -94,6 +94,7 @@ def test_one_sample_per_expression(root):
         text='the 1 1',
         height=40,
         width=60,
+        exif_orientation=False,
         instances=[dict(bbox=[5.0, 6.0, 26.0, 16.0], bbox_label=0, ignore_flag=0)],
     )
     assert len(ReferDataset(str(root), split='val')) == 2
@@ -204,6 +205,7 @@ WRONG_TYPES = {
     'split': (lambda ref, image: ref.update(split=['train']), "split ['train'] is not"),
     'sentences': (lambda ref, image: ref.update(sentences='abc'), "sentences 'abc' is not"),
     'sentence': (lambda ref, image: ref.update(sentences=[None]), 'sentence 0 None is not'),
+    'image_id': (lambda ref, image: ref.update(image_id=[1]), 'image_id [1] is not'),
     'ann_id': (lambda ref, image: ref.update(ann_id=[101]), 'ann_id [101] is not'),
     'sent': (lambda ref, image: ref['sentences'][0].update(sent=7), 'phrase 7 is not'),
     'height': (lambda ref, image: image.update(height='40'), "image size 60 x '40'"),
@@ -373,12 +375,13 @@ def test_what_excluded_images_need_is_there(root, tmp_path):
     excluded = dict(refs='refs(unc).p', splits=('val', 'testA'))
     with pytest.raises(BadRecordError, match="exclude_images, has no split 'testA'; .* train"):
         ReferDataset(str(root), exclude_images=[excluded])
-    refs, instances = _tree()
-    del refs[0]['image_id']
-    _write(root, refs, instances)
     excluded['splits'] = ('val',)
-    with pytest.raises(BadRecordError, match="ref #0 lacks 'split' or 'image_id'"):
-        ReferDataset(str(root), exclude_images=[excluded])
+    for spoil in (lambda ref: ref.pop('image_id'), lambda ref: ref.update(split=['train'])):
+        refs, instances = _tree()
+        spoil(refs[0])
+        _write(root, refs, instances)
+        with pytest.raises(BadRecordError, match="ref #0 lacks 'split' or 'image_id'"):
+            ReferDataset(str(root), exclude_images=[excluded])
 
 
 @pytest.mark.skipif(not REAL_SAMPLE.exists(), reason='the real sample is not part of the project')

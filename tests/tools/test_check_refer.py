@@ -160,6 +160,10 @@ def test_bad_records_and_broken_files_are_named(tmp_path, check):
     rows, problems, status = check(tmp_path, '--datasets', 'refcocog_google')
     assert [row[3] for row in rows] == ['-', '-'] and status == 1
     assert problems.count('instances.json is truncated') == 1
+    path.unlink()
+    path.mkdir()
+    rows, problems, status = check(tmp_path, '--datasets', 'refcocog_google')
+    assert re.search('directory: .*instances.json', problems) and status == 1
 
 
 @pytest.fixture

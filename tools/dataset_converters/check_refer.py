@@ -117,7 +117,8 @@ def check(result: Result, dataset: GroundingDataset, num_images: int | None) -> 
     name = f'{osp.normpath(dataset.source)}, {result.split}'
     try:
         samples, bad = dataset.check_records()
-    except (BadRecordError, pickle.UnpicklingError) as error:
+    # OSError: a folder or a file of another's in the place of one.
+    except (BadRecordError, pickle.UnpicklingError, OSError) as error:
         result.problems.append(str(error))
         return
     result.count = len(samples) + len(bad)
