@@ -92,7 +92,9 @@ def read_weights(source: str, config_key: str) -> dict[str, Tensor]:
     # safetensors, torch and pickle raise many kinds for a file that is no state dict.
     except Exception as error:
         raise unreadable(config_key, source) from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise WrongWeightsError(
             f'`{config_key}.pretrained={source!r}` holds no flat state dict (tensors by name).'
         )

@@ -118,7 +118,8 @@ def transformers_weights(
             )
     except OSError as error:
         raise _missing(name_or_dir, key, error) from error
-    except (RuntimeError, SafetensorError, UnpicklingError) as error:
+    # EOFError: an empty file, as a download leaves that failed.
+    except (RuntimeError, SafetensorError, UnpicklingError, EOFError) as error:
         raise unreadable(config_key, name_or_dir) from error
     unknown = [name for name in info['unexpected_keys'] if not name.startswith(not_needed)]
     wrong = [f'missing: {name}' for name in sorted(info['missing_keys'])]

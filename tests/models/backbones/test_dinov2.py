@@ -285,6 +285,12 @@ def test_code_in_a_weight_file_is_not_run(tmp_path):
         build(pretrained=str(path)).init_weights()
 
 
+def test_a_state_dict_is_by_name(released, tmp_path):
+    torch.save({**released.state_dict(), 3: torch.ones(1)}, tmp_path / 'numbers.pth')
+    with pytest.raises(WrongWeightsError, match='numbers.pth.* no flat state dict'):
+        build(pretrained=str(tmp_path / 'numbers.pth')).init_weights()
+
+
 def test_a_damaged_file_is_named(weight_file):
     weight_file.write_bytes(weight_file.read_bytes()[:-100])
     with pytest.raises(WrongWeightsError, match='released.safetensors.*damaged'):

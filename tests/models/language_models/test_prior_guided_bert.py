@@ -374,6 +374,9 @@ def test_a_damaged_file_is_named_and_no_code_is_run(file, tmp_path):
     # transformers takes a PyTorch file that was cut for one that is not there.
     with pytest.raises((WrongWeightsError, MissingWeightsError), match=f"pretrained='{bert}'"):
         PriorGuidedBERT(arch=bert, pretrained=bert).init_weights()
+    (tmp_path / file).write_bytes(b'')
+    with pytest.raises(WrongWeightsError, match=f"pretrained='{bert}'` cannot be read"):
+        PriorGuidedBERT(arch=bert, pretrained=bert).init_weights()
     (tmp_path / file).unlink()
     torch.save(dict(model=torch.nn.Linear(2, 2)), tmp_path / 'pytorch_model.bin')
     with pytest.raises(WrongWeightsError, match='Python objects'):
