@@ -1,7 +1,7 @@
 """Generated scenes, made when they are first needed."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.dist import barrier, is_main_process
@@ -26,6 +26,7 @@ class ShapesRefDataset(ReferDataset):
         num_scenes: Number of scenes by split (train, val, testA, testB), the same for every dataset
             with this data_root. Defaults to the generator's.
         phrases_per_scene: Number of phrases about each scene.
+        weather: Kinds of weather that the pictures are taken in; see `write_shapes_ref`.
         workers: Number of further processes that generate; 0 for none.
         **kwargs: Of `ReferDataset`.
     """
@@ -36,12 +37,14 @@ class ShapesRefDataset(ReferDataset):
         seed: int = 0,
         num_scenes: Mapping[str, int] | None = None,
         phrases_per_scene: int = PHRASES_PER_SCENE,
+        weather: Sequence[str] = (),
         workers: int = 0,
         **kwargs: Any,
     ) -> None:
         self.seed = seed
         self.num_scenes = None if num_scenes is None else dict(num_scenes)
         self.phrases_per_scene = phrases_per_scene
+        self.weather = tuple(weather)
         self.workers = workers
         super().__init__(data_root=data_root, split_by='shapes', **kwargs)
 
@@ -54,7 +57,10 @@ class ShapesRefDataset(ReferDataset):
 
     def _generate(self) -> None:
         wanted = dict(
-            seed=self.seed, splits=self.num_scenes, phrases_per_scene=self.phrases_per_scene
+            seed=self.seed,
+            splits=self.num_scenes,
+            phrases_per_scene=self.phrases_per_scene,
+            weather=self.weather,
         )
         if is_current(self.data_root, **wanted):
             return

@@ -3,6 +3,7 @@
 import argparse
 import time
 
+from mapper_mm.datasets.shapes.weather import WEATHER
 from mapper_mm.datasets.shapes.writer import DEFAULT_SPLITS, write_shapes_ref
 
 
@@ -21,6 +22,10 @@ def parse_args() -> argparse.Namespace:
         help='scenes in each of val, testA and testB',
     )
     parser.add_argument(
+        '--weather', nargs='*', choices=WEATHER, default=(), metavar='KIND',
+        help=f'what the pictures are taken in, clear by default: any of {", ".join(WEATHER)}',
+    )  # fmt: skip
+    parser.add_argument(
         '--workers', type=int, default=2, help='processes; 0 works in this one only'
     )
     return parser.parse_args()
@@ -34,7 +39,9 @@ def main() -> None:
         for split in DEFAULT_SPLITS
     }
     start = time.perf_counter()
-    root = write_shapes_ref(args.out, seed=args.seed, splits=splits, workers=args.workers)
+    root = write_shapes_ref(
+        args.out, seed=args.seed, splits=splits, weather=args.weather, workers=args.workers
+    )
     seconds = time.perf_counter() - start
     print(f'{root}: {sum(splits.values())} scenes in {seconds:.1f} s')
 

@@ -9,7 +9,7 @@ import pickle
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 from .phrases import STYLES, sample_phrases
 from .render import render
 from .scene import SHAPES, sample_scene
+from .weather import WEATHER, through_weather
 
 VERSION = 3
 MARKER = 'shapes_ref.json'
@@ -48,6 +49,7 @@ def write_shapes_ref(
     seed: int = 0,
     splits: Mapping[str, int] | None = None,
     phrases_per_scene: int = PHRASES_PER_SCENE,
+    weather: Sequence[str] = (),
     workers: int = 0,
 ) -> Path:
     """Generate ShapesRef.
@@ -68,17 +70,22 @@ def write_shapes_ref(
             the scene in it, so that the number of workers makes no difference.
         splits: Number of scenes by split: any of train, val, testA, testB.
         phrases_per_scene: Number of phrases a scene gets, if that many can be found.
+        weather: Kinds of weather to take the pictures in, in equal shares: any of ``WEATHER``. None
+            of them leaves it clear. The scenes and phrases are the same in any.
         workers: Number of processes besides this one; 0 does everything in this one.
 
     Returns:
         Path: ``root``.
 
     Raises:
-        ValueError: If a split is unknown or a number out of range.
+        ValueError: If a split or weather is unknown or a number out of range.
         FileExistsError: If ``root`` holds something that this function did not write.
     """
     root = Path(root)
     splits = _check_splits(splits)
+    for kind in weather:
+        if kind not in WEATHER:
+            raise ValueError(f'unknown weather {kind!r}: use some of {", ".join(WEATHER)}')
     if phrases_per_scene < 1:
         raise ValueError(f'phrases_per_scene must be at least 1, not {phrases_per_scene}')
     if root.exists() and any(root.iterdir()) and not (root / MARKER).is_file():
@@ -86,7 +93,12 @@ def write_shapes_ref(
             f'{root} has files in it but no {MARKER}, so it is not a ShapesRef folder that may be '
             'replaced: delete it or choose another folder'
         )
-    wanted = {'seed': seed, 'splits': splits, 'phrases_per_scene': phrases_per_scene}
+    wanted = {
+        'seed': seed,
+        'splits': splits,
+        'phrases_per_scene': phrases_per_scene,
+        'weather': weather,
+    }
     was_current = is_current(root, **wanted)
     root.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f'.{root.name}-', dir=root.parent))
@@ -94,12 +106,12 @@ def write_shapes_ref(
         draft.chmod(0o755)
         (draft / 'images').mkdir()
         jobs = [(split, number) for split, count in splits.items() for number in range(count)]
-        make = partial(_make_scene, seed, phrases_per_scene, str(draft))
+        make = partial(_make_scene, seed, phrases_per_scene, tuple(weather), str(draft))
         refs, instances = _collect(jobs, _run(make, jobs, workers))
         with open(draft / REFS, 'wb') as file:
             pickle.dump(refs, file, protocol=2)
         (draft / INSTANCES).write_text(json.dumps(instances), encoding='utf-8')
-        marker = _marker(seed, splits, phrases_per_scene)
+        marker = _marker(**wanted)
         marker['expressions'] = {
             split: sum(len(r['sentences']) for r in refs if r['split'] == split) for split in splits
         }
@@ -120,6 +132,7 @@ def is_current(
     seed: int = 0,
     splits: Mapping[str, int] | None = None,
     phrases_per_scene: int = PHRASES_PER_SCENE,
+    weather: Sequence[str] = (),
 ) -> bool:
     """Whether a folder holds what :func:`write_shapes_ref` would write with these arguments.
 
@@ -128,12 +141,13 @@ def is_current(
         seed: See :func:`write_shapes_ref`.
         splits: See :func:`write_shapes_ref`.
         phrases_per_scene: See :func:`write_shapes_ref`.
+        weather: See :func:`write_shapes_ref`.
 
     Returns:
         bool: False also if the folder is missing, unfinished or from another generator version.
     """
     root = Path(root)
-    wanted = _marker(seed, _check_splits(splits), phrases_per_scene)
+    wanted = _marker(seed, _check_splits(splits), phrases_per_scene, weather)
     try:
         found = json.loads((root / MARKER).read_text(encoding='utf-8'))
     except (OSError, ValueError):
@@ -152,12 +166,15 @@ def _check_splits(splits: Mapping[str, int] | None) -> dict[str, int]:
     return splits
 
 
-def _marker(seed: int, splits: dict[str, int], phrases_per_scene: int) -> dict:
+def _marker(
+    seed: int, splits: dict[str, int], phrases_per_scene: int, weather: Sequence[str]
+) -> dict:
     return {
         'version': VERSION,
         'seed': seed,
         'splits': splits,
         'phrases_per_scene': phrases_per_scene,
+        'weather': list(weather),
     }
 
 
@@ -176,7 +193,9 @@ def _quiet_worker() -> None:
     cv2.setNumThreads(0)
 
 
-def _make_scene(seed: int, phrases_per_scene: int, folder: str, job: tuple[str, int]) -> dict:
+def _make_scene(
+    seed: int, phrases_per_scene: int, weather: tuple[str, ...], folder: str, job: tuple[str, int]
+) -> dict:
     """Write one picture and return the things and phrases in it."""
     split, number = job
     entropy = np.random.SeedSequence(seed, spawn_key=(list(SPLIT_STYLES).index(split), number))
@@ -187,7 +206,10 @@ def _make_scene(seed: int, phrases_per_scene: int, folder: str, job: tuple[str, 
         scene = sample_scene(rng)
         found = sample_phrases(scene, rng, phrases_per_scene, SPLIT_STYLES[split])
     name = f'shapes_{split}_{number:06d}.jpg'
-    pixels = cv2.cvtColor(render(scene), cv2.COLOR_RGB2BGR)
+    picture = render(scene)
+    if weather:
+        picture = through_weather(picture, weather[int(rng.integers(len(weather)))], rng)
+    pixels = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     encoded, data = cv2.imencode('.jpg', pixels, _JPEG)
     if not encoded:
         raise RuntimeError(f'OpenCV could not encode {name}')

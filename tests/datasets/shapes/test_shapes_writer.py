@@ -246,3 +246,24 @@ def test_bad_arguments_are_named(tmp_path):
     with pytest.raises(ValueError, match='phrases_per_scene.*0'):
         write_shapes_ref(tmp_path / 'out', splits={'val': 1}, phrases_per_scene=0)
     assert not (tmp_path / 'out').exists()
+
+
+def test_weather_changes_pictures_and_nothing_else(root, tmp_path):
+    kinds = ('fog', 'dusk')
+    out = write_shapes_ref(tmp_path / 'out', seed=3, splits=SPLITS, weather=kinds)
+    assert is_current(out, seed=3, splits=SPLITS, weather=kinds)
+    assert not is_current(out, seed=3, splits=SPLITS)
+    assert not is_current(root, seed=3, splits=SPLITS, weather=kinds)
+    assert read(out) == read(root)
+    brighter = 0
+    for path in sorted((root / 'images').iterdir()):
+        clear, seen = (cv2.imread(str(folder / 'images' / path.name)) for folder in (root, out))
+        assert np.abs(clear.astype(int) - seen).mean() > 5
+        brighter += seen.mean() > 0.7 * clear.mean()
+    # Both kinds, about as often.
+    assert 12 < brighter < 36
+
+
+def test_unknown_weather_is_named(tmp_path):
+    with pytest.raises(ValueError, match="unknown weather 'hail': use some of fog"):
+        write_shapes_ref(tmp_path / 'out', weather=['hail'])
