@@ -11,7 +11,11 @@ from rich.table import Table
 from torch import nn
 
 import mapper_mm  # noqa: F401
-from mapper_mm.models.adapters.protocol import adapters, trainable_params
+from mapper_mm.models.adapters.protocol import (
+    adapters,
+    num_tuned_in_encoders,
+    trainable_params,
+)
 from mapper_mm.models.adapters.slots import added_params
 from mapper_mm.registry import MODELS
 from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
@@ -60,11 +64,7 @@ def tunable_share(model: nn.Module, counts: dict[str, Count]) -> list[str]:
     also counts a layer in each DyPA that brings the prior to DyPA's rank, ``clip_down_proj``, whose
     output the published code never uses and which does not exist here.
     """
-    tuned = sum(
-        param.numel()
-        for encoder in (model.backbone, model.language_model)
-        for param in trainable_params(encoder).values()
-    )
+    tuned = num_tuned_in_encoders(model)
     mask_token, width = model.backbone.embed_dims, model.language_model.embed_dims
     not_loaded = mask_token + (width + 1) * width
     backbones = counts[type(model.backbone).__name__].total + counts['BERT'].total + not_loaded

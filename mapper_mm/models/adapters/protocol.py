@@ -163,6 +163,19 @@ def trainable_params(module: nn.Module) -> dict[str, nn.Parameter]:
     return {name: param for name, param in module.named_parameters() if param.requires_grad}
 
 
+def num_tuned_in_encoders(grounder: nn.Module) -> int:
+    """How many parameters learn in the encoders, PGT's among them: what papers compare methods by.
+
+    Args:
+        grounder: with ``backbone`` and ``language_model``.
+    """
+    return sum(
+        param.numel()
+        for encoder in (grounder.backbone, grounder.language_model)
+        for param in trainable_params(encoder).values()
+    )
+
+
 def tuned_tensors(module: nn.Module) -> dict[str, Tensor]:
     """What training changes: a model over the same frozen weights needs these and no others.
 

@@ -1,0 +1,152 @@
+"""The runs of an ablation in a CSV file, and what they amount to method by method."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training with one seed, tested after its last epoch.
+
+    Attributes:
+        method: Name of the config.
+        seed: Seed of the training.
+        config: The first digits of a SHA-256 over the whole config.
+        tuned: Parameters tuned in the encoders.
+        seconds: What training and testing took, interruptions left out.
+        val: Acc@0.5 on val, a fraction of all expressions.
+        testA: The same on testA.
+        testB: The same on testB.
+    """
+
+    method: str
+    seed: int
+    config: str
+    tuned: int
+    seconds: int
+    val: float
+    testA: float
+    testB: float
+
+
+SPLITS = ('val', 'testA', 'testB')
+_COLUMNS = {field.name: field.type for field in fields(Run)}
+_READ = {'str': str, 'int': int, 'float': float}
+
+
+class WrongRunsError(ValueError):
+    """A file of runs that cannot be read, or whose runs are not those that were asked for."""
+
+
+def read_runs(path: Path) -> list[Run]:
+    """The runs in a file; none if there is no file.
+
+    Args:
+        path: What :func:`append_run` wrote.
+
+    Raises:
+        WrongRunsError: If it is not such a file; the message names the line.
+    """
+    if not path.exists():
+        return []
+    with open(path, encoding='utf-8', newline='') as file:
+        rows = csv.DictReader(file)
+        if rows.fieldnames != list(_COLUMNS):
+            raise WrongRunsError(
+                f'{path}: the first line must read {",".join(_COLUMNS)}. Move the file away to '
+                'begin anew.'
+            )
+        runs = []
+        for row in rows:
+            try:
+                runs.append(Run(**{key: _READ[kind](row[key]) for key, kind in _COLUMNS.items()}))
+            except (TypeError, ValueError) as error:
+                raise WrongRunsError(
+                    f'{path}, line {rows.line_num}: {error}. Delete the line to run it again.'
+                ) from error
+    return runs
+
+
+def append_run(path: Path, run: Run) -> None:
+    """Write one more run at the end of a file, which is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    with open(path, 'a', encoding='utf-8', newline='') as file:
+        writer = csv.DictWriter(file, list(_COLUMNS), lineterminator='\n')
+        if is_new:
+            writer.writeheader()
+        writer.writerow(asdict(run))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the runs of one method amount to.
+
+    Attributes:
+        method: Name of the config.
+        tuned: Parameters tuned in the encoders.
+        seeds: Number of runs.
+        mean: Mean Acc@0.5 by split, in percent.
+        std: Standard deviation between seeds by split, in points; NaN if there is one run.
+    """
+
+    method: str
+    tuned: int
+    seeds: int
+    mean: dict[str, float]
+    std: dict[str, float]
+
+
+def summarise(runs: Iterable[Run]) -> list[Summary]:
+    """Average over seeds.
+
+    Args:
+        runs: Runs of any number of methods.
+
+    Returns:
+        list[Summary]: One a method, in the order in which they first come.
+    """
+    by_method: dict[str, list[Run]] = {}
+    for run in runs:
+        by_method.setdefault(run.method, []).append(run)
+    return [_summary(method, runs) for method, runs in by_method.items()]
+
+
+def _summary(method: str, runs: list[Run]) -> Summary:
+    percent = {split: [100 * getattr(run, split) for run in runs] for split in SPLITS}
+    return Summary(
+        method=method,
+        tuned=runs[0].tuned,
+        seeds=len(runs),
+        mean={split: statistics.fmean(values) for split, values in percent.items()},
+        std={
+            split: statistics.stdev(values) if len(values) > 1 else float('nan')
+            for split, values in percent.items()
+        },
+    )
+
+
+def markdown(summaries: Iterable[Summary]) -> str:
+    """A table of Acc@0.5 in percent, with the standard deviation between seeds.
+
+    Args:
+        summaries: One a row.
+
+    Returns:
+        str: Lines of Markdown.
+    """
+    lines = ['| method | tuned in the encoders | seeds | val | testA | testB |', '|---' * 6 + '|']
+    for summary in summaries:
+        cells = [
+            f'{summary.mean[split]:.1f}'
+            + (f' ± {summary.std[split]:.1f}' if summary.seeds > 1 else '')
+            for split in SPLITS
+        ]
+        row = [f'`{summary.method}`', f'{summary.tuned:,}', str(summary.seeds), *cells]
+        lines.append(f'| {" | ".join(row)} |')
+    return '\n'.join(lines) + '\n'

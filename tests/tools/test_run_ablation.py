@@ -1,0 +1,105 @@
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('ablation')
+
+
+@pytest.fixture(scope='module')
+def configs(folder, small_config):
+    """Two configs of one short epoch each."""
+    paths = [folder / f'{name}.py' for name in ('one', 'two')]
+    for path, layers in zip(paths, (1, 2), strict=True):
+        path.write_text(
+            f'_base_ = {str(small_config)!r}\ntrain_cfg = dict(max_epochs=1)\n'
+            f'model = dict(neck=dict(num_layers={layers}))\n'
+        )
+    return paths
+
+
+def run(folder, *args):
+    """The tool as a process of its own, as it starts others."""
+    command = [sys.executable, ROOT / 'tools' / 'run_ablation.py', *args]
+    command += ['--out', folder / 'out', '--work-dir', folder / 'work']
+    env = dict(os.environ, PYTHONPATH=str(ROOT))
+    return subprocess.run(
+        list(map(str, command)), env=env, capture_output=True, text=True, timeout=300
+    )
+
+
+def rows(folder):
+    with open(folder / 'out' / 'runs.csv') as file:
+        return list(csv.DictReader(file))
+
+
+def test_runs_what_is_not_done_and_reports_all(folder, configs):
+    done = run(folder, *configs, '--seeds', 1, '--jobs', 2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '2 runs to do, 0 done' in done.stdout
+    found = rows(folder)
+    assert {(row['method'], row['seed']) for row in found} == {('one', '0'), ('two', '0')}
+    for row in found:
+        work_dir = folder / 'work' / row['method'] / 'seed_0'
+        assert (work_dir / 'epoch_1.pth').exists()
+        assert row['tuned'] == found[0]['tuned'] != '0'
+        # The table that tools/test.py printed of the same run.
+        table = (work_dir / 'log.txt').read_text().split('┏')[-1]
+        shown = next(line for line in table.splitlines() if 'acc@0.5' in line).split('│')[2:5]
+        assert [float(cell) for cell in shown] == [
+            pytest.approx(100 * float(row[split]), abs=0.01) for split in ('val', 'testA', 'testB')
+        ]
+    assert (folder / 'out' / 'figure.png').exists()
+    table = (folder / 'out' / 'table.md').read_text().splitlines()
+    assert [line.split('|')[1].strip() for line in table[2:]] == ['`one`', '`two`']
+
+    # Again: nothing to do. One row lost: nothing is trained anew, as its checkpoint is there.
+    again = run(folder, *configs, '--seeds', 1)
+    assert '0 runs to do, 2 done' in again.stdout
+    lines = (folder / 'out' / 'runs.csv').read_text().splitlines()
+    (folder / 'out' / 'runs.csv').write_text('\n'.join(lines[:2]) + '\n')
+    written = [path.stat().st_mtime for path in sorted(folder.glob('work/*/*/epoch_1.pth'))]
+    assert '1 runs to do, 1 done' in run(folder, *configs, '--seeds', 1).stdout
+    assert written == [path.stat().st_mtime for path in sorted(folder.glob('work/*/*/epoch_1.pth'))]
+    assert [dict(row, seconds=0) for row in rows(folder)] == [
+        dict(row, seconds=0) for row in found
+    ]
+
+
+def test_runs_of_another_config_are_refused(folder, configs):
+    text = configs[0].read_text()
+    configs[0].write_text(text + 'randomness = dict(seed=5)\n')
+    refused = run(folder, *configs, '--seeds', 1)
+    # A line that names what to do, and no traceback.
+    assert refused.returncode == 1 and 'Traceback' not in refused.stderr
+    assert 'one, seed 0, was run with another config' in refused.stderr
+    # Nor is its training gone on with.
+    (folder / 'out' / 'runs.csv').unlink()
+    refused = run(folder, configs[0], '--seeds', 1)
+    assert refused.returncode == 1 and 'begun with another config' in refused.stdout
+    configs[0].write_text(text)
+
+
+def test_a_run_that_fails_is_named_and_the_others_go_on(folder, configs, tmp_path):
+    broken = tmp_path / 'broken.py'
+    broken.write_text(configs[0].read_text() + "train_dataloader = dict(batch_size='x')\n")
+    done = run(tmp_path, broken, configs[1], '--seeds', 1)
+    assert done.returncode == 1
+    assert 'broken, seed 0' in done.stdout and 'log.txt' in done.stdout
+    assert '1 runs failed' in done.stderr
+    assert [row['method'] for row in rows(tmp_path)] == ['two']
+
+
+def test_two_configs_of_one_name_are_refused(folder, configs, tmp_path):
+    same = tmp_path / 'one.py'
+    same.write_text(configs[0].read_text())
+    refused = run(folder, configs[0], same)
+    assert refused.returncode == 1 and 'Two configs are called one' in refused.stderr

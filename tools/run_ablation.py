@@ -1,0 +1,233 @@
+"""Train configs with several seeds each, and put their accuracies side by side.
+
+A run is `tools/train.py` on a config, then `tools/test.py` on what it is after its last epoch: no
+checkpoint is chosen by what it is tested on. runs.csv in the output folder has a line for each run;
+table.md and figure.png are drawn from it after every run. What has its line is not run again, and a
+training that was interrupted goes on, so the same command may be given until all is done.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import find_latest_checkpoint
+
+import mapper_mm  # noqa: F401
+from mapper_mm.evaluation.ablation_table import (
+    SPLITS,
+    Run,
+    WrongRunsError,
+    append_run,
+    markdown,
+    read_runs,
+    summarise,
+)
+from mapper_mm.models.adapters.protocol import num_tuned_in_encoders
+from mapper_mm.registry import MODELS
+from mapper_mm.utils.cli import plain_errors
+from mapper_mm.visualization.ablation_figure import draw_ablation
+
+TOOLS = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Method:
+    """A config that is trained.
+
+    Attributes:
+        name: The config's name.
+        path: The config file.
+        digest: The first digits of a SHA-256 over all that it says.
+        tuned: Parameters tuned in the encoders.
+    """
+
+    name: str
+    path: str
+    digest: str
+    tuned: int
+
+
+def read_method(path: str) -> Method:
+    """Read a config and count what it tunes."""
+    config = Config.fromfile(path)
+    init_default_scope(config.default_scope)
+    with torch.device('meta'):
+        tuned = num_tuned_in_encoders(MODELS.build(config.model))
+    text = json.dumps(config.to_dict(), sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return Method(Path(path).stem, path, digest, tuned)
+
+
+def check(methods: list[Method], seeds: int, runs: list[Run], path: Path) -> None:
+    """Whether runs of before may stand beside those that are asked for.
+
+    Raises:
+        WrongRunsError: If two configs have one name, or a run is of a config that has changed.
+    """
+    names = [method.name for method in methods]
+    for name in names:
+        if names.count(name) > 1:
+            raise WrongRunsError(f'Two configs are called {name}: rename one.')
+    digests = {method.name: method.digest for method in methods}
+    for run in runs:
+        if run.seed < seeds and digests.get(run.method, run.config) != run.config:
+            raise WrongRunsError(
+                f'{path}: {run.method}, seed {run.seed}, was run with another config than it is '
+                'now. Delete its line to run it again, or choose another --out.'
+            )
+
+
+def execute(method: Method, seed: int, work_dir: Path, threads: int) -> Run:
+    """Train and test, or go on with it.
+
+    Raises:
+        subprocess.CalledProcessError: If a tool fails; its output is in ``work_dir/log.txt``.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    _check_started(work_dir / 'config.txt', method)
+    # Of former, interrupted attempts: one line each.
+    clock = work_dir / 'seconds.txt'
+    start = time.monotonic()
+    try:
+        _call(
+            work_dir, threads, 'train.py', method.path, '--work-dir', work_dir, '--resume',
+            '--cfg-options', f'randomness.seed={seed}',
+        )  # fmt: skip
+        last = find_latest_checkpoint(str(work_dir))
+        _call(work_dir, threads, 'test.py', method.path, last, '--work-dir', work_dir / 'test')
+    finally:
+        with open(clock, 'a') as file:
+            file.write(f'{time.monotonic() - start:.0f}\n')
+    # MMEngine writes the metrics of a test here, in a folder named after the time.
+    metrics = json.loads(max((work_dir / 'test').glob('*/*.json')).read_text())
+    return Run(
+        method=method.name,
+        seed=seed,
+        config=method.digest,
+        tuned=method.tuned,
+        seconds=sum(map(int, clock.read_text().split())),
+        **{split: round(metrics[f'{split}/grounding/acc@0.5'], 4) for split in SPLITS},
+    )
+
+
+def _check_started(note: Path, method: Method) -> None:
+    """Never go on with a training that another config began."""
+    if note.exists() and note.read_text() != method.digest:
+        raise WrongRunsError(
+            f'{note.parent} holds a training that was begun with another config than {method.path} '
+            'is now: delete it.'
+        )
+    note.write_text(method.digest)
+
+
+def _call(work_dir: Path, threads: int, tool: str, *args: object) -> None:
+    env = dict(os.environ, OMP_NUM_THREADS=str(threads))
+    with open(work_dir / 'log.txt', 'a') as log:
+        command = [sys.executable, str(TOOLS / tool), *map(str, args)]
+        subprocess.run(command, env=env, stdout=log, stderr=subprocess.STDOUT, check=True)
+
+
+def execute_all(
+    todo: list[tuple[Method, int]], work_dir: Path, jobs: int
+) -> Iterator[tuple[Run | None, str]]:
+    """Do every run, some of them at a time.
+
+    Yields:
+        A run and a line about it; None instead of a run that failed.
+    """
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+
+    def attempt(method: Method, seed: int) -> tuple[Run | None, str]:
+        folder = work_dir / method.name / f'seed_{seed}'
+        what = f'{method.name}, seed {seed}'
+        try:
+            run = execute(method, seed, folder, threads)
+        except (subprocess.CalledProcessError, WrongRunsError) as error:
+            return None, f'{what}: {error} See {folder / "log.txt"}'
+        return run, f'{what}: {100 * run.val:.1f} % on val, {run.seconds} s'
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for future in as_completed([pool.submit(attempt, *pair) for pair in todo]):
+            yield future.result()
+
+
+def report(methods: list[Method], runs: list[Run], out: Path) -> None:
+    """Write table and figure, methods in the order of the command line."""
+    order = [method.name for method in methods]
+    wanted = [run for run in runs if run.method in order]
+    summaries = summarise(sorted(wanted, key=lambda run: (order.index(run.method), run.seed)))
+    (out / 'table.md').write_text(markdown(summaries), encoding='utf-8')
+    draw_ablation(summaries, out / 'figure.png')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('configs', nargs='+', metavar='CONFIG')
+    parser.add_argument('--seeds', type=int, default=3, help='seeds 0, 1, ... of each config')
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/ablation'),
+        help='folder of runs.csv, table.md and figure.png',
+    )  # fmt: skip
+    parser.add_argument(
+        '--work-dir', type=Path, default=Path('work_dirs/ablation'),
+        help='folder of the trainings, <config>/seed_<n>/ each',
+    )  # fmt: skip
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='runs at a time, which share the cores evenly'
+    )
+    args = parser.parse_args()
+    for name in ('seeds', 'jobs'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name} must be at least 1')
+    return args
+
+
+def main() -> None:
+    """Run what is not done yet, and report all."""
+    args = parse_args()
+    with plain_errors(WrongRunsError):
+        methods = [read_method(path) for path in args.configs]
+        file = args.out / 'runs.csv'
+        runs = read_runs(file)
+        check(methods, args.seeds, runs, file)
+        done = {(run.method, run.seed) for run in runs}
+        # All methods with one seed, then with the next: a table that is cut short has all of them.
+        todo = [
+            (method, seed)
+            for seed in range(args.seeds)
+            for method in methods
+            if (method.name, seed) not in done
+        ]
+        print(f'{len(todo)} runs to do, {len(done)} done', flush=True)
+        failed = 0
+        for number, (run, line) in enumerate(execute_all(todo, args.work_dir, args.jobs), 1):
+            print(f'[{number}/{len(todo)}] {line}', flush=True)
+            if run is None:
+                failed += 1
+                continue
+            append_run(file, run)
+            runs.append(run)
+            report(methods, runs, args.out)
+        if not todo:
+            report(methods, runs, args.out)
+        if failed:
+            sys.exit(f'{failed} runs failed; the same command tries them again.')
+        print((args.out / 'table.md').read_text(encoding='utf-8'))
+
+
+if __name__ == '__main__':
+    main()
