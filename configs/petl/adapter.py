@@ -1,5 +1,5 @@
 # Adapter (Houlsby et al., 2019): behind attention and MLP of every layer.
-_base_ = '../mapper_shapes.py'
+_base_ = '../_base_/petl_bench.py'
 adapter = dict(
     _delete_=True, type='BottleneckAdapter', placement='sequential',
     sublayers=('attention', 'mlp'), bottleneck=24)

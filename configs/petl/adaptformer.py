@@ -1,5 +1,5 @@
 # AdaptFormer (Chen et al., 2022): beside the MLP of every layer.
-_base_ = '../mapper_shapes.py'
+_base_ = '../_base_/petl_bench.py'
 adapter = dict(
     _delete_=True, type='BottleneckAdapter', placement='parallel', bottleneck=48, scale=0.1)
 model = dict(

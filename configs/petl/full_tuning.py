@@ -1,5 +1,5 @@
 # Full fine-tuning of both encoders.
-_base_ = '../mapper_shapes.py'
+_base_ = '../_base_/petl_bench.py'
 model = dict(
     backbone=dict(adapter=dict(_delete_=True, type='FullTuning')),
     language_model=dict(

@@ -1,5 +1,5 @@
 # LoRA (Hu et al., 2022) of queries and values, in the ViT of keys too.
-_base_ = '../mapper_shapes.py'
+_base_ = '../_base_/petl_bench.py'
 model = dict(
     backbone=dict(adapter=dict(_delete_=True, type='LoRA', rank=19, targets=('qkv',))),
     language_model=dict(

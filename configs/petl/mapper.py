@@ -1,2 +1,2 @@
 # MaPPER: LoCA, DyPA and PGT.
-_base_ = '../mapper_shapes.py'
+_base_ = '../_base_/petl_bench.py'

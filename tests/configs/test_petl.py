@@ -16,7 +16,12 @@ from mapper_mm.models.adapters.slots import frozen_tensors
 from mapper_mm.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).parents[2]
-TINY = sorted(path.name for path in (ROOT / 'configs' / 'petl').glob('*.py'))
+PETL = ROOT / 'configs' / 'petl'
+TINY = sorted(
+    path.relative_to(PETL).as_posix()
+    for path in PETL.rglob('*.py')
+    if path.parent.name in ('petl', 'variants')
+)
 # Ours, and the paper's in M. What the paper counts and nothing uses is not here:
 # a mask token and BERT's pooler, and three times DyPA's clip_down_proj.
 UNUSED_IN_BACKBONES, UNUSED_IN_DYPA = 768 + 769 * 768, 3 * 513 * 32
@@ -33,14 +38,14 @@ BUDGETS = {
 
 
 def test_every_method_has_a_budget():
-    found = {path.stem for path in (ROOT / 'configs' / 'petl' / 'refcoco').glob('*.py')}
+    found = {path.stem for path in (PETL / 'refcoco').glob('*.py')}
     assert found == set(BUDGETS)
     assert found <= {name.removesuffix('.py') for name in TINY}
 
 
 @pytest.mark.parametrize('method', BUDGETS)
 def test_budget_at_full_size(method):
-    config = Config.fromfile(ROOT / 'configs' / 'petl' / 'refcoco' / f'{method}.py')
+    config = Config.fromfile(PETL / 'refcoco' / f'{method}.py')
     with torch.device('meta'):
         encoders = [MODELS.build(config.model[key]) for key in ('backbone', 'language_model')]
     tuned = sum(p.numel() for encoder in encoders for p in trainable_params(encoder).values())
@@ -140,7 +145,7 @@ def trains_saves_and_reloads(config, samples, path):
 
 @pytest.mark.parametrize('name', TINY)
 def test_trains_saves_and_reloads(name, samples, tmp_path):
-    config = Config.fromfile(ROOT / 'configs' / 'petl' / name)
+    config = Config.fromfile(PETL / name)
     trains_saves_and_reloads(config, samples, tmp_path / 'model.pth')
 
 
@@ -166,7 +171,7 @@ def test_the_papers_schedule_reaches_every_method():
     schedule = Config.fromfile(ROOT / 'configs' / 'mapper_refcoco.py').optim_wrapper
     schedule['type'] = 'OptimWrapper'
     for method in ('full_tuning', 'bitfit', 'lora', 'adapter', 'mapper'):
-        config = Config.fromfile(ROOT / 'configs' / 'petl' / f'{method}.py')
+        config = Config.fromfile(PETL / f'{method}.py')
         model = MODELS.build(config.model)
         groups = build_optim_wrapper(model, schedule).optimizer.param_groups
         rates = {param: group['lr'] for group in groups for param in group['params']}

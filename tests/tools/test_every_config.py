@@ -58,7 +58,7 @@ def read(config):
 
 
 def is_generated(config):
-    return 'shapes' in config or Path(config).parent.name == 'petl'
+    return 'shapes' in config or Path(config).parent.name in ('petl', 'variants')
 
 
 def missing(message):

@@ -1,0 +1,40 @@
+"""Every tuning method through the tools: trained, stopped, resumed, tested."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+PETL = ROOT / 'configs' / 'petl'
+METHODS = sorted(
+    path.relative_to(PETL).with_suffix('').as_posix()
+    for path in PETL.rglob('*.py')
+    if path.parent.name in ('petl', 'variants')
+)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_trains_resumes_and_tests(method, small_config, run_tool, tmp_path):
+    # The method from its config, the little data from the one of all tests here.
+    config = tmp_path / 'method.py'
+    bases = [str(PETL / f'{method}.py')]
+    settings = small_config.read_text().split('\n', 2)[2]
+    config.write_text(f'_base_ = {bases!r}\n{settings}\ntrain_cfg = dict(max_epochs=1)\n')
+    work_dir = tmp_path / 'work'
+    run_tool('tools/train.py', config, '--work-dir', work_dir)
+    saved = torch.load(work_dir / 'epoch_1.pth')
+    config.write_text(config.read_text().replace('max_epochs=1', 'max_epochs=2'))
+    run_tool('tools/train.py', config, '--work-dir', work_dir, '--resume')
+    resumed = torch.load(work_dir / 'epoch_2.pth')
+    assert resumed['meta']['epoch'] == 2
+    assert saved['state_dict'].keys() == resumed['state_dict'].keys()
+    assert any(
+        not torch.equal(saved['state_dict'][name], tensor)
+        for name, tensor in resumed['state_dict'].items()
+    )
+    out = tmp_path / 'all.jsonl'
+    run_tool('tools/test.py', config, '--work-dir', work_dir, '--out', out)
+    splits = [json.loads(line)['split'] for line in out.read_text().splitlines()]
+    assert splits == ['val'] * 12 + ['testA'] * 9 + ['testB'] * 6
