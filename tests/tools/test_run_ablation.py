@@ -1,12 +1,6 @@
 import csv
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -26,14 +20,16 @@ def configs(folder, small_config):
     return paths
 
 
-def run(folder, *args):
-    """The tool as a process of its own, as it starts others."""
-    command = [sys.executable, ROOT / 'tools' / 'run_ablation.py', *args]
-    command += ['--out', folder / 'out', '--work-dir', folder / 'work']
-    env = dict(os.environ, PYTHONPATH=str(ROOT))
-    return subprocess.run(
-        list(map(str, command)), env=env, capture_output=True, text=True, timeout=300
-    )
+@pytest.fixture
+def run(run_tool, capsys):
+    """Runs the tool in this process, which starts others; gives what it printed."""
+
+    def run(folder, *args):
+        folders = ['--out', folder / 'out', '--work-dir', folder / 'work']
+        run_tool('tools/run_ablation.py', *args, *folders)
+        return capsys.readouterr().out
+
+    return run
 
 
 def rows(folder):
@@ -41,10 +37,8 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
-def test_runs_what_is_not_done_and_reports_all(folder, configs):
-    done = run(folder, *configs, '--seeds', 1, '--jobs', 2)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert '2 runs to do, 0 done' in done.stdout
+def test_runs_what_is_not_done_and_reports_all(folder, configs, run):
+    assert '2 runs to do, 0 done' in run(folder, *configs, '--seeds', 1, '--jobs', 2)
     found = rows(folder)
     assert {(row['method'], row['seed']) for row in found} == {('one', '0'), ('two', '0')}
     for row in found:
@@ -62,44 +56,42 @@ def test_runs_what_is_not_done_and_reports_all(folder, configs):
     assert [line.split('|')[1].strip() for line in table[2:]] == ['`one`', '`two`']
 
     # Again: nothing to do. One row lost: nothing is trained anew, as its checkpoint is there.
-    again = run(folder, *configs, '--seeds', 1)
-    assert '0 runs to do, 2 done' in again.stdout
+    assert '0 runs to do, 2 done' in run(folder, *configs, '--seeds', 1)
     lines = (folder / 'out' / 'runs.csv').read_text().splitlines()
     (folder / 'out' / 'runs.csv').write_text('\n'.join(lines[:2]) + '\n')
     written = [path.stat().st_mtime for path in sorted(folder.glob('work/*/*/epoch_1.pth'))]
-    assert '1 runs to do, 1 done' in run(folder, *configs, '--seeds', 1).stdout
+    assert '1 runs to do, 1 done' in run(folder, *configs, '--seeds', 1)
     assert written == [path.stat().st_mtime for path in sorted(folder.glob('work/*/*/epoch_1.pth'))]
     assert [dict(row, seconds=0) for row in rows(folder)] == [
         dict(row, seconds=0) for row in found
     ]
 
 
-def test_runs_of_another_config_are_refused(folder, configs):
+def test_runs_of_another_config_are_refused(folder, configs, run, capsys):
     text = configs[0].read_text()
     configs[0].write_text(text + 'randomness = dict(seed=5)\n')
-    refused = run(folder, *configs, '--seeds', 1)
-    # A line that names what to do, and no traceback.
-    assert refused.returncode == 1 and 'Traceback' not in refused.stderr
-    assert 'one, seed 0, was run with another config' in refused.stderr
+    with pytest.raises(SystemExit, match='one, seed 0, was run with another config'):
+        run(folder, *configs, '--seeds', 1)
     # Nor is its training gone on with.
     (folder / 'out' / 'runs.csv').unlink()
-    refused = run(folder, configs[0], '--seeds', 1)
-    assert refused.returncode == 1 and 'begun with another config' in refused.stdout
+    with pytest.raises(SystemExit, match='1 runs failed'):
+        run(folder, configs[0], '--seeds', 1)
+    assert 'begun with another config' in capsys.readouterr().out
     configs[0].write_text(text)
 
 
-def test_a_run_that_fails_is_named_and_the_others_go_on(folder, configs, tmp_path):
+def test_a_run_that_fails_is_named_and_the_others_go_on(configs, run, capsys, tmp_path):
     broken = tmp_path / 'broken.py'
     broken.write_text(configs[0].read_text() + "train_dataloader = dict(batch_size='x')\n")
-    done = run(tmp_path, broken, configs[1], '--seeds', 1)
-    assert done.returncode == 1
-    assert 'broken, seed 0' in done.stdout and 'log.txt' in done.stdout
-    assert '1 runs failed' in done.stderr
+    with pytest.raises(SystemExit, match='1 runs failed'):
+        run(tmp_path, broken, configs[1], '--seeds', 1)
+    printed = capsys.readouterr().out
+    assert 'broken, seed 0' in printed and 'log.txt' in printed
     assert [row['method'] for row in rows(tmp_path)] == ['two']
 
 
-def test_two_configs_of_one_name_are_refused(folder, configs, tmp_path):
+def test_two_configs_of_one_name_are_refused(folder, configs, run, tmp_path):
     same = tmp_path / 'one.py'
     same.write_text(configs[0].read_text())
-    refused = run(folder, configs[0], same)
-    assert refused.returncode == 1 and 'Two configs are called one' in refused.stderr
+    with pytest.raises(SystemExit, match='Two configs are called one'):
+        run(folder, configs[0], same)
