@@ -1,5 +1,6 @@
 """What every test starts from: offline, one thread, our default scope, the same random numbers."""
 
+import gc
 import os
 import random
 
@@ -15,6 +16,8 @@ from mmengine.registry import init_default_scope  # noqa: E402
 import mapper_mm  # noqa: E402, F401
 
 torch.set_num_threads(1)
+# MMEngine collects garbage with each dataset: not among all that was imported.
+gc.freeze()
 
 
 @pytest.fixture(autouse=True)

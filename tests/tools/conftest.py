@@ -4,6 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import mmengine.config.config
 import pytest
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.visualization import Visualizer
@@ -33,13 +34,23 @@ def small_data(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope='session')
-def small_config(small_data, tmp_path_factory) -> Path:
-    """configs/mapper_shapes.py with little data; two epochs of three iterations."""
-    path = tmp_path_factory.mktemp('configs') / 'small.py'
+def with_little_data(small_data):
+    """Writes a config of ShapesRef with little data: with_little_data(path, 'petl/lora.py')."""
     scenes = ', '.join(f'{split}={number}' for split, number in NUM_SCENES.items())
-    base = str(ROOT / 'configs' / 'mapper_shapes.py')
-    path.write_text(CONFIG.format(base=base, data=small_data, scenes=scenes))
-    return path
+
+    def write(path: Path, base: str, **settings: object) -> Path:
+        base = str(ROOT / 'configs' / base)
+        text = CONFIG.format(base=base, data=small_data, scenes=scenes)
+        path.write_text(text + ''.join(f'{key} = {value!r}\n' for key, value in settings.items()))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope='session')
+def small_config(with_little_data, tmp_path_factory) -> Path:
+    """configs/mapper_shapes.py with little data; two epochs of three iterations."""
+    return with_little_data(tmp_path_factory.mktemp('configs') / 'small.py', 'mapper_shapes.py')
 
 
 @pytest.fixture(scope='session')
@@ -51,6 +62,8 @@ def run_tool():
             forget_instances(kind)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, 'argv', [tool, *map(str, args)])
+            # How dumped configs are laid out takes half of such a short run's time.
+            patch.setattr(mmengine.config.config, 'FormatCode', lambda code, **_: (code, True))
             runpy.run_path(str(ROOT / tool), run_name='__main__')
 
     return run

@@ -13,16 +13,13 @@ METHODS = sorted(path.stem for path in PETL.glob('*.py'))
 
 
 @pytest.mark.parametrize('method', METHODS)
-def test_trains_resumes_and_tests(method, small_config, run_tool, tmp_path):
-    # The method from its config, the little data from the one of all tests here.
-    config = tmp_path / 'method.py'
-    bases = [str(PETL / f'{method}.py')]
-    settings = small_config.read_text().split('\n', 2)[2]
-    config.write_text(f'_base_ = {bases!r}\n{settings}\ntrain_cfg = dict(max_epochs=1)\n')
+def test_trains_resumes_and_tests(method, with_little_data, run_tool, tmp_path):
+    config, base = tmp_path / 'method.py', f'petl/{method}.py'
+    with_little_data(config, base, train_cfg=dict(max_epochs=1))
     work_dir = tmp_path / 'work'
     run_tool('tools/train.py', config, '--work-dir', work_dir)
     saved = torch.load(work_dir / 'epoch_1.pth')
-    config.write_text(config.read_text().replace('max_epochs=1', 'max_epochs=2'))
+    with_little_data(config, base, train_cfg=dict(max_epochs=2))
     run_tool('tools/train.py', config, '--work-dir', work_dir, '--resume')
     resumed = torch.load(work_dir / 'epoch_2.pth')
     assert resumed['meta']['epoch'] == 2

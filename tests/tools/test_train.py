@@ -109,10 +109,10 @@ def test_a_config_that_does_not_exist_is_one_line(run_tool):
         run_tool('tools/train.py', 'nowhere.py')
 
 
-def test_the_default_encodes_a_picture_once_for_its_phrases(small_config):
+def test_the_default_encodes_a_picture_once_for_its_phrases(small_config, tmp_path):
     """The phrases of a picture are in one batch, and see it augmented alike."""
     config = Config.fromfile(small_config)
-    config.work_dir = str(small_config.parent)
+    config.work_dir = str(tmp_path)
     runner = Runner.from_cfg(config)
     runner._train_loop = runner.build_train_loop(config.train_cfg)
     encoded, pictures = [], []

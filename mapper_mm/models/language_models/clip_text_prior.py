@@ -101,7 +101,8 @@ class CLIPTextPrior(FrozenEncoder):
             Tensor: (B, L, P); zeros for padding (with 'phrase').
         """
         if self.reads == 'bert_ids':
-            return self._features(bert_ids)
+            # BERT's vocabulary is the larger one in the embedded default only.
+            return self._features(bert_ids % self.clip.config.vocab_size)
         limit = self.clip.config.max_position_embeddings
         encodings = self.tokenizer(list(texts), truncation=True, max_length=limit).encodings
         ids = pad_sequence([torch.tensor(e.ids) for e in encodings], batch_first=True)

@@ -96,6 +96,9 @@ def test_published_prior_reads_berts_numbers(encoders):
     model = CLIPTextModelWithProjection.from_pretrained(encoders / 'clip').eval()
     expected = model.text_projection(model.text_model(input_ids=ids).last_hidden_state)
     torch.testing.assert_close(prior(['red'], [], ids), expected)
+    # Numbers beyond CLIP's vocabulary, where BERT's is the larger one, start again.
+    beyond = ids + model.config.vocab_size
+    torch.testing.assert_close(prior(['red'], [], beyond), expected)
 
 
 def test_adapters_and_pgt_follow_the_formula(encoders):
