@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+import torch
+
 from mapper_mm.apis import GroundingInferencer
 from mapper_mm.utils.cli import best_checkpoint, plain_errors
 
@@ -19,8 +21,25 @@ def parse_args() -> argparse.Namespace:
         '--weights', help='checkpoint; the best in work_dirs/<config> by default'
     )
     parser.add_argument('--out-dir', default='outputs', help='folder for the pictures')
-    parser.add_argument('--device', help='cpu, cuda:0 ...; an accelerator if there is one')
+    parser.add_argument(
+        '--device', type=usable_device, help='cpu, cuda:0 ...; an accelerator if there is one'
+    )
     return parser.parse_args()
+
+
+def usable_device(name: str) -> str:
+    """The name of a device that this machine has.
+
+    Raises:
+        argparse.ArgumentTypeError: If it has none of that name.
+    """
+    try:
+        torch.empty(0, device=name)
+    # A torch without CUDA says so with an assertion.
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise argparse.ArgumentTypeError(f'{name!r} cannot be used: {reason}') from error
+    return name
 
 
 def find_weights(config: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
@@ -35,14 +36,17 @@ def parse_args() -> argparse.Namespace:
 
 def build_runner(config: Config, args: argparse.Namespace) -> Runner:
     """A runner that does what the command line asks for."""
+    # Before anything heavy: a path where nothing can be written is an error here.
+    dump = DumpPredictions(args.out) if args.out else None
     if args.show_dir:
+        Path(args.show_dir).mkdir(parents=True, exist_ok=True)
         hooks = config.get('custom_hooks') or []
         config.custom_hooks = [*hooks, dict(type='PicturesHook', test_dir=args.show_dir)]
     runner = Runner.from_cfg(config)
     # MMEngine only warns when a checkpoint is another model's.
     runner.load_checkpoint = partial(runner.load_checkpoint, strict=True)
-    if args.out:
-        runner.test_evaluator.metrics.append(DumpPredictions(args.out))
+    if dump is not None:
+        runner.test_evaluator.metrics.append(dump)
     return runner
 
 

@@ -58,7 +58,8 @@ def main() -> None:
     with plain_errors(), process_group_left():
         config = read_config(args)
         apply_options(config, args)
-        check_everything_is_there(config, ['train_dataloader', 'val_dataloader'], weights=True)
+        loaders = ['train_dataloader', 'val_dataloader']
+        check_everything_is_there(config, loaders, weights=True, checkpoint=config.get('load_from'))
         Runner.from_cfg(config).train()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
+from tokenizers.normalizers import BertNormalizer
 
 from .image_size import read_image_size
 from .transforms.loading import BadImageError
@@ -26,6 +27,7 @@ _MAX_OVERSHOOT = 1.0
 # No format of pictures has so many pixels in a row.
 _TOO_LONG = 2**32
 _SHOWN = 5
+_BERT = BertNormalizer()
 
 
 class MissingDataError(FileNotFoundError):
@@ -219,12 +221,13 @@ class GroundingDataset(BaseDataset):
         for key in ('img_id', 'ref_id', 'sent_id'):
             check_type(key, record[key], int | str)
         check_type('phrase', text, str)
-        if not text.strip():
-            raise BadRecordError(f'empty phrase {text!r}')
         try:
             text.encode()
         except UnicodeEncodeError as error:  # half a character, which json lets through
             raise BadRecordError(f'phrase {text!r} is not text: {error.reason}') from None
+        # What BERT leaves out: blanks, control characters, accents without a letter.
+        if not _BERT.normalize_str(text).strip():
+            raise BadRecordError(f'empty phrase {text!r}')
         bbox = clip_box(record['bbox'], width, height, self.box_format)
         return dict(
             img_path=osp.join(self.data_prefix['img'], record['file_name']),

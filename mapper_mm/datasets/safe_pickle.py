@@ -33,7 +33,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def load_plain_pickle(path: str | Path) -> Any:
-    """Load a pickle of dicts, lists, tuples, sets, strings, bytes, numbers, booleans and None.
+    """Load a pickle of dicts, lists, tuples, sets, strings, ints, floats, booleans and None.
 
     A pickle is a program; this runs only the part of the language that cannot call anything.
 

@@ -19,8 +19,11 @@ class DumpPredictions(BaseMetric):
     pixels of the original picture), and iou. It computes no figure.
 
     Args:
-        path: The file (.jsonl). What it held before is lost.
+        path: The file (.jsonl). What it held before is lost when there are results.
         **kwargs: Of :class:`mmengine.evaluator.BaseMetric`.
+
+    Raises:
+        OSError: If such a file cannot be written, before there is anything to write.
     """
 
     default_prefix = 'predictions'
@@ -29,6 +32,8 @@ class DumpPredictions(BaseMetric):
         super().__init__(**kwargs)
         self.path = Path(path)
         self._written = False
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.open('a').close()
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep what will be written of each sample."""
@@ -50,7 +55,6 @@ class DumpPredictions(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict:
         """Write the lines; those of a second split follow the first's."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, 'a' if self._written else 'w', encoding='utf-8') as file:
             for result in results:
                 file.write(json.dumps(result, ensure_ascii=False) + '\n')

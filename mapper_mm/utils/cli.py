@@ -90,7 +90,11 @@ def is_first_process() -> bool:
 
 
 _OF_THE_USER = (
+    FileExistsError,
     FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
     BadRecordError,
     BadImageError,
     UnpicklingError,
@@ -110,10 +114,26 @@ def plain_errors(*more: type[Exception]) -> Iterator[None]:
     """
     try:
         yield
+        sys.stdout.flush()
     except (*_OF_THE_USER, *more) as error:
-        sys.exit(str(error) if is_first_process() else 1)
+        sys.exit(_own_words(error) if is_first_process() else 1)
     except KeyboardInterrupt:
         sys.exit('Interrupted.' if is_first_process() else 1)
+    except BrokenPipeError:
+        # Who reads has enough (`| head`). Python would try once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _own_words(error: Exception) -> str:
+    """The message without the traceback that a DataLoader's worker puts before it."""
+    message, kind = str(error), type(error)
+    if 'Original Traceback (most recent call last)' not in message:
+        return message
+    name = kind.__qualname__ if kind.__module__ == 'builtins' else (
+        f'{kind.__module__}.{kind.__qualname__}'
+    )
+    return message.rpartition(f'\n{name}: ')[2].rstrip('\n')
 
 
 @contextmanager

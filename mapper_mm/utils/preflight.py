@@ -26,17 +26,20 @@ def check_everything_is_there(
         config: The whole config.
         loaders: The config's keys of the data loaders that will be used.
         weights: Whether the pre-trained weights will be used.
-        checkpoint: What will be tested. Pre-trained weights that it leaves out will be used. Only a
-            file is looked into, no address.
+        checkpoint: What will be tested, or gone on from. Pre-trained weights that it leaves out
+            will be used. Only a file is looked for and into, no address.
 
     Raises:
         MissingDataError: If anything is missing; the message says what, where it belongs and how to
             get it.
     """
     problems = list(_missing_data(config, loaders))
+    there = checkpoint is not None and Path(checkpoint).is_file()
+    if checkpoint is not None and not there and '://' not in checkpoint:
+        problems.append(f'  {osp.normpath(checkpoint)}: the checkpoint')
     if weights:
         problems += _missing_weights(_named_weights(config.model))
-    elif checkpoint is not None and Path(checkpoint).is_file():
+    elif there:
         problems += _missing_weights(_left_out_weights(config, checkpoint))
     if problems:
         where = f'{config.filename} needs' if config.filename else 'The config needs'

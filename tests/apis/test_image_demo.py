@@ -49,6 +49,14 @@ def test_says_how_to_train_one(demo):
         demo('picture.png', 'the red circle')
 
 
+def test_a_device_that_is_not_there_is_one_line(demo, trained, capsys):
+    for device in ('cuda:99', 'gpu'):
+        with pytest.raises(SystemExit):
+            demo('picture.png', 'star', '--device', device)
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert f"argument --device: '{device}' cannot be used: " in last
+
+
 @pytest.mark.parametrize(
     'args, message', [(('no.png', 'star'), 'no.png'), (('picture.png', ''), 'empty')]
 )

@@ -111,6 +111,8 @@ def _without(key):
         (dict(GOOD, bbox=[1, 2, 3, float('nan')]), 'is not finite'),
         (dict(GOOD, bbox=[10, 20, 110, 50]), 'outside of its 100 x 60 image'),
         (dict(GOOD, expression=''), 'empty phrase'),
+        (dict(GOOD, expression='\u200b'), 'empty phrase'),
+        (dict(GOOD, expression='\x00 \u0301'), 'empty phrase'),
         (dict(GOOD, expression=3), 'phrase 3 is not of type str'),
         (dict(GOOD, image=3), 'image 3 is not the name of a file'),
         (dict(GOOD, image='b.jpg'), 'cannot read the size of its image: .*b.jpg'),

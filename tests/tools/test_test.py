@@ -2,6 +2,7 @@ import json
 import re
 
 import pytest
+from mmengine.runner import Runner
 
 
 @pytest.fixture(scope='module')
@@ -67,6 +68,21 @@ def test_another_models_checkpoint_is_refused(trained, small_config, run_tool, t
             'tools/test.py', small_config, trained / 'epoch_2.pth', '--work-dir', tmp_path,
             '--cfg-options', 'model.neck.num_layers=1',
         )  # fmt: skip
+
+
+@pytest.mark.parametrize('option', ['--out', '--show-dir'])
+def test_a_place_that_cannot_be_written_is_said_before_testing(
+    option, trained, small_config, run_tool, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Runner, 'from_cfg', None)
+    (tmp_path / 'file').touch()
+    with pytest.raises(SystemExit, match='file'):
+        run_tool(
+            'tools/test.py', small_config, '--work-dir', trained, option, tmp_path / 'file/out'
+        )
+    with pytest.raises(SystemExit, match=tmp_path.name):
+        path = tmp_path if option == '--out' else tmp_path / 'file'
+        run_tool('tools/test.py', small_config, '--work-dir', trained, option, path)
 
 
 def test_without_a_checkpoint_it_says_so(small_config, run_tool, tmp_path):

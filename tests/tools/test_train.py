@@ -55,14 +55,14 @@ def test_work_dir_is_named_after_the_config(run_tool, small_config, not_started)
 
 def test_options_go_into_the_config(run_tool, small_config, not_started):
     run_tool(
-        'tools/train.py', small_config, '--work-dir', 'here', '--amp', '--resume', 'a.pth',
+        'tools/train.py', small_config, '--work-dir', 'here', '--amp', '--resume', 'https://a.b/c.pth',
         '--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=32',
         'train_cfg.max_epochs=7',
     )  # fmt: skip
     config = not_started[0]
     assert config.work_dir == 'here'
     assert config.optim_wrapper.type == 'AmpOptimWrapper'
-    assert (config.resume, config.load_from) == (True, 'a.pth')
+    assert (config.resume, config.load_from) == (True, 'https://a.b/c.pth')
     assert config.auto_scale_lr.enable is True
     assert config.train_cfg.max_epochs == 7
 
@@ -101,6 +101,17 @@ def test_all_that_is_missing_is_listed_at_once(
     ):  # fmt: skip
         assert part in message
     assert len(message.splitlines()) < 15
+    assert not not_started
+
+
+@pytest.mark.parametrize(
+    'options', [('--resume', 'epoch_l.pth'), ('--cfg-options', 'load_from=epoch_l.pth')]
+)
+def test_a_mistyped_checkpoint_is_named_before_anything(
+    options, run_tool, small_config, not_started
+):
+    with pytest.raises(SystemExit, match='epoch_l.pth: the checkpoint'):
+        run_tool('tools/train.py', small_config, *options)
     assert not not_started
 
 

@@ -1,9 +1,12 @@
 import argparse
 import os
+import subprocess
+import sys
 from pickle import UnpicklingError
 
 import pytest
 import torch.distributed as dist
+from torch.utils.data import DataLoader, Dataset
 
 from mapper_mm.datasets import BadRecordError, MissingDataError
 from mapper_mm.datasets.transforms import BadImageError
@@ -75,6 +78,40 @@ def test_the_process_group_is_left_even_after_an_error(tmp_path):
     assert not dist.is_initialized()
     with process_group_left():
         pass
+
+
+class BadImages(Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        try:
+            raise OSError('of the disk')
+        except OSError as error:
+            raise self.kind('a.jpg is broken:\nno data') from error
+
+
+@pytest.mark.parametrize('kind', [BadImageError, FileNotFoundError])
+def test_an_error_of_a_worker_ends_without_its_traceback(kind):
+    dataset = BadImages()
+    dataset.kind = kind
+    with pytest.raises(SystemExit) as stop, plain_errors():
+        list(DataLoader(dataset, num_workers=1))
+    assert stop.value.code == 'a.jpg is broken:\nno data'
+
+
+def test_who_reads_may_stop(tmp_path):
+    """As with `| head`: no traceback, though more would have been printed."""
+    script = (
+        'from mapper_mm.utils.cli import plain_errors\n'
+        'with plain_errors():\n'
+        '    for _ in range(100_000): print("line")\n'
+    )
+    pipe = subprocess.Popen([sys.executable, '-c', script], stdout=-1, stderr=-1, text=True)
+    pipe.stdout.readline()
+    pipe.stdout.close()
+    assert 'BrokenPipe' not in pipe.stderr.read()
+    assert pipe.wait() == 1
 
 
 def test_ctrl_c_ends_without_a_traceback():

@@ -67,6 +67,14 @@ def test_weights_of_timm_by_name_are_fetched_later(data):
     check(config(data, backbone='vit_base_patch14_dinov2.lvd142m'))
 
 
+@pytest.mark.parametrize('weights', [True, False])
+def test_a_mistyped_checkpoint_is_missing_and_an_address_is_not(data, weights):
+    loaders = ['train_dataloader', 'test_dataloader']
+    with pytest.raises(MissingDataError, match='epoch_l.pth: the checkpoint'):
+        check_everything_is_there(config(data), loaders, weights, 'work/epoch_l.pth')
+    check_everything_is_there(config(data), loaders, weights, 'https://a.b/epoch_1.pth')
+
+
 def test_weights_do_not_matter_where_a_checkpoint_holds_them(data):
     check(config(data, backbone='no.pth'), weights=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import multiprocessing
 import os
@@ -9,8 +10,10 @@ import pickle
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +26,8 @@ from .scene import SHAPES, sample_scene
 from .weather import WEATHER, through_weather
 
 VERSION = 3
+# Seconds.
+_ABANDONED = 3600
 MARKER = 'shapes_ref.json'
 REFS = 'refs(shapes).p'
 INSTANCES = 'instances.json'
@@ -101,7 +106,8 @@ def write_shapes_ref(
     }
     was_current = is_current(root, **wanted)
     root.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f'.{root.name}-', dir=root.parent))
+    _remove_abandoned_drafts(root)
+    draft = Path(tempfile.mkdtemp(prefix=f'.{root.name}-draft-', dir=root.parent))
     try:
         draft.chmod(0o755)
         (draft / 'images').mkdir()
@@ -125,6 +131,15 @@ def write_shapes_ref(
         shutil.rmtree(draft, ignore_errors=True)
         raise
     return root
+
+
+def _remove_abandoned_drafts(root: Path) -> None:
+    """Remove what a killed process left. Who still writes has done so within the hour."""
+    for draft in root.parent.glob(f'.{glob.escape(root.name)}-draft-*'):
+        with suppress(FileNotFoundError):
+            written = [path.stat().st_mtime for path in (draft, draft / 'images') if path.exists()]
+            if draft.is_dir() and time.time() - max(written) > _ABANDONED:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def is_current(

@@ -36,13 +36,15 @@ class PhraseTokenizer:
     Args:
         tokenizer: BERT's.
         max_tokens: length L, with [CLS] and [SEP]. A longer phrase is cut, with a
-            counted warning.
+            counted warning. There is one also for phrases of which BERT knows less than half,
+            if it knows the rest of the batch better.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.num_cut = 0
+        self.num_unknown = 0
 
     def __call__(self, texts: Sequence[str], records: Sequence[str]) -> Tokens:
         """Tokenize a batch.
@@ -52,7 +54,8 @@ class PhraseTokenizer:
             records: where each phrase comes from (file and record), for messages.
 
         Raises:
-            PhraseError: for an empty phrase, or one of which half the words or more are unknown.
+            PhraseError: for a phrase without words, or if of most phrases of the batch most words
+                are unknown.
         """
         encodings = self.tokenizer(
             list(texts), truncation=True, max_length=self.max_tokens
@@ -60,30 +63,46 @@ class PhraseTokenizer:
         ids = torch.full((len(texts), self.max_tokens), self.tokenizer.pad_token_id)
         padding_mask = torch.ones(ids.shape, dtype=torch.bool)
         phrases = zip(encodings, texts, records, strict=True)
+        unknown = []
         for row, (encoding, text, record) in enumerate(phrases):
-            self._check(encoding, text, record)
+            unknown.append(self._check(encoding, text, record))
             ids[row, : len(encoding)] = torch.tensor(encoding.ids)
             padding_mask[row, : len(encoding)] = False
+        self._judge([line for line in unknown if line], len(texts))
         return Tokens(ids, padding_mask, encodings)
 
-    def _check(self, encoding: Encoding, text: str, record: str) -> None:
+    def _check(self, encoding: Encoding, text: str, record: str) -> str | None:
+        """Say what is wrong with a phrase; a line about it is returned if it is mostly unknown."""
         words = encoding.ids[1:-1]
         if not words:
             raise PhraseError(f'{record}: the phrase {text!r} has no words.')
-        unknown = words.count(self.tokenizer.unk_token_id)
-        if 2 * unknown >= len(words):
-            raise PhraseError(
-                f'{record}: the language model knows {len(words) - unknown} of {len(words)} tokens '
-                f'of the phrase {text!r}. Is `language_model.pretrained` a directory with the '
-                "tokenizer's vocabulary, and the phrase in its language?"
-            )
         if encoding.overflowing:
             self.num_cut += 1
-            # At 1, 2, 4, 8 ...: cut phrases must be seen, and must not fill the log.
-            if self.num_cut & (self.num_cut - 1) == 0:
-                print_log(
-                    f'{self.num_cut} phrases longer than language_model.max_tokens='
-                    f'{self.max_tokens} were cut so far, the last: {record}: {text!r}.',
-                    logger='current',
-                    level=logging.WARNING,
-                )
+            _say_now_and_then(
+                self.num_cut,
+                f'phrases longer than language_model.max_tokens={self.max_tokens} were cut',
+                f'{record}: {text!r}',
+            )
+        known = len(words) - words.count(self.tokenizer.unk_token_id)
+        if 2 * known >= len(words):
+            return None
+        return f'{record}: BERT knows {known} of {len(words)} tokens of the phrase {text!r}'
+
+    def _judge(self, unknown: list[str], batch_size: int) -> None:
+        # One strange phrase must not end a training; a wrong vocabulary knows hardly any.
+        if 2 * len(unknown) > batch_size:
+            raise PhraseError(
+                f'{unknown[0]}. Is `language_model.pretrained` a directory with the '
+                "tokenizer's vocabulary, and the phrase in its language?"
+            )
+        for which in unknown:
+            self.num_unknown += 1
+            _say_now_and_then(self.num_unknown, 'phrases are mostly unknown words', which)
+
+
+def _say_now_and_then(count: int, what: str, last: str) -> None:
+    # At 1, 2, 4, 8 ...: it must be seen, and must not fill the log.
+    if count & (count - 1) == 0:
+        print_log(
+            f'{count} {what} so far, the last: {last}.', logger='current', level=logging.WARNING
+        )

@@ -1,7 +1,9 @@
 """The folder that is written, read back."""
 
 import json
+import os
 import pickle
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -205,6 +207,21 @@ def test_dying_half_way_leaves_nothing_and_keeps_what_was_there(tmp_path, monkey
     with pytest.raises(error, match='power cut'):
         write_shapes_ref(tmp_path / 'new', splits={'val': 6})
     assert not (tmp_path / 'new').exists()
+
+
+def test_what_a_killed_process_left_goes_after_an_hour(tmp_path):
+    left, busy, others = (
+        tmp_path / name for name in ('.out-draft-1', '.out-draft-2', '.out2-draft-1')
+    )
+    for draft in (left, busy, others):
+        (draft / 'images').mkdir(parents=True)
+        long_ago = time.time() - 2 * 3600
+        os.utime(draft / 'images', (long_ago, long_ago))
+        os.utime(draft, (long_ago, long_ago))
+    # Of one that still writes only this folder is young.
+    os.utime(busy / 'images')
+    write_shapes_ref(tmp_path / 'out', splits={'val': 1})
+    assert not left.exists() and busy.exists() and others.exists()
 
 
 def test_an_old_folder_is_replaced_and_a_foreign_one_is_not(tmp_path):

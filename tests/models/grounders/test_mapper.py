@@ -74,6 +74,30 @@ def test_a_sample_does_not_depend_on_its_batch(model, config, dataset_root):
     )
 
 
+def test_all_attention_is_sdpa(model, config, dataset_root, monkeypatch):
+    sdpa, calls = torch.nn.functional.scaled_dot_product_attention, []
+    monkeypatch.setattr(
+        torch.nn.functional, 'scaled_dot_product_attention',
+        lambda *args, **kwargs: calls.append(1) or sdpa(*args, **kwargs),
+    )  # fmt: skip
+    batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader'))
+    text = model.language_model
+    parts = [
+        (model.backbone.layers, lambda: model.backbone(batch['inputs'])),
+        (text.prior.layers, lambda: text.prior._features(torch.ones(1, 4, dtype=torch.int64))),
+        ([*text.layers, *text.prior.layers], lambda: text(['the star'], ['record'])),
+        (
+            [*model.backbone.layers, *text.layers, *text.prior.layers, *model.neck.layers],
+            lambda: model(**batch, mode='tensor'),
+        ),
+    ]
+    for layers, forward in parts:
+        calls.clear()
+        with torch.no_grad():
+            forward()
+        assert len(calls) == len(layers) > 0
+
+
 def test_the_phrase_and_the_picture_both_matter(model, config, dataset_root):
     batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader'))
     model.eval()

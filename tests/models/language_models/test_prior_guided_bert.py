@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from mapper_mm.models.adapters.slots import frozen_tensors
-from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
+from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT, phrases
 from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
 
@@ -173,9 +173,25 @@ def test_an_empty_phrase_names_its_record(encoders, phrase):
         build(encoders)([phrase], ['refs.p: ref_id 7'])
 
 
-def test_a_phrase_of_unknown_words_is_an_error(encoders):
+def test_phrases_of_unknown_words_are_an_error(encoders):
     with pytest.raises(PhraseError, match='refs.p: ref_id 7.*knows 1 of 3'):
         build(encoders)(['the zebra crossing'], ['refs.p: ref_id 7'])
+    with pytest.raises(PhraseError, match='ref_id 7.*knows 0 of 1'):
+        build(encoders)(['♥', 'the zebra crossing', 'the girl'], ['ref_id 7', 'ref_id 8', 'c'])
+    # Half of it is not most of it.
+    build(encoders)(['the zebra'], ['refs.p: ref_id 7'])
+
+
+def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
+    said = []
+    monkeypatch.setattr(phrases, 'print_log', lambda message, **_: said.append(message))
+    model = build(encoders).eval()
+    for _ in range(4):
+        features, padding = model(['the girl', '♥'], ['a.p: ref_id 7', 'a.p: ref_id 8'])
+    assert features.isfinite().all() and (~padding[1]).sum() == 3
+    assert model.tokenize.num_unknown == 4
+    assert [message.split()[0] for message in said] == ['1', '2', '4']
+    assert all("ref_id 8: BERT knows 0 of 1 tokens of the phrase '♥'" in line for line in said)
 
 
 def test_long_phrases_are_cut_and_counted(encoders):
