@@ -146,8 +146,12 @@ class GroundingDataset(BaseDataset):
             raise self.missing(first['img_path'], f'the image of {first["record"]}')
         return data_list
 
-    def check_records(self) -> tuple[list[dict], list[str]]:
+    def check_records(self, read_size: Callable | None = None) -> tuple[list[dict], list[str]]:
         """Read the split without deciding about bad records.
+
+        Args:
+            read_size: Gives the (width, height) of the picture with a path, where the records do
+                not. By default the picture's header is read.
 
         Returns:
             tuple: the samples, and one line about each record that cannot be used.
@@ -159,7 +163,8 @@ class GroundingDataset(BaseDataset):
         data_list, problems, seen, misread = [], [], set(), 0
         # A picture's header is read once for all of its expressions.
         read_size = functools.cache(
-            functools.partial(read_image_size, exif_orientation=self.exif_orientation)
+            read_size
+            or functools.partial(read_image_size, exif_orientation=self.exif_orientation)
         )
         for record in self.iter_records():
             name = record['record']
@@ -330,7 +335,7 @@ def clip_box(bbox: list, width: float, height: float, box_format: str) -> list[f
     if not all(isinstance(side, Real) and 0 < side < _TOO_LONG for side in (width, height)):
         raise BadRecordError(f'image size {width!r:.20} x {height!r:.20} is not that of a picture')
     try:
-        x1, y1, x2, y2 = box = [float(value) for value in bbox if not isinstance(value, str)]
+        x1, y1, x2, y2 = box = [float(value) for value in bbox if not isinstance(value, str | bool)]
     # Of a tensor that is no number, and of a whole number that is no float.
     except (TypeError, ValueError, RuntimeError, OverflowError):
         raise BadRecordError(f'box {bbox!r:.200} is not four numbers ({box_format})') from None

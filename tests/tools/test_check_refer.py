@@ -1,5 +1,6 @@
 import os
 import re
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -104,15 +105,18 @@ def test_other_numbers_are_told(tmp_path, check):
 
 
 def test_where_nobody_has_counted_another_number_is_a_note(tmp_path, check):
-    num = dict(train=4, val=6, test=4)
+    num = dict(train=4, val=5, test=4)
     synthetic.write_refer(tmp_path, 'refclef', 'berkeley', num=num)
     rows, said, status = check(tmp_path, '--datasets', 'refclef')
     assert status == 0
     assert [row[3:5] + row[6:] for row in rows] == [
-        ('4', '4', 'ok'), ('6', '4', 'note'), ('4', '4', 'ok')]  # fmt: skip
+        ('4', '4', 'ok'), ('5', '4', 'note'), ('4', '4', 'ok')]  # fmt: skip
     (line,) = said.splitlines()
-    assert line.startswith(f'note: {tmp_path}/refclef/refs(berkeley).p, val: 6 expressions instead')
+    assert line.startswith(f'note: {tmp_path}/refclef/refs(berkeley).p, val: 5 expressions instead')
     assert 'TransVG' in line and 'no failure' in line
+    # As many are another data set's.
+    synthetic.write_refer(tmp_path / 'all', 'refclef', 'berkeley', num=dict(num, val=8))
+    assert [row[6] for row in check(tmp_path / 'all', '--datasets', 'refclef')[0]][1] == 'no'
     # TransVG's own are what was counted.
     synthetic.write_transvg(tmp_path, 'referit', num=num)
     rows, said, status = check(tmp_path, '--datasets', 'refclef')
@@ -135,6 +139,40 @@ def test_missing_images_are_counted(tmp_path, check):
     rows, problems, status = check(tmp_path, '--datasets', 'refclef')
     assert [row[3] for row in rows] == ['4', '4', '4'], 'annotations count without images too'
     assert problems.startswith(f'missing: {tmp_path}/saiapr_tc-12 (the folder of the images)')
+
+
+def test_missing_images_are_no_bad_records_of_files_without_sizes(tmp_path, check):
+    synthetic.write_transvg(tmp_path, 'flickr', num=8, first=100)
+    images = sorted((tmp_path / 'flickr30k/flickr30k_images').iterdir())
+    images[0].unlink()
+    images[-1].write_text('no picture')
+    rows, problems, status = check(tmp_path, '--datasets', 'flickr30k', '--full')
+    assert status == 1
+    assert [row[3:6] for row in rows] == [('8', '8', '1 of 2'), ('8', '8', '2 of 2'),
+                                          ('8', '8', '1 of 1')]  # fmt: skip
+    assert f'train: 1 of 2 images are missing, the first: {images[0]}' in problems
+    assert 'test: 4 bad records, the first' in problems and str(images[-1]) in problems
+    for image in images[1:]:
+        image.unlink()
+    rows, problems, status = check(tmp_path, '--datasets', 'flickr30k')
+    assert [row[3:6] for row in rows] == [('8', '8', '0 of 2')] * 3
+    assert 'bad records' not in problems
+
+
+def test_of_files_without_sizes_as_many_images_are_opened_as_looked_for(tmp_path, monkeypatch):
+    synthetic.write_transvg(tmp_path, 'flickr', num=40)
+    tool = runpy.run_path(str(ROOT / TOOL))
+    opened, names = [], tool['check_records'].__globals__
+    read = names['read_image_size']
+    monkeypatch.setitem(
+        names, 'read_image_size', lambda path, **how: opened.append(path) or read(path, **how)
+    )
+    cfg = tool['transvg']('flickr', '../flickr30k/flickr30k_images')
+    for number, expected in ((3, 3), (None, 10)):
+        opened.clear()
+        dataset = tool['open_split'](cfg, str(tmp_path), 'train')
+        samples, bad = tool['check_records'](dataset, number)
+        assert (len(samples), bad, len(opened)) == (40, [], expected)
 
 
 def test_a_sample_of_the_images_unless_all_are_asked_for(tmp_path, check, monkeypatch):

@@ -17,7 +17,8 @@ from .letterbox import resize_by, scale_and_shift
 # "first" and "last", which stay true of a target that stays in the picture.
 FRAME_WORDS = (
     *('left', 'right', 'top', 'bottom', 'middle', 'center', 'centre'),
-    *('centered', 'centred', 'central', 'upper', 'lower', 'corner', 'edge'),
+    *('mid', 'lt', 'lft', 'rt', 'rgt', 'btm'),
+    *('centered', 'centred', 'central', 'upper', 'lower', 'corner', 'edge', 'corners', 'edges'),
     *('visible', 'partial', 'partially', 'cut off', 'frame'),
     *('second', 'third', 'fourth', 'fifth', '2nd', '3rd', '4th', '5th'),
 )

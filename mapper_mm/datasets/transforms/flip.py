@@ -26,13 +26,18 @@ def whole_words(words: Sequence[str]) -> re.Pattern:
 
 _LEFT_RIGHT = whole_words(('left', 'right'))
 _MIRRORED = {'left': 'right', 'right': 'left'}
-# "Right behind the car", "right side up", "at 9 o'clock"; and with left, which would become right.
+# "Right behind the car", "right over there", "all right", "right angle", "right side up", "at 9
+# o'clock"; and with left, which would become right. "Left over" is none of either's.
 _NO_WORD_FOR_WORD = re.compile(
     r'\b(?:left|right) (?:above|behind|below|beneath|beside|next|under|underneath|in front of)\b'
-    r'|\b(?:left|right) in the (?:cent|mid)|\b(?:left|right)[ -]side[ -]up\b'
+    r'|\b(?:left|right) (?:here|there|now|over|out|away)\b|\ball[ -](?:left|right)\b'
+    r'|\b(?:left|right)[ -]angle|\b(?:left|right) in the (?:cent|mid)'
+    r'|\b(?:left|right)[ -]side[ -]up\b'
     r"|\bo ?['’]? ?clock\b",
     re.IGNORECASE,
 )
+# Short forms have no sure opposite: "lt" is left and light.
+_SHORT = whole_words(('lt', 'lft', 'rt', 'rgt'))
 
 
 def swap_left_right(text: str) -> str:
@@ -60,9 +65,10 @@ def can_be_mirrored(text: str) -> bool:
 
     It does not where "right" means "exactly" ("right behind the car"), or may mean it ("the man on
     the right behind the car"), where "left" would become such a "right", nor where a clock's hands
-    show the place ("at 9 o'clock"). A word in mixed case ("lEft") has no mirrored spelling.
+    show the place ("at 9 o'clock"). A word in mixed case ("lEft") has no mirrored spelling, nor has
+    a short form ("lft", "rt").
     """
-    if _NO_WORD_FOR_WORD.search(text) is not None:
+    if _NO_WORD_FOR_WORD.search(text) or _SHORT.search(text):
         return False
     words = (match['word'] for match in _LEFT_RIGHT.finditer(text))
     return all(word.islower() or word.isupper() or word.istitle() for word in words)

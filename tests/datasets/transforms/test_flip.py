@@ -55,11 +55,14 @@ def test_a_side_is_a_word_or_joined_to_one_that_goes_with_it(before, side, after
 NOT_WORD_FOR_WORD = [
     *('standing right next to a sign', 'a chair Right behind the table', 'right side up'),
     *('the right-side-up cup', 'right in the center', 'right in front of us', 'right beneath'),
+    *('right here', 'the one right over there', 'all right', 'a right angle', 'right-angled'),
+    *('left over', 'the cake left over', 'guy on rt', 'lft side', 'Rt', 'lt blue shirt', 'toprt'),
     *("the slice at 8 o'clock", 'at 3 o ’ clock', "the 8 - 9 o ' clock position"),
 ]
 WORD_FOR_WORD = [
     *('the man on the right', 'right in the picture', 'right side', 'second from right'),
     *('bright behind glass', 'right nextdoor', 'the clock on the right', 'right in front'),
+    *('overall right', 'art', 'right thereof', 'alt right'),
 ]
 
 
