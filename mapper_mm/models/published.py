@@ -117,7 +117,8 @@ def convert_published(published: Mapping[str, Tensor], model: nn.Module) -> Conv
             may be on the meta device.
 
     Raises:
-        ValueError: If a tensor is missing, of another shape or kind, or not known; it names them.
+        ValueError: If a tensor is missing, of another shape or kind, not finite or not known; it
+            names them.
     """
     result = Conversion(state={}, used=[])
     wrong = []
@@ -138,6 +139,8 @@ def convert_published(published: Mapping[str, Tensor], model: nn.Module) -> Conv
             wrong.append(f'{source}: {tuple(tensor.shape)} does not give {name} {tuple(own.shape)}')
         elif ours.is_floating_point() != own.is_floating_point():
             wrong.append(f'{source}: {ours.dtype} for {name}, which is {own.dtype}')
+        elif not ours.isfinite().all():
+            wrong.append(f'{source}: not all of its numbers are finite')
         else:
             # A GPU's checkpoint holds CLIP in half precision.
             dtype = torch.float32 if own.is_floating_point() else own.dtype

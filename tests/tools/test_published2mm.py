@@ -374,6 +374,7 @@ def test_the_account_adds_up(case, run_tool, capsys, tmp_path):
         ('visumodel.register_tokens', torch.zeros(1, 4, 48), 'not known: visumodel.register_tok'),
         ('visu_proj.weight', torch.zeros(48, 32), r'visu_proj.weight: \(48, 32\).*\(32, 48\)'),
         ('reg_token.weight', torch.zeros(1, 32, dtype=torch.long), 'reg_token.weight: torch.int64'),
+        ('reg_token.weight', torch.full((1, 32), torch.nan), 'reg_token.weight: not all.*finite'),
         ('textmodel_clip.clip.transformer.resblocks.resblock_2.attn.in_proj_weight',
          torch.tensor(1.0), 'resblock_2.attn.in_proj_weight: '),
     ],
@@ -424,12 +425,14 @@ def test_the_reference_has_the_published_names_and_shapes(tokens):
     reason=f'takes 5 GB of memory and minutes: set the environment variable {FULL_SIZE} to run it',
 )
 @pytest.mark.parametrize('tokens', [20, 40])
-def test_boxes_are_the_published_ones_in_full_size(tokens, run_tool, tmp_path):
+def test_boxes_are_the_published_ones_in_full_size(tokens, run_tool, capsys, tmp_path):
     """As a user converts it: the config is chosen by the checkpoint, and comes in the file."""
     size = reference.Sizes(tokens=tokens)
     state = reference.seeded(size)
     torch.save(training_file(state), tmp_path / 'published.pth')
     run_tool(TOOL, tmp_path / 'published.pth', tmp_path / 'ours.pth')
+    other = {20: 'mapper_refcocoplus.py', 40: 'mapper_refcocog_google.py'}[tokens]
+    assert f'configs/published/{other} as well' in capsys.readouterr().out
     (tmp_path / 'published.pth').unlink()
     converted = torch.load(tmp_path / 'ours.pth')
     config = Config.fromstring(converted['meta']['cfg'], '.py')

@@ -17,8 +17,12 @@ from mapper_mm.registry import MODELS
 from mapper_mm.utils.cli import plain_errors
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'published'
-# [REG], words, CLS and 37 x 37 patches have a position embedding each.
-BY_POSITIONS = {1 + 20 + 1370: 'mapper_refcoco.py', 1 + 40 + 1370: 'mapper_refcocog_umd.py'}
+# [REG], words, CLS and 37 x 37 patches have a position embedding each. The first one's config is
+# brought along; the network is that of the second one too.
+BY_POSITIONS = {
+    1 + 20 + 1370: ('mapper_refcoco.py', 'mapper_refcocoplus.py'),
+    1 + 40 + 1370: ('mapper_refcocog_umd.py', 'mapper_refcocog_google.py'),
+}
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,7 +54,7 @@ def choose_config(published: dict[str, torch.Tensor]) -> Path:
             f'vl_pos_embed.weight has {rows} rows; published checkpoints have one of {known}. '
             'Name the config of another model with --config.'
         )
-    return CONFIGS / BY_POSITIONS[rows]
+    return CONFIGS / BY_POSITIONS[rows][0]
 
 
 def print_account(conversion: Conversion) -> None:
@@ -83,6 +87,9 @@ def main() -> None:
     write_weights(args.output, conversion.state, {'cfg': config.pretty_text, KEY: record})
     print_account(conversion)
     print(f'{args.output}: for {config.filename}')
+    for first, second in BY_POSITIONS.values():
+        if Path(config.filename) == CONFIGS / first:
+            print(f'It is for configs/published/{second} as well: the files do not say of which.')
 
 
 if __name__ == '__main__':

@@ -39,6 +39,7 @@ def transformers_config(
 
     Raises:
         MissingWeightsError: if there is no such directory.
+        WrongWeightsError: if its config.json cannot be read.
     """
     if isinstance(arch, dict):
         return config_class(**arch)
@@ -49,7 +50,13 @@ def transformers_config(
         raise MissingWeightsError(
             f"`{config_key}={arch!r}` is neither 'base' nor a directory with a config.json."
         )
-    config = config_class.from_pretrained(directory)
+    try:
+        config = config_class.from_pretrained(directory)
+    # TypeError: of json that is no object.
+    except (OSError, TypeError) as error:
+        raise WrongWeightsError(
+            f'`{config_key}={arch!r}`: its config.json cannot be read: {error}'
+        ) from error
     # Files may hold half precision; what is computed in is for autocast to say.
     config.dtype = torch.float32
     return config

@@ -194,6 +194,14 @@ def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
     assert all("ref_id 8: BERT knows 0 of 1 tokens of the phrase '♥'" in line for line in said)
 
 
+@pytest.mark.parametrize('content', ['[]', '{', ''])
+def test_a_damaged_config_of_an_encoder_is_named(tmp_path, content):
+    (tmp_path / 'config.json').write_text(content)
+    message = 'language_model.arch=.*config.json cannot be read'
+    with pytest.raises(WrongWeightsError, match=message):
+        PriorGuidedBERT(arch=str(tmp_path))
+
+
 def test_long_phrases_are_cut_and_counted(encoders):
     model = build(encoders).eval()
     features, padding = model(['the red ' * 9, 'red'], RECORDS)
