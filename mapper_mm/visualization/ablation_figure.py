@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mapper_mm.evaluation.ablation_table import Summary
@@ -18,6 +17,8 @@ PAPER = {
     'MRS-Adapter': (2.98, 81.52),
     'mapper': (2.77, 86.38),
 }
+_MARKERS = 'os^Dv<>PX*ph'
+_COLOURS = ('tab:blue', 'tab:orange', 'tab:green', 'tab:purple', 'tab:brown', 'tab:cyan', 'black')
 
 
 def draw_ablation(summaries: Sequence[Summary], path: Path) -> None:
@@ -29,16 +30,16 @@ def draw_ablation(summaries: Sequence[Summary], path: Path) -> None:
     """
     figure = Figure(figsize=(12, 5), layout='constrained')
     ours, papers = figure.subplots(1, 2)
+    styles = _styles([*(summary.method for summary in summaries), *PAPER])
     for summary in summaries:
-        _draw_point(
-            ours,
-            summary.method,
-            summary.tuned / 1e3,
-            summary.mean['val'],
-            summary.std['val'] if summary.seeds > 1 else None,
+        ours.errorbar(
+            [summary.tuned / 1e3],
+            [summary.mean['val']],
+            yerr=summary.std['val'] if summary.seeds > 1 else None,
+            **styles[summary.method],
         )
     for method, (tuned, accuracy) in PAPER.items():
-        _draw_point(papers, method, tuned, accuracy)
+        papers.errorbar([tuned], [accuracy], **styles[method])
     # From nothing at all to whole encoders: logarithmic, but with a place for 0.
     ours.set_xscale('symlog', linthresh=10)
     ours.set_xlim(left=-1)
@@ -56,15 +57,22 @@ def draw_ablation(summaries: Sequence[Summary], path: Path) -> None:
     for axes in (ours, papers):
         axes.margins(0.12)
         axes.grid(alpha=0.3)
+    # Points lie too close for a name beside each.
+    points = {h.get_label(): h for axes in (ours, papers) for h in axes.containers}
+    figure.legend(handles=list(points.values()), loc='outside right upper')
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
 
 
-def _draw_point(
-    axes: Axes, method: str, tuned: float, accuracy: float, std: float | None = None
-) -> None:
-    colour = 'tab:red' if method == 'mapper' else 'tab:blue'
-    axes.errorbar([tuned], [accuracy], yerr=std, fmt='o', color=colour, capsize=3)
-    axes.annotate(
-        method, (tuned, accuracy), xytext=(6, 4), textcoords='offset points', fontsize=8
-    )
+def _styles(methods: Sequence[str]) -> dict[str, dict]:
+    """How to draw each method: MaPPER and what is left of it in red, others in other colours."""
+    styles = {}
+    for number, method in enumerate(dict.fromkeys(methods)):
+        styles[method] = dict(
+            fmt=_MARKERS[number % len(_MARKERS)],
+            color='tab:red' if method.startswith('mapper') else _COLOURS[number % len(_COLOURS)],
+            markerfacecolor='none' if method.startswith('mapper_') else None,
+            capsize=3,
+            label=method,
+        )
+    return styles

@@ -21,7 +21,7 @@ def axes(monkeypatch):
 
 def points(axes):
     """Where each method's marker is, by its label."""
-    return {text.get_text(): tuple(text.xy) for text in axes.texts}
+    return {bar.get_label(): tuple(bar.lines[0].get_xydata()[0]) for bar in axes.containers}
 
 
 def test_every_method_has_its_point(axes, tmp_path):
@@ -37,4 +37,7 @@ def test_every_method_has_its_point(axes, tmp_path):
     (low, high) = ours.containers[1].lines[2][0].get_segments()[0][:, 1]
     assert (low + high) / 2 == pytest.approx(75) and high - low == pytest.approx(2 * 50**0.5)
     assert points(papers) == PAPER
+    (legend,) = ours.figure.legends
+    names = [text.get_text() for text in legend.texts]
+    assert names == ['frozen', 'mapper', *(name for name in PAPER if name != 'mapper')]
     assert cv2.imread(str(path)).std() > 5
