@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from timm import get_pretrained_cfg, is_model_pretrained
 from torch import Tensor, nn
 
 from .adapters.slots import frozen_tensors
@@ -48,7 +49,8 @@ def how_to_get(source: str) -> str | None:
     """The shell command that puts released weights where a config expects them.
 
     Args:
-        source: a path that ends in the release's own name of a file or directory.
+        source: a path that ends in the release's own name of a file or directory, or timm's name of
+            a model, which belongs in ``pretrained/``.
 
     Returns:
         str | None: the command; None for a name that no release has.
@@ -61,6 +63,10 @@ def how_to_get(source: str) -> str | None:
     if name in _ON_THE_HUB:
         owner, files = _ON_THE_HUB[name]
         return f'hf download {owner}/{name} --local-dir {source} {files}'
+    of_timm = get_pretrained_cfg(source) if is_model_pretrained(source) else None
+    if of_timm is not None and of_timm.hf_hub_id:
+        files = f'{of_timm.hf_hub_id} model.safetensors'
+        return f'hf download {files} --local-dir pretrained/{source}'
     return None
 
 

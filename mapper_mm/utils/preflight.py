@@ -1,6 +1,7 @@
 """What a config needs and this machine lacks, found before anything heavy starts."""
 
 import os.path as osp
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -8,13 +9,16 @@ import torch
 from huggingface_hub import HfApi, try_to_load_from_cache
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from timm import is_model_pretrained
+from timm import get_pretrained_cfg, is_model_pretrained
 
 from mapper_mm.datasets import GroundingDataset, MissingDataError, ShapesRefDataset
 from mapper_mm.engine.runner import split_datasets
 from mapper_mm.models.checkpoints import lacking, read_checkpoint
 from mapper_mm.models.weights import PACKAGE, WEIGHT_FILES, how_to_get, resolve_source
 from mapper_mm.registry import DATASETS, MODELS
+
+# Also of a folder below this one.
+_HUB_NAME = re.compile(r'[\w-][\w.-]*/[\w.-]+(?<!\.pth)(?<!\.safetensors)')
 
 
 def check_everything_is_there(
@@ -84,11 +88,19 @@ def _missing_weights(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         if _is_there(name):
             continue
-        yield f'  {osp.normpath(name)}: pre-trained weights'
+        what = f'  {osp.normpath(name)}: pre-trained weights'
         if name.startswith(PACKAGE):
+            yield what
             yield '    It comes with the package: install it again, or run tools/pretrain_tiny.py.'
         elif how_to_get(name) is not None:
+            yield what
             yield f'    {how_to_get(name)}'
+            if is_model_pretrained(name):
+                yield f'    and name it: pretrained/{name}/model.safetensors'
+        else:
+            yield f'{what}; put them there, or name others'
+            if _HUB_NAME.fullmatch(name):
+                yield f'    If it is a name on the hub: hf download {name} --local-dir {name}'
 
 
 def _left_out_weights(config: Config, checkpoint: str) -> Iterator[str]:
@@ -121,12 +133,13 @@ def _is_there(name: str) -> bool:
 
 
 def _is_on_a_hub(name: str) -> bool:
+    repository, file = name, 'config.json'
     if is_model_pretrained(name):
-        return True
+        repository, file = get_pretrained_cfg(name).hf_hub_id, 'model.safetensors'
     try:
-        if isinstance(try_to_load_from_cache(name, 'config.json'), str):
+        if isinstance(try_to_load_from_cache(repository, file), str):
             return True
-        return HfApi().repo_exists(name)
+        return HfApi().repo_exists(repository)
     # Not a hub's name, no network, a hub that is down: whatever it is, the weights are not there.
     except Exception:
         return False

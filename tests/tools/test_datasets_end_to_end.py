@@ -17,15 +17,15 @@ from mmengine.config import Config
 from mapper_mm.registry import DATASETS
 
 ROOT = Path(__file__).parents[2]
-CANVAS = 128
-NUM = dict(train=96, val=12, testA=8, testB=8, test=12)
+CANVAS = 64
+NUM = dict(train=240, val=12, testA=8, testB=8, test=12)
 # Where each begins to number its images: some of RefCOCO's are in training here and held out there.
 WRITTEN = {
     'refcoco': ('refcoco', 'unc', NUM, 1000),
-    'refcocoplus': ('refcoco+', 'unc', dict(NUM, train=80), 1000),
+    'refcocoplus': ('refcoco+', 'unc', dict(NUM, train=200), 1000),
     # Google's first: UMD's instances.json holds what both need.
-    'refcocog_google': ('refcocog', 'google', dict(NUM, train=72), 980),
-    'refcocog_umd': ('refcocog', 'umd', dict(NUM, train=72), 980),
+    'refcocog_google': ('refcocog', 'google', dict(NUM, train=180), 980),
+    'refcocog_umd': ('refcocog', 'umd', dict(NUM, train=180), 980),
     'referit': ('refclef', 'berkeley', NUM, 3000),
 }
 TESTED = {
@@ -55,6 +55,7 @@ def small_config(name, folder):
     """Write a dataset's own config, for the tiny model, few pixels and one epoch."""
     config = Config.fromfile(ROOT / f'configs/mapper_{name}.py')
     config.model = Config.fromfile(ROOT / 'configs/_base_/models/mapper_tiny.py').model
+    config.model.backbone.img_size = CANVAS
     train = config.train_dataloader.dataset
     evaluated = config.val_dataloader.dataset, config.test_dataloader.dataset
     for dataset in (*train.get('datasets', [train]), *evaluated):
@@ -137,7 +138,7 @@ def test_joint_training_sees_no_picture_that_is_tested(world, tmp_path, monkeypa
     monkeypatch.chdir(world.folder)
     config = Config.fromfile(small_config('refcoco_joint', tmp_path))
     left = training('refcoco_joint', world)
-    assert 50 < len(left) < sum(len(training(name, world)) for name in JOINT.values()) - 25
+    assert 200 < len(left) < sum(len(training(name, world)) for name in JOINT.values()) - 25
     datasets = DATASETS.build(config.train_dataloader.dataset).datasets
     found = [
         (name, sample['img_id'], sample['text'])

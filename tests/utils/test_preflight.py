@@ -4,6 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mapper_mm.datasets import MissingDataError
+from mapper_mm.utils import preflight
 from mapper_mm.utils.preflight import check_everything_is_there
 
 
@@ -63,8 +64,38 @@ def test_incomplete_directory_is_missing(data):
         check(config(data, text=str(data / 'bert')))
 
 
-def test_weights_of_timm_by_name_are_fetched_later(data):
-    check(config(data, backbone='vit_base_patch14_dinov2.lvd142m'))
+NAMES = dict(backbone='vit_base_patch14_dinov2.lvd142m', text='some/other-clip')
+
+
+def test_names_of_hubs_are_missing_offline(data):
+    with pytest.raises(MissingDataError) as error:
+        check(config(data, **NAMES, other='a/b/c', file='a/b.pth'))
+    for part in (
+        'hf download timm/vit_base_patch14_dinov2.lvd142m model.safetensors --local-dir '
+        'pretrained/vit_base_patch14_dinov2.lvd142m\n',
+        'name it: pretrained/vit_base_patch14_dinov2.lvd142m/model.safetensors',
+        'hf download some/other-clip --local-dir some/other-clip',
+        'a/b/c: pre-trained weights; put them there, or name others',
+        'a/b.pth: pre-trained weights; put them there, or name others',
+    ):
+        assert part in str(error.value)
+
+
+def test_names_of_hubs_are_fetched_later_or_were_before(data, monkeypatch):
+    seen = []
+    monkeypatch.setattr(preflight.HfApi, 'repo_exists', lambda _, name: seen.append(name) or True)
+    check(config(data, **NAMES))
+    assert seen == ['timm/vit_base_patch14_dinov2.lvd142m', 'some/other-clip']
+    monkeypatch.undo()
+    cached = []
+    monkeypatch.setattr(
+        preflight, 'try_to_load_from_cache', lambda *what: cached.append(what) or 'a file'
+    )
+    check(config(data, **NAMES))
+    assert cached == [
+        ('timm/vit_base_patch14_dinov2.lvd142m', 'model.safetensors'),
+        ('some/other-clip', 'config.json'),
+    ]
 
 
 @pytest.mark.parametrize('weights', [True, False])

@@ -92,14 +92,14 @@ def print_report(model: nn.Module) -> None:
     trainable = sum(part.trainable for part in counts.values())
     table = Table(title='parameters')
     table.add_column('part', no_wrap=True)
-    for column in ('total', 'trainable', 'share'):
+    for column in ('frozen', 'trainable', 'share'):
         table.add_column(column, justify='right')
     for name, part in counts.items():
-        name += '' if part.trainable else ' (frozen)'
         share = part.trainable / max(trainable, 1)
-        table.add_row(name, f'{part.total:,}', f'{part.trainable:,}', f'{share:.1%}')
+        frozen = part.total - part.trainable
+        table.add_row(name, f'{frozen:,}', f'{part.trainable:,}', f'{share:.1%}')
     table.add_section()
-    table.add_row('all', f'{total:,}', f'{trainable:,}', '')
+    table.add_row('all', f'{total - trainable:,}', f'{trainable:,}', '')
     Console().print(table)
     print(
         f'trainable params: {trainable:,} || all params: {total:,} || '

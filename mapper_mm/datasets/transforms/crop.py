@@ -37,7 +37,7 @@ class PhraseSafeCrop(BaseTransform):
         prob: Probability in [0, 1].
         short_sides: Lengths in pixels to choose the short side from.
         crop_range: Smallest and largest side of the window in pixels, drawn for width and height
-            apart; a side longer than the picture's is cut to it.
+            apart, evenly between the two; neither is more than the picture's.
         min_kept: Share of the target's area that a crop must keep, in (0, 1]. What is kept is also
             the IoU between the clipped and the whole box: at the default of 0.7, an answer that
             outlines the whole target still counts as right at IoU 0.5, with room to spare.
@@ -84,9 +84,9 @@ class PhraseSafeCrop(BaseTransform):
     @cache_randomness
     def _draw_windows(self, width: int, height: int) -> np.ndarray:
         """Candidate windows (max_tries, 4) as x0, y0, x1, y1 in whole pixels."""
-        low, high = self.crop_range
         frame = np.array([width, height])
-        sides = np.minimum(np.random.randint(low, high + 1, size=(self.max_tries, 2)), frame)
+        low, high = (np.minimum(side, frame) for side in self.crop_range)
+        sides = np.random.randint(low, high + 1, size=(self.max_tries, 2))
         corners = np.random.randint(0, frame - sides + 1)
         return np.concatenate([corners, corners + sides], axis=1)
 

@@ -34,6 +34,8 @@ class LoadGroundingImage(LoadImageFromFile):
     (``exif_orientation``): turned as its EXIF orientation says, or as it is stored. A picture that
     no dataset says anything about is turned, as everything that shows photographs does.
 
+    A file that stops early is noticed; damage inside of a JPEG that ends as it should is not.
+
     Args:
         imdecode_backend: 'cv2' or 'pillow'; no other of mmcv's looks at EXIF orientation.
         backend_args: Where files are, see :func:`mmengine.fileio.get`.

@@ -14,7 +14,13 @@ from mapper_mm.registry import MODELS
 from ..adapters.protocol import freeze_all_but_adapters
 from ..adapters.slots import ParallelSlot, SequentialSlot
 from ..frozen_encoder import FrozenEncoder
-from ..weights import WEIGHT_FILES, MissingWeightsError, WrongWeightsError, read_weights
+from ..weights import (
+    WEIGHT_FILES,
+    MissingWeightsError,
+    WrongWeightsError,
+    how_to_get,
+    read_weights,
+)
 
 # Width and blocks of the released sizes.
 ARCHS = {(384, 12): 'small', (768, 12): 'base', (1024, 24): 'large', (1536, 40): 'giant'}
@@ -202,15 +208,14 @@ def _timm_weights(name: str) -> dict[str, Tensor]:
     try:
         return timm.create_model(name, pretrained=True, num_classes=0).state_dict()
     except (OSError, RuntimeError, ValueError) as error:
-        known = timm.get_pretrained_cfg(name)
-        if known is None:
+        command = how_to_get(name)
+        if command is None:
             raise MissingWeightsError(
                 f'`backbone.pretrained={name!r}` is neither a weight file '
                 f'({", ".join(WEIGHT_FILES)}) nor a model that timm can get: {error}'
             ) from error
-        folder = f'pretrained/{name}'
         raise MissingWeightsError(
             f'`backbone.pretrained={name!r}` is not on this machine: connect once to let timm '
-            f"fetch it, or get the file and set `backbone.pretrained='{folder}/model.safetensors'`:"
-            f'\n  hf download {known.hf_hub_id} model.safetensors --local-dir {folder}'
+            'fetch it, or get the file and set '
+            f"`backbone.pretrained='pretrained/{name}/model.safetensors'`:\n  {command}"
         ) from error

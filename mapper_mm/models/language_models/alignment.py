@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from .phrases import PhraseError
-
 Offsets = list[tuple[int, int]]
 
 
@@ -25,31 +23,21 @@ def overlap_weights(to_offsets: Offsets, from_offsets: Offsets) -> np.ndarray:
     return overlaps / np.maximum(overlaps.sum(1, keepdims=True), 1)
 
 
-def alignment(to_offsets: Offsets, from_offsets: Offsets, phrase: str) -> np.ndarray:
+def alignment(to_offsets: Offsets, from_offsets: Offsets) -> np.ndarray:
     """Alignment of two whole encodings, ``[CLS] words [SEP]`` and ``<start> words <end>``.
 
     Specials map to specials; every other token gets the mean of the tokens that share characters
-    with it.
+    with it. One that shares none, as the other side cut the phrase before it, gets ``<end>``.
 
     Args:
         to_offsets: offsets of the L tokens to bring features to, specials at both ends.
         from_offsets: offsets of the K tokens that have features, specials at both ends.
-        phrase: what was encoded, for the error message.
 
     Returns:
         np.ndarray: (L, K) float32, every row adds up to 1.
-
-    Raises:
-        PhraseError: if a token shares no character with any token on the other side.
     """
     weights = np.zeros((len(to_offsets), len(from_offsets)), np.float32)
     weights[0, 0] = weights[-1, -1] = 1
     weights[1:-1, 1:-1] = overlap_weights(to_offsets[1:-1], from_offsets[1:-1])
-    alone = np.flatnonzero(weights.sum(1) == 0)
-    if alone.size:
-        start, end = to_offsets[alone[0]]
-        raise PhraseError(
-            f'The phrase {phrase!r}: no CLIP token covers {phrase[start:end]!r}, as CLIP has no '
-            'character of it or reads no more tokens; take it out or shorten the phrase.'
-        )
+    weights[weights.sum(1) == 0, -1] = 1
     return weights

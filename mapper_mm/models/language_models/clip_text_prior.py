@@ -14,6 +14,7 @@ from ..adapters.protocol import freeze_all_but_adapters
 from ..frozen_encoder import FrozenEncoder
 from .alignment import alignment
 from .hub import load_tokenizer, transformers_config, transformers_weights
+from .phrases import say_now_and_then
 
 
 @MODELS.register_module()
@@ -51,6 +52,7 @@ class CLIPTextPrior(FrozenEncoder):
         self.clip = CLIPTextModelWithProjection(config)
         self.reads = reads
         self._tokenizer = None
+        self.num_cut = 0
         freeze_all_but_adapters(self)
 
     @property
@@ -88,14 +90,22 @@ class CLIPTextPrior(FrozenEncoder):
         return self._tokenizer
 
     def forward(
-        self, texts: Sequence[str], bert_encodings: Sequence[Encoding], bert_ids: Tensor
+        self,
+        texts: Sequence[str],
+        bert_encodings: Sequence[Encoding],
+        bert_ids: Tensor,
+        records: Sequence[str],
     ) -> Tensor:
         """Compute the prior.
+
+        Of a phrase with more tokens than CLIP has positions, which BERT may read as one unknown
+        word, CLIP reads the beginning, with a counted warning.
 
         Args:
             texts: B phrases.
             bert_encodings: their BERT encodings, specials included, not padded.
             bert_ids: (B, L) the same as padded numbers.
+            records: where each phrase comes from, for the warning.
 
         Returns:
             Tensor: (B, L, P); zeros for padding (with 'phrase').
@@ -107,10 +117,16 @@ class CLIPTextPrior(FrozenEncoder):
         encodings = self.tokenizer(list(texts), truncation=True, max_length=limit).encodings
         ids = pad_sequence([torch.tensor(e.ids) for e in encodings], batch_first=True)
         weights = torch.zeros(*bert_ids.shape, ids.shape[1])
-        phrases = zip(bert_encodings, encodings, texts, strict=True)
-        for row, (bert, clip, text) in enumerate(phrases):
+        phrases = zip(bert_encodings, encodings, texts, records, strict=True)
+        for row, (bert, clip, text, record) in enumerate(phrases):
+            if clip.overflowing:
+                self.num_cut += 1
+                say_now_and_then(
+                    self.num_cut, f'phrases were cut to the {limit} tokens that CLIP reads',
+                    f'{record}: {text!r}',
+                )  # fmt: skip
             weights[row, : len(bert), : len(clip)] = torch.from_numpy(
-                alignment(bert.offsets, clip.offsets, text)
+                alignment(bert.offsets, clip.offsets)
             )
         # CLIP is causal: what pads the end of a phrase cannot change the features before it.
         features = self._features(ids.to(bert_ids.device))

@@ -36,8 +36,7 @@ class PhraseTokenizer:
     Args:
         tokenizer: BERT's.
         max_tokens: length L, with [CLS] and [SEP]. A longer phrase is cut, with a
-            counted warning. There is one also for phrases of which BERT knows less than half,
-            if it knows the rest of the batch better.
+            counted warning.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
@@ -46,16 +45,20 @@ class PhraseTokenizer:
         self.num_cut = 0
         self.num_unknown = 0
 
-    def __call__(self, texts: Sequence[str], records: Sequence[str]) -> Tokens:
+    def __call__(
+        self, texts: Sequence[str], records: Sequence[str], strict: bool = True
+    ) -> Tokens:
         """Tokenize a batch.
 
         Args:
             texts: B phrases.
             records: where each phrase comes from (file and record), for messages.
+            strict: whether a phrase of mostly unknown words is an error. If it is not, there is a
+                counted warning, for training to go on.
 
         Raises:
-            PhraseError: for a phrase without words, or if of most phrases of the batch most words
-                are unknown.
+            PhraseError: for a phrase without words, or of which most words are unknown; unless
+                strict, only if most phrases of the batch are like that.
         """
         encodings = self.tokenizer(
             list(texts), truncation=True, max_length=self.max_tokens
@@ -68,7 +71,8 @@ class PhraseTokenizer:
             unknown.append(self._check(encoding, text, record))
             ids[row, : len(encoding)] = torch.tensor(encoding.ids)
             padding_mask[row, : len(encoding)] = False
-        self._judge([line for line in unknown if line], len(texts))
+        unknown = [line for line in unknown if line]
+        self._judge(unknown, 0 if strict else len(texts) // 2)
         return Tokens(ids, padding_mask, encodings)
 
     def _check(self, encoding: Encoding, text: str, record: str) -> str | None:
@@ -78,7 +82,7 @@ class PhraseTokenizer:
             raise PhraseError(f'{record}: the phrase {text!r} has no words.')
         if encoding.overflowing:
             self.num_cut += 1
-            _say_now_and_then(
+            say_now_and_then(
                 self.num_cut,
                 f'phrases longer than language_model.max_tokens={self.max_tokens} were cut',
                 f'{record}: {text!r}',
@@ -88,20 +92,26 @@ class PhraseTokenizer:
             return None
         return f'{record}: BERT knows {known} of {len(words)} tokens of the phrase {text!r}'
 
-    def _judge(self, unknown: list[str], batch_size: int) -> None:
+    def _judge(self, unknown: list[str], allowed: int) -> None:
         # One strange phrase must not end a training; a wrong vocabulary knows hardly any.
-        if 2 * len(unknown) > batch_size:
+        if len(unknown) > allowed:
             raise PhraseError(
                 f'{unknown[0]}. Is `language_model.pretrained` a directory with the '
                 "tokenizer's vocabulary, and the phrase in its language?"
             )
         for which in unknown:
             self.num_unknown += 1
-            _say_now_and_then(self.num_unknown, 'phrases are mostly unknown words', which)
+            say_now_and_then(self.num_unknown, 'phrases are mostly unknown words', which)
 
 
-def _say_now_and_then(count: int, what: str, last: str) -> None:
-    # At 1, 2, 4, 8 ...: it must be seen, and must not fill the log.
+def say_now_and_then(count: int, what: str, last: str) -> None:
+    """Warn at 1, 2, 4, 8 ... of what happens now and then: seen, and not filling the log.
+
+    Args:
+        count: how often it happened.
+        what: what happened.
+        last: where it did this time.
+    """
     if count & (count - 1) == 0:
         print_log(
             f'{count} {what} so far, the last: {last}.', logger='current', level=logging.WARNING

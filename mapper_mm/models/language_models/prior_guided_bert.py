@@ -171,12 +171,12 @@ class PriorGuidedBERT(FrozenEncoder):
         Raises:
             PhraseError: for a phrase that is empty or mostly unknown words.
         """
-        tokens = self.tokenize(texts, records)
+        tokens = self.tokenize(texts, records, strict=not self.training)
         device = self.bert.device
         ids, padding_mask = tokens.ids.to(device), tokens.padding_mask.to(device)
         prior = sentence = None
         if self.prior is not None:
-            prior = self.prior(texts, tokens.encodings, ids)
+            prior = self.prior(texts, tokens.encodings, ids, records)
             # CLIP's feature of a phrase is that of its end, which [SEP], the last token, got.
             last = (~padding_mask).sum(1) - 1
             sentence = prior[torch.arange(len(prior), device=device), last].unsqueeze(1)

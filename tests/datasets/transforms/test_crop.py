@@ -81,6 +81,20 @@ def test_windows_vary_and_cut_the_box_at_times():
     assert all(50 <= side <= 90 for shape in shapes for side in shape)
 
 
+def test_sides_are_drawn_evenly_up_to_the_pictures():
+    """As published: a short side of 400 does not make most windows as high as the picture."""
+    np.random.seed(0)
+    crop = PhraseSafeCrop(prob=1.0, short_sides=(400,), crop_range=(384, 600))
+    shapes = [
+        crop.transform(_sample(800, 500, (380, 200, 420, 240)))['img_shape'] for _ in range(400)
+    ]
+    heights, widths = np.array(shapes).T
+    assert heights.min() == 384 and heights.max() == 400
+    assert (heights == 400).mean() < 0.15
+    assert widths.min() < 390 and widths.max() > 595
+    assert np.histogram(widths, 4, (384, 600))[0].min() > 70
+
+
 FORBIDDEN = [
     *('dog on the left', 'leftmost dog', 'TOP shelf', 'bottom-right one', 'middle', 'topright'),
     *('in the centre', 'second dog', 'the 3rd from us', 'upper shelf', 'far-left', 'center dog'),

@@ -77,7 +77,7 @@ def test_clip_reads_with_its_own_tokenizer_aligned_by_characters(encoders):
     tokens = model.tokenize(['red laptop'], ['a'])
     # BERT: [CLS] red lap ##top [SEP]; CLIP: <start> red</w> la pt op</w> <end>
     assert tokens.encodings[0].tokens == ['[CLS]', 'red', 'lap', '##top', '[SEP]']
-    prior = model.prior(['red laptop'], tokens.encodings, tokens.ids)[0]
+    prior = model.prior(['red laptop'], tokens.encodings, tokens.ids, ['record'])[0]
     clip = CLIPTextModelWithProjection.from_pretrained(encoders / 'clip').eval()
     batch = CLIPTokenizer.from_pretrained(encoders / 'clip')('red laptop', return_tensors='pt')
     assert batch.input_ids.shape == (1, 6)
@@ -95,10 +95,10 @@ def test_published_prior_reads_berts_numbers(encoders):
     ids = torch.tensor([[2, 6, 3, 0]])
     model = CLIPTextModelWithProjection.from_pretrained(encoders / 'clip').eval()
     expected = model.text_projection(model.text_model(input_ids=ids).last_hidden_state)
-    torch.testing.assert_close(prior(['red'], [], ids), expected)
+    torch.testing.assert_close(prior(['red'], [], ids, []), expected)
     # Numbers beyond CLIP's vocabulary, where BERT's is the larger one, start again.
     beyond = ids + model.config.vocab_size
-    torch.testing.assert_close(prior(['red'], [], beyond), expected)
+    torch.testing.assert_close(prior(['red'], [], beyond, []), expected)
 
 
 def test_adapters_and_pgt_follow_the_formula(encoders):
@@ -108,7 +108,7 @@ def test_adapters_and_pgt_follow_the_formula(encoders):
     features, padding = model(PHRASES[:1], RECORDS[:1])
 
     tokens = model.tokenize(PHRASES[:1], RECORDS[:1])
-    prior = model.prior(PHRASES[:1], tokens.encodings, tokens.ids)
+    prior = model.prior(PHRASES[:1], tokens.encodings, tokens.ids, RECORDS[:1])
     seen = int((~padding).sum())
     bert = BertModel.from_pretrained(encoders / 'bert').eval()
     x = bert.embeddings(tokens.ids[:, :seen])
@@ -185,13 +185,31 @@ def test_phrases_of_unknown_words_are_an_error(encoders):
 def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
     said = []
     monkeypatch.setattr(phrases, 'print_log', lambda message, **_: said.append(message))
-    model = build(encoders).eval()
+    model = build(encoders).train()
+    batch = ['the girl', '♥'], ['a.p: ref_id 7', 'a.p: ref_id 8']
     for _ in range(4):
-        features, padding = model(['the girl', '♥'], ['a.p: ref_id 7', 'a.p: ref_id 8'])
+        features, padding = model(*batch)
     assert features.isfinite().all() and (~padding[1]).sum() == 3
     assert model.tokenize.num_unknown == 4
     assert [message.split()[0] for message in said] == ['1', '2', '4']
     assert all("ref_id 8: BERT knows 0 of 1 tokens of the phrase '♥'" in line for line in said)
+    # What is measured, or asked, must not depend on what else is in a batch.
+    with pytest.raises(PhraseError, match='ref_id 8: BERT knows 0 of 1'):
+        model.eval()(*batch)
+
+
+def test_a_phrase_that_clip_cuts_is_counted_and_ends_in_its_end(encoders, monkeypatch):
+    said = []
+    monkeypatch.setattr(phrases, 'print_log', lambda message, **_: said.append(message))
+    model = build(encoders).eval()
+    # One word for BERT, more tokens than CLIP has positions.
+    text = f'the red {"♥" * 50} left'
+    tokens = model.tokenize([text], ['ref_id 7'])
+    (prior,) = model.prior([text], tokens.encodings, tokens.ids, ['ref_id 7'])
+    assert [len(e) for e in tokens.encodings] == [6]
+    torch.testing.assert_close(prior[4], prior[5])
+    assert not torch.allclose(prior[3], prior[5])
+    assert model.prior.num_cut == 1 and 'ref_id 7: ' in said[-1] and 'CLIP reads' in said[-1]
 
 
 @pytest.mark.parametrize('content', ['[]', '{', ''])
