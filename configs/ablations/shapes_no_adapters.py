@@ -1,8 +1,8 @@
 # Frozen encoders: only the fusion encoder and the box head learn. A step takes about three quarters
-# of the time, so they learn for four epochs in the time that the adapters have for three.
+# of the time, so they learn for three epochs in about the time that the adapters have for two.
 _base_ = '../mapper_shapes.py'
 model = dict(
     backbone=dict(adapter=None), language_model=dict(prior=None, adapter=None, pgt=None))
-max_epochs = 4
+max_epochs = 3
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_epochs)]

@@ -170,6 +170,27 @@ def test_truncated_phrases_are_named(own_copy, run_tool, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    'name, folders, file',
+    [
+        ('referit', ('refclef', 'saiapr_tc-12'), 'refclef/refs(berkeley).p'),
+        ('refcocog_umd', ('refcocog', 'coco'), 'refcocog/instances.json'),
+        ('flickr30k', ('transvg', 'flickr30k'), 'transvg/flickr/flickr_train.pth'),
+    ],
+)
+def test_a_truncated_file_of_each_kind_is_named(
+    name, folders, file, world, run_tool, tmp_path, monkeypatch
+):
+    for folder in folders:
+        shutil.copytree(world.folder / 'data' / folder, tmp_path / 'data' / folder)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'data' / file
+    path.write_bytes(path.read_bytes()[:-2000])
+    config = small_config(name, tmp_path)
+    with pytest.raises(SystemExit, match=rf'data/{re.escape(file)}\b.* is truncated'):
+        run_tool('tools/train.py', config, '--work-dir', tmp_path / 'work')
+
+
 def test_a_truncated_picture_is_named(own_copy, world, run_tool, tmp_path):
     first = world.written['refcoco'][0]
     path = own_copy / f'coco/train2014/COCO_train2014_{first.image:012d}.jpg'
