@@ -52,7 +52,9 @@ def find_weights(config: str | None) -> str:
     try:
         return best_checkpoint(Path('work_dirs') / name)
     except FileNotFoundError as error:
-        command = f'python tools/train.py {config or "configs/mapper_shapes.py"}'
+        path = config or name
+        path = path if path.endswith('.py') else f'configs/{path}.py'
+        command = f'python tools/train.py {path}'
         raise FileNotFoundError(f'{error} `{command}` trains one; or name --weights.') from error
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from mapper_mm.compat import SAFETENSORS_META, to_plain
@@ -162,7 +162,9 @@ def write_weights(path: str | Path, state: Mapping[str, Tensor], meta: Mapping) 
     if Path(path).suffix == '.safetensors':
         # One key, in one order: the same weights are the same bytes.
         header = {SAFETENSORS_META: json.dumps(meta, sort_keys=True)}
-        save_file({key: tensor.contiguous() for key, tensor in state.items()}, path, header)
+        tensors = {key: tensor.contiguous() for key, tensor in state.items()}
+        # Its save_file() makes files that only their owner can read.
+        Path(path).write_bytes(save(tensors, header))
     else:
         torch.save(dict(state_dict=dict(state), meta=meta), path)
 

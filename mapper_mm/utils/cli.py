@@ -14,6 +14,7 @@ from mmengine.runner import find_latest_checkpoint
 
 from mapper_mm.datasets import BadRecordError
 from mapper_mm.datasets.transforms import BadImageError
+from mapper_mm.models.adapters.lora import MissingPackageError
 from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.models.weights import WrongWeightsError
 
@@ -100,6 +101,7 @@ _OF_THE_USER = (
     UnpicklingError,
     WrongWeightsError,
     PhraseError,
+    MissingPackageError,
 )
 
 

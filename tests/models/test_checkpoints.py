@@ -186,6 +186,8 @@ def test_the_same_weights_are_the_same_bytes(trained, tmp_path):
     write_weights(tmp_path / 'b.safetensors', *backwards)
     one, other = ((tmp_path / f'{name}.safetensors').read_bytes() for name in 'ab')
     assert one == other
+    (tmp_path / 'usual').touch()
+    assert (tmp_path / 'a.safetensors').stat().st_mode == (tmp_path / 'usual').stat().st_mode
 
 
 def test_what_is_no_checkpoint_is_named(tmp_path):

@@ -1,5 +1,5 @@
-# Twice through the training phrases: less than ten minutes on two CPU cores. A third time takes five
-# more and is worth two points.
+# Twice through the training phrases: less than ten minutes on two CPU cores. A third time takes
+# half as long again and is worth two points.
 max_epochs = 2
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
 val_cfg = dict(type='ValLoop')

@@ -12,6 +12,10 @@ from .slots import chosen_layers
 _ADAPTER = 'default'
 
 
+class MissingPackageError(ModuleNotFoundError):
+    """A package that only some configs need is not installed; the message says how to get it."""
+
+
 @MODELS.register_module()
 class LoRA(TuningMethod):
     """Adds a product of two low-rank matrices to linear maps of the encoder: ``W + s * B A``.
@@ -45,14 +49,14 @@ class LoRA(TuningMethod):
         """Let peft put its layers around the linear maps.
 
         Raises:
-            ModuleNotFoundError: if peft is not installed.
+            MissingPackageError: if peft is not installed.
             ValueError: if the encoder has no such layer, or its layers no such map.
         """
         try:
             # Here, because only LoRA needs it.
             from peft import LoraConfig, inject_adapter_in_model
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
+            raise MissingPackageError(
                 f"`{encoder.config_key}.adapter.type='LoRA'` needs the peft library: "
                 '`pip install peft`.'
             ) from error
