@@ -1,12 +1,11 @@
 """Find what a phrase means in an image: print the box and write a picture."""
 
 import argparse
-from pathlib import Path
 
 import torch
 
 from mapper_mm.apis import GroundingInferencer
-from mapper_mm.utils.cli import best_checkpoint, plain_errors
+from mapper_mm.utils.cli import best_checkpoint, default_work_dir, plain_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -48,12 +47,11 @@ def find_weights(config: str | None) -> str:
     Raises:
         FileNotFoundError: If there is none.
     """
-    name = Path(config or 'mapper_shapes').stem
+    config = config or 'mapper_shapes'
+    path = config if config.endswith('.py') else f'configs/{config}.py'
     try:
-        return best_checkpoint(Path('work_dirs') / name)
+        return best_checkpoint(default_work_dir(path))
     except FileNotFoundError as error:
-        path = config or name
-        path = path if path.endswith('.py') else f'configs/{path}.py'
         command = f'python tools/train.py {path}'
         raise FileNotFoundError(f'{error} `{command}` trains one; or name --weights.') from error
 

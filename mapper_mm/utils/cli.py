@@ -57,16 +57,33 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def read_config(args: argparse.Namespace) -> Config:
     """Read the config as the command line changes it.
 
-    ``work_dir`` comes from the command line, else from the config, else from the config's name.
+    ``work_dir`` comes from the command line, else from the config, else from the config's name
+    (:func:`default_work_dir`).
     """
     config = Config.fromfile(args.config)
     if args.cfg_options is not None:
         config.merge_from_dict(args.cfg_options)
     if 'launcher' in args:
         config.launcher = args.launcher
-        default = config.get('work_dir') or os.path.join('work_dirs', Path(args.config).stem)
-        config.work_dir = args.work_dir or default
+        config.work_dir = (
+            args.work_dir or config.get('work_dir') or str(default_work_dir(args.config))
+        )
     return config
+
+
+def default_work_dir(config: str | Path) -> Path:
+    """Where a config's logs and checkpoints go if nothing else is said.
+
+    Args:
+        config: The config file. Of one in a folder ``configs`` the path below it counts, as files
+            in different folders there may have one name.
+
+    Returns:
+        Path: ``work_dirs/mapper_refcoco`` or ``work_dirs/published/mapper_refcoco``, for example.
+    """
+    *folders, name = Path(config).absolute().with_suffix('').parts
+    below = folders[::-1].index('configs') if 'configs' in folders else 0
+    return Path('work_dirs', *folders[len(folders) - below :], name)
 
 
 def best_checkpoint(work_dir: str | Path) -> str:

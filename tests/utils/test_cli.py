@@ -2,6 +2,7 @@ import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 from pickle import UnpicklingError
 
 import pytest
@@ -15,6 +16,7 @@ from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
 from mapper_mm.utils.cli import (
     add_config_arguments,
     best_checkpoint,
+    default_work_dir,
     plain_errors,
     process_group_left,
 )
@@ -37,6 +39,21 @@ def test_last_checkpoint_serves_where_none_is_best(tmp_path):
     last = touch(tmp_path / 'epoch_2.pth', age=0)
     (tmp_path / 'last_checkpoint').write_text(last)
     assert best_checkpoint(tmp_path) == last
+
+
+@pytest.mark.parametrize(
+    'config, folder',
+    [
+        ('configs/mapper_refcoco.py', 'mapper_refcoco'),
+        ('configs/published/mapper_refcoco.py', 'published/mapper_refcoco'),
+        ('/a/configs/b/configs/petl/refcoco/lora.py', 'petl/refcoco/lora'),
+        ('/a/my.config.py', 'my.config'),
+        ('configs/configs.py', 'configs'),
+        ('mine.py', 'mine'),
+    ],
+)
+def test_configs_of_one_name_have_work_dirs_of_their_own(config, folder):
+    assert default_work_dir(config) == Path('work_dirs', folder)
 
 
 def test_no_checkpoint_is_an_error(tmp_path):
