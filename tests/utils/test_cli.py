@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mapper_mm.datasets import BadRecordError, MissingDataError
 from mapper_mm.datasets.transforms import BadImageError
+from mapper_mm.models.adapters.lora import MissingPackageError
 from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
 from mapper_mm.utils.cli import (
@@ -66,7 +67,7 @@ def test_no_checkpoint_is_an_error(tmp_path):
     'kind',
     [
         *(MissingDataError, MissingWeightsError, WrongWeightsError, BadRecordError, BadImageError),
-        *(PhraseError, UnpicklingError),
+        *(PhraseError, UnpicklingError, MissingPackageError),
     ],
 )
 def test_errors_of_the_user_end_with_their_message(kind):
