@@ -15,6 +15,8 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from tokenizers.normalizers import BertNormalizer
 
+from mapper_mm.utils.counted_warning import CountedWarning
+
 from .image_size import read_image_size
 from .transforms.loading import BadImageError
 
@@ -101,7 +103,7 @@ class GroundingDataset(BaseDataset):
         if exif_orientation is not None:
             self.exif_orientation = exif_orientation
         self._ann_template = ann_file
-        self._skipped_images = 0
+        self.skipped_images = CountedWarning('broken images skipped by this worker')
         super().__init__(
             ann_file=ann_file.replace('{split}', str(split)),
             data_prefix=data_prefix or dict(img=''),
@@ -288,15 +290,7 @@ class GroundingDataset(BaseDataset):
         except BadImageError as error:
             if self.bad_records == 'error':
                 raise
-            self._skipped_images += 1
-            # At 1, 2, 4, 8 ...: a broken disk must be seen, and must not fill the log.
-            if self._skipped_images & (self._skipped_images - 1) == 0:
-                print_log(
-                    f'{self._skipped_images} broken images skipped so far by this worker, the '
-                    f'last: {error}',
-                    logger='current',
-                    level=logging.WARNING,
-                )
+            self.skipped_images(str(error))
             return None
 
 

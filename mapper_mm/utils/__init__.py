@@ -1,1 +1,1 @@
-"""What the command-line tools share."""
+"""What several parts share."""

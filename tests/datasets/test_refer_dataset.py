@@ -69,7 +69,8 @@ def warnings(monkeypatch):
         assert level == logging.WARNING
         found.append(message)
 
-    monkeypatch.setattr('mapper_mm.datasets.grounding_dataset.print_log', record)
+    for module in ('datasets.grounding_dataset', 'utils.counted_warning'):
+        monkeypatch.setattr(f'mapper_mm.{module}.print_log', record)
     return found
 
 
@@ -308,7 +309,7 @@ def test_broken_picture_stops_or_is_replaced(root, warnings):
     items = [dataset[2] for _ in range(4)]
     assert {item['data_samples'].img_id for item in items} == {1}
     counts = [int(message.split(' broken images skipped')[0]) for message in warnings]
-    assert counts[:3] == [1, 2, 4] and dataset._skipped_images >= 4
+    assert counts[:3] == [1, 2, 4] and dataset.skipped_images.count >= 4
 
 
 def test_a_third_of_refcoco_loads_in_seconds(tmp_path):

@@ -9,12 +9,12 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from mapper_mm.registry import MODELS
+from mapper_mm.utils.counted_warning import CountedWarning
 
 from ..adapters.protocol import freeze_all_but_adapters
 from ..frozen_encoder import FrozenEncoder
 from .alignment import alignment
 from .hub import load_tokenizer, transformers_config, transformers_weights
-from .phrases import say_now_and_then
 
 
 @MODELS.register_module()
@@ -52,7 +52,8 @@ class CLIPTextPrior(FrozenEncoder):
         self.clip = CLIPTextModelWithProjection(config)
         self.reads = reads
         self._tokenizer = None
-        self.num_cut = 0
+        self.limit = config.max_position_embeddings
+        self.cut = CountedWarning(f'phrases were cut to the {self.limit} tokens that CLIP reads')
         freeze_all_but_adapters(self)
 
     @property
@@ -113,18 +114,13 @@ class CLIPTextPrior(FrozenEncoder):
         if self.reads == 'bert_ids':
             # BERT's vocabulary is the larger one in the embedded default only.
             return self._features(bert_ids % self.clip.config.vocab_size)
-        limit = self.clip.config.max_position_embeddings
-        encodings = self.tokenizer(list(texts), truncation=True, max_length=limit).encodings
+        encodings = self.tokenizer(list(texts), truncation=True, max_length=self.limit).encodings
         ids = pad_sequence([torch.tensor(e.ids) for e in encodings], batch_first=True)
         weights = torch.zeros(*bert_ids.shape, ids.shape[1])
         phrases = zip(bert_encodings, encodings, texts, records, strict=True)
         for row, (bert, clip, text, record) in enumerate(phrases):
             if clip.overflowing:
-                self.num_cut += 1
-                say_now_and_then(
-                    self.num_cut, f'phrases were cut to the {limit} tokens that CLIP reads',
-                    f'{record}: {text!r}',
-                )  # fmt: skip
+                self.cut(f'{record}: {text!r}')
             weights[row, : len(bert), : len(clip)] = torch.from_numpy(
                 alignment(bert.offsets, clip.offsets)
             )

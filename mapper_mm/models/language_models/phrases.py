@@ -1,14 +1,14 @@
 """Phrases to BERT's token ids, with everything that can be wrong with a phrase said by name."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from mmengine.logging import print_log
 from tokenizers import Encoding
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
+
+from mapper_mm.utils.counted_warning import CountedWarning
 
 
 class PhraseError(ValueError):
@@ -42,8 +42,10 @@ class PhraseTokenizer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
-        self.num_cut = 0
-        self.num_unknown = 0
+        self.cut = CountedWarning(
+            f'phrases longer than language_model.max_tokens={max_tokens} were cut'
+        )
+        self.unknown = CountedWarning('phrases are mostly unknown words')
 
     def __call__(
         self, texts: Sequence[str], records: Sequence[str], strict: bool = True
@@ -81,12 +83,7 @@ class PhraseTokenizer:
         if not words:
             raise PhraseError(f'{record}: the phrase {text!r} has no words.')
         if encoding.overflowing:
-            self.num_cut += 1
-            say_now_and_then(
-                self.num_cut,
-                f'phrases longer than language_model.max_tokens={self.max_tokens} were cut',
-                f'{record}: {text!r}',
-            )
+            self.cut(f'{record}: {text!r}')
         known = len(words) - words.count(self.tokenizer.unk_token_id)
         if 2 * known >= len(words):
             return None
@@ -100,19 +97,4 @@ class PhraseTokenizer:
                 "tokenizer's vocabulary, and the phrase in its language?"
             )
         for which in unknown:
-            self.num_unknown += 1
-            say_now_and_then(self.num_unknown, 'phrases are mostly unknown words', which)
-
-
-def say_now_and_then(count: int, what: str, last: str) -> None:
-    """Warn at 1, 2, 4, 8 ... of what happens now and then: seen, and not filling the log.
-
-    Args:
-        count: how often it happened.
-        what: what happened.
-        last: where it did this time.
-    """
-    if count & (count - 1) == 0:
-        print_log(
-            f'{count} {what} so far, the last: {last}.', logger='current', level=logging.WARNING
-        )
+            self.unknown(which)

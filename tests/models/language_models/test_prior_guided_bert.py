@@ -13,9 +13,10 @@ from transformers import (
 )
 
 from mapper_mm.models.adapters.slots import frozen_tensors
-from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT, phrases
+from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
 from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
+from mapper_mm.utils import counted_warning
 
 BERT = dict(hidden_size=24, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32)
 CLIP = dict(
@@ -184,13 +185,15 @@ def test_phrases_of_unknown_words_are_an_error(encoders):
 
 def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
     said = []
-    monkeypatch.setattr(phrases, 'print_log', lambda message, **_: said.append(message))
+    monkeypatch.setattr(
+        counted_warning, 'print_log', lambda message, **_: said.append(message)
+    )
     model = build(encoders).train()
     batch = ['the girl', '♥'], ['a.p: ref_id 7', 'a.p: ref_id 8']
     for _ in range(4):
         features, padding = model(*batch)
     assert features.isfinite().all() and (~padding[1]).sum() == 3
-    assert model.tokenize.num_unknown == 4
+    assert model.tokenize.unknown.count == 4
     assert [message.split()[0] for message in said] == ['1', '2', '4']
     assert all("ref_id 8: BERT knows 0 of 1 tokens of the phrase '♥'" in line for line in said)
     # What is measured, or asked, must not depend on what else is in a batch.
@@ -200,7 +203,9 @@ def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
 
 def test_a_phrase_that_clip_cuts_is_counted_and_ends_in_its_end(encoders, monkeypatch):
     said = []
-    monkeypatch.setattr(phrases, 'print_log', lambda message, **_: said.append(message))
+    monkeypatch.setattr(
+        counted_warning, 'print_log', lambda message, **_: said.append(message)
+    )
     model = build(encoders).eval()
     # One word for BERT, more tokens than CLIP has positions.
     text = f'the red {"♥" * 50} left'
@@ -209,7 +214,7 @@ def test_a_phrase_that_clip_cuts_is_counted_and_ends_in_its_end(encoders, monkey
     assert [len(e) for e in tokens.encodings] == [6]
     torch.testing.assert_close(prior[4], prior[5])
     assert not torch.allclose(prior[3], prior[5])
-    assert model.prior.num_cut == 1 and 'ref_id 7: ' in said[-1] and 'CLIP reads' in said[-1]
+    assert model.prior.cut.count == 1 and 'ref_id 7: ' in said[-1] and 'CLIP reads' in said[-1]
 
 
 @pytest.mark.parametrize('content', ['[]', '{', ''])
@@ -224,7 +229,7 @@ def test_long_phrases_are_cut_and_counted(encoders):
     model = build(encoders).eval()
     features, padding = model(['the red ' * 9, 'red'], RECORDS)
     assert features.shape[1] == 10 and not padding[0].any()
-    assert model.tokenize.num_cut == 1
+    assert model.tokenize.cut.count == 1
 
 
 def released_bert(sizes, **extra):
