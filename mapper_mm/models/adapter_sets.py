@@ -67,9 +67,9 @@ class AdapterSets:
                 shape.
         """
         checkpoint = read_checkpoint(path)
-        check_frozen_weights(self.model, checkpoint, path, keep_frozen=True)
         state = checkpoint['state_dict']
         check_fits(self.model, state, path)
+        check_frozen_weights(self.model, checkpoint, path, keep_frozen=True)
         self._sets[name] = {
             key: state[key].to(tensor.device, tensor.dtype, copy=True)
             for key, tensor in self._tensors().items()

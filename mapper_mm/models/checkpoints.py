@@ -78,12 +78,14 @@ def make_whole(model: nn.Module, checkpoint: dict, name: str, on_mismatch: str =
             known or has another shape.
     """
     state = checkpoint.get('state_dict', checkpoint)
+    # First: what another method leaves frozen is something else, whatever weights it had.
+    absent = check_fits(model, state, name)
     for encoder in lacking(model, state).values():
         if encoder.source is None:
             encoder.load_pretrained()
     check_frozen_weights(model, checkpoint, name, on_mismatch)
     own = model.state_dict()
-    for key in check_fits(model, state, name):
+    for key in absent:
         state[key] = own[key]
     averaged = checkpoint.get('ema_state_dict')
     if averaged is not None:
@@ -122,7 +124,9 @@ def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[
     ]
     if wrong:
         shown = '\n  '.join(wrong[:8]) + (f'\n  ... {len(wrong) - 8} more' if wrong[8:] else '')
-        raise RuntimeError(f'{name} is not of this model:\n  {shown}')
+        raise RuntimeError(
+            f'{name} is not of this model:\n  {shown}\nUse the config that it was trained with.'
+        )
     return absent
 
 

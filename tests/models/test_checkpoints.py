@@ -159,6 +159,18 @@ def test_over_other_frozen_weights_it_is_refused(trained):
         make_whole(model, written(trained), 'best.pth')
 
 
+@pytest.mark.parametrize('method', ['bitfit', 'lora'])
+def test_another_methods_checkpoint_is_not_one_of_other_frozen_weights(trained, method):
+    if method == 'lora':
+        pytest.importorskip('peft', reason='pip install peft')
+    init_default_scope('mapper_mm')
+    other = MODELS.build(Config.fromfile(CONFIGS / f'petl/{method}.py').model)
+    other.init_weights()
+    for model, checkpoint in ((build(), written(other)), (other, written(trained))):
+        with pytest.raises(RuntimeError, match='best.pth is not of this model(.*\n)*.*the config'):
+            make_whole(model, checkpoint, 'best.pth')
+
+
 def test_random_frozen_weights_do_not_go_with_a_file_without_any(trained):
     state = written(trained)['state_dict']
     model = build(pretrained=False, **{'backbone.pretrained': None})
