@@ -1,7 +1,8 @@
 """Images and phrases in, boxes and pictures out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import mmcv
@@ -88,9 +89,10 @@ class GroundingInferencer(BaseInferencer):
             ``visualization``, pictures (H, W, 3) RGB if ``return_vis`` asks for them.
 
         Raises:
-            PhraseError: If a phrase is empty, or most of its words are unknown.
+            PhraseError: If a phrase is empty or no string, or most of its words are unknown.
             BadImageError: If an image cannot be read.
-            ValueError: If an array is no image, or the numbers of images and phrases differ.
+            ValueError: If an image is neither path nor array, an array is no image, or the numbers
+                of images and phrases differ.
         """
         return super().__call__(_pair(inputs, texts), return_datasamples, batch_size, **kwargs)
 
@@ -194,13 +196,9 @@ def _needs_truth(transform: Any) -> bool:
 def _pair(
     inputs: Image | Sequence[Image], texts: str | Sequence[str]
 ) -> list[tuple[Image, str]]:
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    if isinstance(inputs, Image):
-        images = [inputs] * len(texts)
-    else:
-        images = list(inputs)
-        if len(images) == 1:
-            images *= len(texts)
+    texts, images = _several(texts, str), _several(inputs, Image)
+    if len(images) == 1:
+        images *= len(texts)
     if len(images) != len(texts):
         raise ValueError(
             f'{len(images)} images and {len(texts)} phrases: give one image for all phrases, or '
@@ -208,13 +206,23 @@ def _pair(
         )
     for number, (image, text) in enumerate(zip(images, texts, strict=True)):
         if not isinstance(text, str) or not text.strip():
-            raise PhraseError(f'phrase {number} is empty: {text!r}')
+            what = 'empty' if isinstance(text, str) else 'no string'
+            raise PhraseError(f'phrase {number} is {what}: {text!r}')
+        if not isinstance(image, Image):
+            raise ValueError(
+                f'image {number} is of type {type(image).__name__}: give a path, or an array '
+                '(H, W, 3), uint8, BGR; of a Pillow image np.array(image.convert("RGB"))[..., ::-1]'
+            )
         if isinstance(image, np.ndarray) and not _is_picture(image):
             raise ValueError(
                 f'image {number} has shape {image.shape} and type {image.dtype}; an image is '
                 '(H, W, 3), uint8, BGR.'
             )
     return list(zip(images, texts, strict=True))
+
+
+def _several(given: Any, one: type | UnionType) -> list:
+    return [given] if isinstance(given, one) or not isinstance(given, Iterable) else list(given)
 
 
 def _is_picture(image: np.ndarray) -> bool:

@@ -115,6 +115,9 @@ def test_bad_phrases(inferencer, image):
             inferencer(image, phrase)
     with pytest.raises(PhraseError, match='赤い丸'):
         inferencer(image, '赤い丸')
+    for phrase in (None, ['star', 3]):
+        with pytest.raises(PhraseError, match='is no string: (None|3)'):
+            inferencer(image, phrase)
 
 
 def test_bad_images(inferencer, image, tmp_path):
@@ -127,6 +130,9 @@ def test_bad_images(inferencer, image, tmp_path):
     for array in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(ValueError, match='shape'):
             inferencer(array, 'star')
+    for other, kind in ((Image.new('RGB', (8, 8)), 'Image'), ([None], 'NoneType')):
+        with pytest.raises(ValueError, match=f'image 0 is of type {kind}.*a path, or an array'):
+            inferencer(other, 'star')
 
 
 def test_numbers_must_fit(inferencer, image):

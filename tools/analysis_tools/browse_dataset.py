@@ -23,7 +23,10 @@ def parse_args() -> argparse.Namespace:
         '--num', type=int, default=24, help='number of samples, evenly spread over the dataset'
     )
     parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.num < 1:
+        parser.error('--num must be at least 1')
+    return args
 
 
 def main() -> None:
