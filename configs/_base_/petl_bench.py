@@ -1,6 +1,10 @@
 # What the methods in configs/petl/ have in common: the embedded default, but in weather that the
 # encoders have never seen.
 _base_ = '../mapper_shapes.py'
+# Its own schedule: runs stay comparable, whatever that of the default becomes.
+max_epochs = 2
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_epochs)]
 dataset = dict(
     data_root='data/shapes_ref_weather', weather=('fog', 'dusk', 'rain', 'snow', 'out-of-focus'))
 train_dataloader = dict(dataset=dataset)

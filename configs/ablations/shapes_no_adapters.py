@@ -3,6 +3,4 @@
 _base_ = '../mapper_shapes.py'
 model = dict(
     backbone=dict(adapter=None), language_model=dict(prior=None, adapter=None, pgt=None))
-max_epochs = 3
-train_cfg = dict(max_epochs=max_epochs)
-param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_epochs)]
+train_cfg = dict(max_epochs=3)

@@ -120,6 +120,18 @@ def test_a_config_that_does_not_exist_is_one_line(run_tool):
         run_tool('tools/train.py', 'nowhere.py')
 
 
+@pytest.mark.parametrize('epochs', [1, 5])
+def test_the_learning_rate_ends_where_training_does(small_config, tmp_path, epochs):
+    config = Config.fromfile(small_config)
+    config.merge_from_dict({'work_dir': str(tmp_path), 'train_cfg.max_epochs': epochs})
+    runner = Runner.from_cfg(config)
+    runner._train_loop = runner.build_train_loop(config.train_cfg)
+    runner.optim_wrapper = runner.build_optim_wrapper(config.optim_wrapper)
+    _, cosine = runner.build_param_scheduler(config.param_scheduler)
+    assert (cosine.begin, cosine.end) == (0, 3 * epochs)
+    assert cosine.T_max == 3 * epochs
+
+
 def test_the_default_encodes_a_picture_once_for_its_phrases(small_config, tmp_path):
     """The phrases of a picture are in one batch, and see it augmented alike."""
     config = Config.fromfile(small_config)
