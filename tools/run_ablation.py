@@ -7,14 +7,17 @@ training that was interrupted goes on, so the same command may be given until al
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +42,7 @@ from mapper_mm.utils.cli import plain_errors
 from mapper_mm.visualization.ablation_figure import draw_ablation
 
 TOOLS = Path(__file__).resolve().parent
+_children: set[subprocess.Popen] = set()
 
 
 @dataclass(frozen=True)
@@ -50,27 +54,39 @@ class Method:
         path: The config file.
         digest: The first digits of a SHA-256 over all that it says.
         tuned: Parameters tuned in the encoders.
+        data: The folder of what it is tested on.
     """
 
     name: str
     path: str
     digest: str
     tuned: int
+    data: str
 
 
 def read_method(path: str) -> Method:
-    """Read a config and count what it tunes."""
+    """Read a config and count what it tunes.
+
+    Raises:
+        WrongRunsError: If it does not test the splits that the table has.
+    """
     config = Config.fromfile(path)
+    splits = config.get('test_cfg', {}).get('splits', ())
+    if not set(splits) >= set(SPLITS):
+        raise WrongRunsError(
+            f'{path}: test_cfg.splits is {list(splits)}; the table needs {", ".join(SPLITS)}.'
+        )
     init_default_scope(config.default_scope)
     with torch.device('meta'):
         tuned = num_tuned_in_encoders(MODELS.build(config.model))
     text = json.dumps(config.to_dict(), sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return Method(Path(path).stem, path, digest, tuned)
+    data = config.test_dataloader.dataset.data_root
+    return Method(Path(path).stem, path, digest, tuned, data)
 
 
-def check(methods: list[Method], seeds: int, runs: list[Run], path: Path) -> None:
-    """Whether runs of before may stand beside those that are asked for.
+def wanted(methods: list[Method], seeds: int, runs: list[Run], path: Path) -> list[Run]:
+    """Those runs of before that were asked for.
 
     Raises:
         WrongRunsError: If two configs have one name, or a run is of a config that has changed.
@@ -79,13 +95,15 @@ def check(methods: list[Method], seeds: int, runs: list[Run], path: Path) -> Non
     for name in names:
         if names.count(name) > 1:
             raise WrongRunsError(f'Two configs are called {name}: rename one.')
+    runs = [run for run in runs if run.method in names and run.seed < seeds]
     digests = {method.name: method.digest for method in methods}
     for run in runs:
-        if run.seed < seeds and digests.get(run.method, run.config) != run.config:
+        if digests[run.method] != run.config:
             raise WrongRunsError(
                 f'{path}: {run.method}, seed {run.seed}, was run with another config than it is '
                 'now. Delete its line to run it again, or choose another --out.'
             )
+    return runs
 
 
 def execute(method: Method, seed: int, work_dir: Path, threads: int) -> Run:
@@ -93,22 +111,27 @@ def execute(method: Method, seed: int, work_dir: Path, threads: int) -> Run:
 
     Raises:
         subprocess.CalledProcessError: If a tool fails; its output is in ``work_dir/log.txt``.
+        WrongRunsError: If this training is running already, or another config began it.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
-    _check_started(work_dir / 'config.txt', method)
     # Of former, interrupted attempts: one line each.
     clock = work_dir / 'seconds.txt'
-    start = time.monotonic()
-    try:
-        _call(
-            work_dir, threads, 'train.py', method.path, '--work-dir', work_dir, '--resume',
-            '--cfg-options', f'randomness.seed={seed}',
-        )  # fmt: skip
-        last = find_latest_checkpoint(str(work_dir))
-        _call(work_dir, threads, 'test.py', method.path, last, '--work-dir', work_dir / 'test')
-    finally:
-        with open(clock, 'a') as file:
-            file.write(f'{time.monotonic() - start:.0f}\n')
+    with _locked(work_dir) as lock:
+        _check_started(work_dir / 'config.txt', method)
+        start = time.monotonic()
+        try:
+            _call(
+                work_dir, threads, lock, 'train.py', method.path, '--work-dir', work_dir,
+                '--resume', '--cfg-options', f'randomness.seed={seed}',
+            )  # fmt: skip
+            last = find_latest_checkpoint(str(work_dir))
+            _call(
+                work_dir, threads, lock, 'test.py', method.path, last,
+                '--work-dir', work_dir / 'test',
+            )  # fmt: skip
+        finally:
+            with open(clock, 'a') as file:
+                file.write(f'{time.monotonic() - start:.0f}\n')
     # MMEngine writes the metrics of a test here, in a folder named after the time.
     metrics = json.loads(max((work_dir / 'test').glob('*/*.json')).read_text())
     return Run(
@@ -121,6 +144,17 @@ def execute(method: Method, seed: int, work_dir: Path, threads: int) -> Run:
     )
 
 
+@contextmanager
+def _locked(work_dir: Path) -> Iterator[int]:
+    """Give a file descriptor; as long as it is open, here or in a child, the folder is taken."""
+    with open(work_dir / 'lock', 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise WrongRunsError(f'{work_dir}: a training is running there.') from error
+        yield file.fileno()
+
+
 def _check_started(note: Path, method: Method) -> None:
     """Never go on with a training that another config began."""
     if note.exists() and note.read_text() != method.digest:
@@ -131,11 +165,19 @@ def _check_started(note: Path, method: Method) -> None:
     note.write_text(method.digest)
 
 
-def _call(work_dir: Path, threads: int, tool: str, *args: object) -> None:
+def _call(work_dir: Path, threads: int, lock: int, tool: str, *args: object) -> None:
     env = dict(os.environ, OMP_NUM_THREADS=str(threads))
     with open(work_dir / 'log.txt', 'a') as log:
         command = [sys.executable, str(TOOLS / tool), *map(str, args)]
-        subprocess.run(command, env=env, stdout=log, stderr=subprocess.STDOUT, check=True)
+        child = subprocess.Popen(
+            command, env=env, stdout=log, stderr=subprocess.STDOUT, pass_fds=[lock]
+        )
+        _children.add(child)
+        try:
+            if child.wait():
+                raise subprocess.CalledProcessError(child.returncode, command)
+        finally:
+            _children.remove(child)
 
 
 def execute_all(
@@ -157,18 +199,25 @@ def execute_all(
             return None, f'{what}: {error} See {folder / "log.txt"}'
         return run, f'{what}: {100 * run.val:.1f} % on val, {run.seconds} s'
 
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs)
+    try:
         for future in as_completed([pool.submit(attempt, *pair) for pair in todo]):
             yield future.result()
+    finally:
+        # First the queue, or the end of one run would start the next.
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in list(_children):
+            child.terminate()
+        pool.shutdown()
 
 
 def report(methods: list[Method], runs: list[Run], out: Path) -> None:
     """Write table and figure, methods in the order of the command line."""
     order = [method.name for method in methods]
-    wanted = [run for run in runs if run.method in order]
-    summaries = summarise(sorted(wanted, key=lambda run: (order.index(run.method), run.seed)))
+    summaries = summarise(sorted(runs, key=lambda run: (order.index(run.method), run.seed)))
     (out / 'table.md').write_text(markdown(summaries), encoding='utf-8')
-    draw_ablation(summaries, out / 'figure.png')
+    data = ', '.join(sorted({method.data for method in methods}))
+    draw_ablation(summaries, out / 'figure.png', f'{data}, val')
 
 
 def parse_args() -> argparse.Namespace:
@@ -199,11 +248,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run what is not done yet, and report all."""
     args = parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with plain_errors(WrongRunsError):
         methods = [read_method(path) for path in args.configs]
         file = args.out / 'runs.csv'
-        runs = read_runs(file)
-        check(methods, args.seeds, runs, file)
+        runs = wanted(methods, args.seeds, read_runs(file), file)
         done = {(run.method, run.seed) for run in runs}
         # All methods with one seed, then with the next: a table that is cut short has all of them.
         todo = [
@@ -214,14 +263,15 @@ def main() -> None:
         ]
         print(f'{len(todo)} runs to do, {len(done)} done', flush=True)
         failed = 0
-        for number, (run, line) in enumerate(execute_all(todo, args.work_dir, args.jobs), 1):
-            print(f'[{number}/{len(todo)}] {line}', flush=True)
-            if run is None:
-                failed += 1
-                continue
-            append_run(file, run)
-            runs.append(run)
-            report(methods, runs, args.out)
+        with closing(execute_all(todo, args.work_dir, args.jobs)) as results:
+            for number, (run, line) in enumerate(results, 1):
+                print(f'[{number}/{len(todo)}] {line}', flush=True)
+                if run is None:
+                    failed += 1
+                    continue
+                append_run(file, run)
+                runs.append(run)
+                report(methods, runs, args.out)
         if not todo:
             report(methods, runs, args.out)
         if failed:

@@ -18,7 +18,8 @@ class Run:
         seed: Seed of the training.
         config: The first digits of a SHA-256 over the whole config.
         tuned: Parameters tuned in the encoders.
-        seconds: What training and testing took, interruptions left out.
+        seconds: What training and testing took. Attempts that were interrupted count, but for
+            those whose tool was killed.
         val: Acc@0.5 on val, a fraction of all expressions.
         testA: The same on testA.
         testB: The same on testB.
@@ -91,6 +92,7 @@ class Summary:
         method: Name of the config.
         tuned: Parameters tuned in the encoders.
         seeds: Number of runs.
+        minutes: Of a run, on average.
         mean: Mean Acc@0.5 by split, in percent.
         std: Standard deviation between seeds by split, in points; NaN if there is one run.
     """
@@ -98,6 +100,7 @@ class Summary:
     method: str
     tuned: int
     seeds: int
+    minutes: float
     mean: dict[str, float]
     std: dict[str, float]
 
@@ -123,6 +126,7 @@ def _summary(method: str, runs: list[Run]) -> Summary:
         method=method,
         tuned=runs[0].tuned,
         seeds=len(runs),
+        minutes=statistics.fmean(run.seconds for run in runs) / 60,
         mean={split: statistics.fmean(values) for split, values in percent.items()},
         std={
             split: statistics.stdev(values) if len(values) > 1 else float('nan')
@@ -132,7 +136,7 @@ def _summary(method: str, runs: list[Run]) -> Summary:
 
 
 def markdown(summaries: Iterable[Summary]) -> str:
-    """A table of Acc@0.5 in percent, with the standard deviation between seeds.
+    """A table of Acc@0.5 in percent, with the standard deviation between seeds, and of the time.
 
     Args:
         summaries: One a row.
@@ -140,13 +144,15 @@ def markdown(summaries: Iterable[Summary]) -> str:
     Returns:
         str: Lines of Markdown.
     """
-    lines = ['| method | tuned in the encoders | seeds | val | testA | testB |', '|---' * 6 + '|']
+    columns = ('method', 'tuned in the encoders', 'seeds', 'val', 'testA', 'testB', 'minutes a run')
+    lines = [f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
     for summary in summaries:
         cells = [
             f'{summary.mean[split]:.1f}'
             + (f' ± {summary.std[split]:.1f}' if summary.seeds > 1 else '')
             for split in SPLITS
         ]
-        row = [f'`{summary.method}`', f'{summary.tuned:,}', str(summary.seeds), *cells]
+        name, minutes = f'`{summary.method}`', f'{summary.minutes:.1f}'
+        row = [name, f'{summary.tuned:,}', str(summary.seeds), *cells, minutes]
         lines.append(f'| {" | ".join(row)} |')
     return '\n'.join(lines) + '\n'

@@ -21,12 +21,13 @@ _MARKERS = 'os^Dv<>PX*ph'
 _COLOURS = ('tab:blue', 'tab:orange', 'tab:green', 'tab:purple', 'tab:brown', 'tab:cyan', 'black')
 
 
-def draw_ablation(summaries: Sequence[Summary], path: Path) -> None:
+def draw_ablation(summaries: Sequence[Summary], path: Path, title: str) -> None:
     """Draw the figure.
 
     Args:
         summaries: One a method. Error bars are the standard deviation between seeds on val.
         path: The picture to write, for example a .png.
+        title: Of the left part, which shows the summaries.
     """
     figure = Figure(figsize=(12, 5), layout='constrained')
     ours, papers = figure.subplots(1, 2)
@@ -45,7 +46,7 @@ def draw_ablation(summaries: Sequence[Summary], path: Path) -> None:
     ours.set_xlim(left=-1)
     papers.set_xscale('log')
     ours.set(
-        title='ShapesRef val, tiny encoders',
+        title=title,
         xlabel='parameters tuned in the encoders, thousands',
         ylabel='Acc@0.5, %',
     )

@@ -1,7 +1,16 @@
 import csv
+import fcntl
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -79,6 +88,12 @@ def test_runs_of_another_config_are_refused(folder, configs, run, capsys):
     configs[0].write_text(text + 'randomness = dict(seed=5)\n')
     with pytest.raises(SystemExit, match='one, seed 0, was run with another config'):
         run(folder, *configs, '--seeds', 1)
+    # But not if it is not asked for; it does not count then.
+    csv_file = folder / 'out' / 'runs.csv'
+    before = csv_file.read_text()
+    csv_file.write_text(re.sub('^one,0', 'one,1', before, flags=re.MULTILINE))
+    assert '0 runs to do, 1 done' in run(folder, configs[1], '--seeds', 1)
+    assert (folder / 'out' / 'table.md').read_text().count('`') == 2
     # Nor is its training gone on with.
     (folder / 'out' / 'runs.csv').unlink()
     with pytest.raises(SystemExit, match='1 runs failed'):
@@ -92,3 +107,57 @@ def test_two_configs_of_one_name_are_refused(folder, configs, run, tmp_path):
     same.write_text(configs[0].read_text())
     with pytest.raises(SystemExit, match='Two configs are called one'):
         run(folder, configs[0], same)
+
+
+def test_splits_that_the_table_lacks_are_said_before_any_training(folder, configs, run, tmp_path):
+    other = tmp_path / 'umd.py'
+    other.write_text(configs[0].read_text() + "test_cfg = dict(splits=('val', 'test'))\n")
+    with pytest.raises(SystemExit, match='umd.py.*needs val, testA, testB'):
+        run(tmp_path, other)
+    assert not (tmp_path / 'work').exists()
+
+
+def test_a_training_that_runs_elsewhere_is_left_alone(configs, run, tmp_path, capsys):
+    work_dir = tmp_path / 'work' / 'one' / 'seed_0'
+    work_dir.mkdir(parents=True)
+    with open(work_dir / 'lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(SystemExit, match='1 runs failed'):
+            run(tmp_path, configs[0], '--seeds', 1)
+    assert f'{work_dir}: a training is running there' in capsys.readouterr().out
+    assert not (work_dir / 'log.txt').exists()
+
+
+def test_stopped_it_stops_and_goes_on_where_it_was(configs, tmp_path):
+    """SIGTERM while the first of two trains; then the same command again."""
+    slow = tmp_path / 'one.py'
+    slow.write_text(configs[0].read_text().replace('max_epochs=1', 'max_epochs=6'))
+    command = [
+        sys.executable, ROOT / 'tools/run_ablation.py', slow, configs[1], '--seeds', '1',
+        '--out', tmp_path / 'out', '--work-dir', tmp_path / 'work',
+    ]  # fmt: skip
+    first = tmp_path / 'work' / 'one' / 'seed_0'
+    tool = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: (first / 'epoch_1.pth').exists())
+    tool.send_signal(signal.SIGTERM)
+    assert 'Interrupted.' in tool.communicate(timeout=60)[1]
+    assert tool.returncode == 1
+    assert not (first / 'epoch_6.pth').exists() and not (tmp_path / 'out').exists()
+    assert not (tmp_path / 'work' / 'two').exists()
+    with open(first / 'lock') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    env = dict(os.environ, PYTHONUNBUFFERED='1')
+    printed = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+    assert '2 runs to do, 0 done' in printed
+    assert {row['method'] for row in rows(tmp_path)} == {'one', 'two'}
+    log = (first / 'log.txt').read_text()
+    assert len(re.findall(r'Epoch\(train\) +\[1\]\[1/3\]', log)) == 1
+    assert len((first / 'seconds.txt').read_text().split()) == 2
+
+
+def wait_for(condition):
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)

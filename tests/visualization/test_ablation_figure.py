@@ -31,8 +31,9 @@ def test_every_method_has_its_point(axes, tmp_path):
         Run('mapper', 1, 'b', 20_000, 1, 0.8, 0.5, 0.5),
     ]
     path = tmp_path / 'new' / 'figure.png'
-    draw_ablation(summarise(runs), path)
+    draw_ablation(summarise(runs), path, 'data/shapes, val')
     ours, papers = axes
+    assert ours.get_title() == 'data/shapes, val'
     assert points(ours) == {'frozen': (0, 50), 'mapper': (20, pytest.approx(75))}
     (low, high) = ours.containers[1].lines[2][0].get_segments()[0][:, 1]
     assert (low + high) / 2 == pytest.approx(75) and high - low == pytest.approx(2 * 50**0.5)
