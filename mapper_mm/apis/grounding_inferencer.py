@@ -17,8 +17,9 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmengine.visualization import Visualizer
 from torch import nn
 
-from mapper_mm.models.checkpoints import make_whole
+from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint
 from mapper_mm.models.language_models.phrases import PhraseError
+from mapper_mm.models.stored_config import stored_config, warn_of_other_settings
 from mapper_mm.registry import INFERENCERS, TRANSFORMS
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 
@@ -35,7 +36,8 @@ class GroundingInferencer(BaseInferencer):
 
     Args:
         model: A config (file, name as in configs/ without .py, or the config itself). None: the
-            config that the checkpoint was trained with.
+            config that the checkpoint was trained with, which is read as data: nothing in it is run
+            or imported.
         weights: The checkpoint. The frozen encoders that it leaves out are read from where the
             config says; so are the tokenizers.
         device: Where to compute; an accelerator if there is one by default.
@@ -43,9 +45,9 @@ class GroundingInferencer(BaseInferencer):
         show_progress: Whether to show a bar.
 
     Raises:
-        ValueError: If there are no weights.
+        ValueError: If there are no weights, or no config with them that is plain values.
         MissingWeightsError: If frozen weights that they leave out are not on this machine.
-        RuntimeError: If they are not those of the model.
+        WrongCheckpointError: If they are not those of the model.
         WrongWeightsError: If the frozen ones are not those that the checkpoint records.
     """
 
@@ -64,6 +66,11 @@ class GroundingInferencer(BaseInferencer):
     ) -> None:
         init_default_scope(scope)
         self._weights = weights
+        if model is None and weights is not None:
+            # MMEngine would run it.
+            model = stored_config(read_checkpoint(weights), weights)
+            if model is None:
+                raise ValueError(f'{weights} holds no config: name the one it was trained with.')
         super().__init__(model, weights, device, scope, show_progress)
 
     def __call__(
@@ -107,8 +114,8 @@ class GroundingInferencer(BaseInferencer):
     ) -> None:
         if checkpoint is None:
             raise ValueError('weights=None: name a checkpoint that tools/train.py wrote.')
-        hook = (cfg.get('default_hooks') or {}).get('frozen_weights', {})
-        make_whole(model, checkpoint, self._weights, hook.get('on_mismatch', 'error'))
+        warn_of_other_settings(cfg['model'], checkpoint, self._weights)
+        make_whole(model, checkpoint, self._weights, on_mismatch(cfg))
         # What is left out or left over would go unnoticed, and the boxes be nonsense.
         _load_checkpoint_to_model(model, checkpoint, strict=True)
 

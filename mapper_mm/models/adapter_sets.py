@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from .adapters.protocol import adapters, encoders, tuned_tensors
 from .checkpoints import check_fits, read_checkpoint
 from .fingerprint import check_frozen_weights
+from .stored_config import warn_of_other_settings
 
 
 class AdapterSets:
@@ -63,12 +64,14 @@ class AdapterSets:
         Raises:
             FileNotFoundError: if there is no such file.
             WrongWeightsError: if it was trained on other frozen weights than the model has.
-            RuntimeError: if it is of another model: a tensor is missing, not known or of another
-                shape.
+            WrongCheckpointError: if it is of another model: a tensor is missing, not known or of
+                another shape.
         """
         checkpoint = read_checkpoint(path)
         state = checkpoint['state_dict']
         check_fits(self.model, state, path)
+        if hasattr(self.model, 'cfg'):
+            warn_of_other_settings(self.model.cfg.model, checkpoint, path)
         check_frozen_weights(self.model, checkpoint, path, keep_frozen=True)
         self._sets[name] = {
             key: state[key].to(tensor.device, tensor.dtype, copy=True)

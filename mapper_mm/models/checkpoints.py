@@ -30,6 +30,10 @@ from .frozen_encoder import FrozenEncoder
 _MODELS = {'state_dict': '', 'ema_state_dict': 'module.'}
 
 
+class WrongCheckpointError(RuntimeError):
+    """A checkpoint that is another model's, or not for what it is used for."""
+
+
 def leave_out_frozen(model: nn.Module, checkpoint: dict) -> None:
     """Take the frozen weights that ``pretrained`` gives out of a checkpoint, in place.
 
@@ -74,8 +78,8 @@ def make_whole(model: nn.Module, checkpoint: dict, name: str, on_mismatch: str =
     Raises:
         MissingWeightsError: if weights that ``pretrained`` names are not there.
         WrongWeightsError: if they are others than those that it was trained on.
-        RuntimeError: if it is another model's: a tensor that was trained is missing, one is not
-            known or has another shape.
+        WrongCheckpointError: if it is another model's: a tensor that was trained is missing, one is
+            not known or has another shape.
     """
     state = checkpoint.get('state_dict', checkpoint)
     # First: what another method leaves frozen is something else, whatever weights it had.
@@ -106,8 +110,8 @@ def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[
         set[str]: the names of the frozen weights that it lacks.
 
     Raises:
-        RuntimeError: if it lacks anything else, even one frozen tensor of an encoder that it has
-            others of, or a tensor in it is not known or of another shape.
+        WrongCheckpointError: if it lacks anything else, even one frozen tensor of an encoder that
+            it has others of, or a tensor in it is not known or of another shape.
     """
     absent = {
         key
@@ -124,10 +128,16 @@ def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[
     ]
     if wrong:
         shown = '\n  '.join(wrong[:8]) + (f'\n  ... {len(wrong) - 8} more' if wrong[8:] else '')
-        raise RuntimeError(
+        raise WrongCheckpointError(
             f'{name} is not of this model:\n  {shown}\nUse the config that it was trained with.'
         )
     return absent
+
+
+def on_mismatch(config: Mapping) -> str:
+    """What a config wants of a checkpoint that is for other frozen weights: 'error' or 'warn'."""
+    hooks = config.get('default_hooks') or {}
+    return (hooks.get('frozen_weights') or {}).get('on_mismatch', 'error')
 
 
 def read_checkpoint(path: str) -> dict:

@@ -129,10 +129,13 @@ def check_frozen_weights(
     if problems:
         message = '\n  '.join([f'{name} does not go with the frozen weights:', *problems])
         if on_mismatch == 'error':
-            raise WrongWeightsError(
-                f'{message}\nLet `pretrained` name what it was trained on or, to load it all the '
-                "same, set `default_hooks.frozen_weights.on_mismatch='warn'`."
-            )
+            remedy = 'Let `pretrained` name what it was trained on'
+            if not keep_frozen:
+                remedy += (
+                    ' or, to load it all the same, set '
+                    "`default_hooks.frozen_weights.on_mismatch='warn'`"
+                )
+            raise WrongWeightsError(f'{message}\n{remedy}.')
         _warn(message)
     if not keep_frozen:
         for encoder, source in sources.items():

@@ -15,6 +15,7 @@ from mmengine.runner import find_latest_checkpoint
 from mapper_mm.datasets import BadRecordError
 from mapper_mm.datasets.transforms import BadImageError
 from mapper_mm.models.adapters.lora import MissingPackageError
+from mapper_mm.models.checkpoints import WrongCheckpointError
 from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.models.weights import WrongWeightsError
 
@@ -117,6 +118,7 @@ _OF_THE_USER = (
     BadImageError,
     UnpicklingError,
     WrongWeightsError,
+    WrongCheckpointError,
     PhraseError,
     MissingPackageError,
 )

@@ -135,6 +135,20 @@ def test_bad_images(inferencer, image, tmp_path):
             inferencer(other, 'star')
 
 
+def test_a_config_in_a_checkpoint_is_read_and_not_run(checkpoint, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    written = tmp_path / 'written'
+    content['meta']['cfg'] += f'\nspy = open({str(written)!r}, "w")\n'
+    torch.save(content, tmp_path / 'foreign.pth')
+    with pytest.raises(ValueError, match='foreign.pth: the config in it .* is not run'):
+        GroundingInferencer(weights=str(tmp_path / 'foreign.pth'), device='cpu')
+    GroundingInferencer(str(CONFIG), str(tmp_path / 'foreign.pth'), 'cpu')
+    assert not written.exists()
+    torch.save(content['state_dict'], tmp_path / 'bare.pth')
+    with pytest.raises(ValueError, match='bare.pth holds no config'):
+        GroundingInferencer(weights=str(tmp_path / 'bare.pth'), device='cpu')
+
+
 def test_numbers_must_fit(inferencer, image):
     with pytest.raises(ValueError, match='2 images and 3 phrases'):
         inferencer([image, image], ['a', 'b', 'c'])

@@ -104,8 +104,9 @@ def test_a_set_of_other_frozen_weights_is_refused(whole, tmp_path):
         other.backbone.vit.norm.bias += 1
     path = write(other, tmp_path / 'other.pth', whole)
     sets = AdapterSets(build())
-    with pytest.raises(WrongWeightsError, match='other.pth.*\n.*backbone: '):
+    with pytest.raises(WrongWeightsError, match='other.pth.*\n.*backbone: ') as stop:
         sets.load('other', path)
+    assert 'on_mismatch' not in str(stop.value), 'nothing here asks for it'
     write_weights(tmp_path / 'bare.pth', other.state_dict(), meta={})
     with pytest.raises(WrongWeightsError, match='backbone: it brings others'):
         sets.load('other', str(tmp_path / 'bare.pth'))

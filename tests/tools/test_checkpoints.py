@@ -91,6 +91,18 @@ def test_every_checkpoint_holds_what_was_trained(trained, tuned_names):
         assert set(torch.load(path, weights_only=True)['state_dict']) == tuned_names
 
 
+def test_training_goes_on_only_from_what_holds_its_state(
+    trained, published, small_config, run_tool, tmp_path
+):
+    (best,) = trained.glob('best_*.pth')
+    assert set(torch.load(best, weights_only=True)) == {'meta', 'state_dict'}
+    assert {'optimizer', 'message_hub'} < set(torch.load(trained / 'epoch_2.pth'))
+    for path in (best, published):
+        said = f'{re.escape(path.name)} holds no optimizer.*load_from'
+        with pytest.raises(SystemExit, match=said):
+            run_tool('tools/train.py', small_config, '--work-dir', tmp_path, '--resume', path)
+
+
 def test_testing_is_quiet(trained, test_table):
     _, said = test_table(trained / 'epoch_2.pth')
     assert 'epoch_2.pth' in said
@@ -190,6 +202,20 @@ def test_a_published_file_over_others_is_refused(published, small_config, tmp_pa
     config.model.backbone.pretrained = str(tmp_path / 'a.safetensors')
     with pytest.raises(WrongWeightsError, match=f'{published.name}.*\n.*backbone: it was trained'):
         GroundingInferencer(config, str(published), 'cpu')
+
+
+def test_merging_with_others_is_refused_unless_they_are_wanted(
+    published, small_config, run_tool, tmp_path
+):
+    weights = load_file(PACKAGE / 'assets/tiny_encoders/dinov2_tiny.safetensors')
+    save_file({name: 1.01 * tensor for name, tensor in weights.items()}, tmp_path / 'a.safetensors')
+    merge = [MERGE, small_config, published, tmp_path / 'whole.pth', '--cfg-options']
+    other = f'model.backbone.pretrained={tmp_path / "a.safetensors"}'
+    with pytest.raises(SystemExit, match='backbone: it was trained on.*\n.*on_mismatch'):
+        run_tool(*merge, other)
+    run_tool(*merge, other, 'default_hooks.frozen_weights.on_mismatch=warn')
+    merged = torch.load(tmp_path / 'whole.pth')['state_dict']
+    assert torch.equal(merged['backbone.vit.norm.bias'], 1.01 * weights['norm.bias'])
 
 
 def test_only_a_merged_file_needs_no_weights(published, merged, nowhere, test_table):

@@ -7,8 +7,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 import mapper_mm  # noqa: F401
-from mapper_mm.models.checkpoints import make_whole, read_checkpoint, write_weights
+from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint, write_weights
 from mapper_mm.models.fingerprint import KEY, frozen_record
+from mapper_mm.models.stored_config import warn_of_other_settings
 from mapper_mm.registry import MODELS
 from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
 
@@ -35,12 +36,13 @@ def merge(config: Config, source: str, target: str) -> None:
     Raises:
         MissingWeightsError: if weights that ``pretrained`` names are not there.
         WrongWeightsError: if they are not those that the model was trained on.
-        RuntimeError: if the checkpoint is another model's.
+        WrongCheckpointError: if the checkpoint is another model's.
     """
     init_default_scope(config.default_scope)
     checkpoint = read_checkpoint(source)
     model = MODELS.build(config.model)
-    make_whole(model, checkpoint, source)
+    warn_of_other_settings(config.model, checkpoint, source)
+    make_whole(model, checkpoint, source, on_mismatch(config))
     model.load_state_dict(checkpoint['state_dict'], strict=True)
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     meta = {'cfg': config.pretty_text, KEY: frozen_record(model)}
@@ -50,7 +52,7 @@ def merge(config: Config, source: str, target: str) -> None:
 def main() -> None:
     """Merge as the command line asks."""
     args = parse_args()
-    with plain_errors(RuntimeError):
+    with plain_errors():
         merge(read_config(args), args.checkpoint, args.output)
     print(f'{args.output}: {Path(args.output).stat().st_size / 1e6:.1f} MB')
 

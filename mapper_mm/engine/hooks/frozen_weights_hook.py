@@ -5,8 +5,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mapper_mm.models.checkpoints import make_whole
+from mapper_mm.models.checkpoints import WrongCheckpointError, make_whole
 from mapper_mm.models.fingerprint import KEY, frozen_record
+from mapper_mm.models.stored_config import warn_of_other_settings
 from mapper_mm.registry import HOOKS
 
 
@@ -16,7 +17,8 @@ class FrozenWeightsHook(Hook):
 
     What is recorded and compared: see :mod:`mapper_mm.models.fingerprint`. The inferencer compares
     as well, with the same setting of the config. A checkpoint that was written without the frozen
-    weights gets them back, see :mod:`mapper_mm.models.checkpoints`.
+    weights gets them back, see :mod:`mapper_mm.models.checkpoints`. Settings of the model that are
+    not those of the training give a warning.
 
     Args:
         on_mismatch: 'error', or 'warn' to load a checkpoint all the same.
@@ -45,9 +47,18 @@ class FrozenWeightsHook(Hook):
         Raises:
             MissingWeightsError: If the frozen weights are neither here nor there.
             WrongWeightsError: If they differ and ``on_mismatch`` is 'error'.
-            RuntimeError: If the checkpoint is another model's.
+            WrongCheckpointError: If the checkpoint is another model's, or training is to go on from
+                one that does not hold a training's state.
         """
         name = runner._load_from or f'the last checkpoint of {runner.work_dir}'
+        if runner._resume and 'optimizer' not in checkpoint:
+            raise WrongCheckpointError(
+                f"{name} holds no optimizer's state: training cannot go on from it. Start one from "
+                f'its weights, with `--cfg-options load_from={name}` in place of `--resume`.'
+            )
+        # A config of MMCV 1.x, which MMEngine would run as Python to compare numbers of GPUs.
+        checkpoint.get('meta', {}).pop('config', None)
+        warn_of_other_settings(runner.cfg.get('model', {}), checkpoint, name)
         make_whole(_model(runner), checkpoint, name, self.on_mismatch)
 
 

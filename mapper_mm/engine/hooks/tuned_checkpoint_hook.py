@@ -15,9 +15,14 @@ class TunedCheckpointHook(CheckpointHook):
     Takes the same arguments. ``FrozenWeightsHook`` says in the checkpoints which frozen weights
     they need, and puts them back when one is loaded. ``default_hooks.checkpoint.type=
     'CheckpointHook'`` writes all weights.
+
+    A file without the optimizer's state (the best one) is for use, not to go on from, so it holds
+    no history of losses and rates either: after a long training that would be megabytes.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Leave them out; as the last hook, for ``EMAHook`` wants whole state dicts to swap."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         leave_out_frozen(model, checkpoint)
+        if 'optimizer' not in checkpoint:
+            del checkpoint['message_hub']

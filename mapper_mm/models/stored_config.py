@@ -1,0 +1,126 @@
+"""The config that is in a checkpoint: read as data, and compared with the one in use.
+
+MMEngine stores configs as Python and runs what it reads. A checkpoint is a file that one gets from
+others, so nothing in it is run here.
+"""
+
+import ast
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+# Parts of a model whose settings change what their weights mean.
+_PARTS = ('backbone', 'language_model', 'neck')
+# Paths, often: where weights come from say their fingerprints, their sizes say themselves.
+_NOT_COMPARED = ('arch', 'pretrained', 'init_cfg')
+_SHOWN = 5
+
+
+def stored_config(checkpoint: Mapping, name: str) -> Config | None:
+    """Read the config that a model was trained with.
+
+    Modules that it names in ``custom_imports`` are not imported.
+
+    Args:
+        checkpoint: As read from its file.
+        name: What messages call it.
+
+    Returns:
+        Config | None: None if it holds none.
+
+    Raises:
+        ValueError: If what it holds is more than names with plain values.
+    """
+    text = (checkpoint.get('meta') or {}).get('cfg')
+    if text is None:
+        return None
+    try:
+        return Config(parse_config(text))
+    except (SyntaxError, ValueError, TypeError) as error:
+        raise ValueError(
+            f'{name}: the config in it is not plain values and is not run ({error}). Name the '
+            'config that it was trained with.'
+        ) from error
+
+
+def parse_config(text: str) -> dict:
+    """Read what ``Config.pretty_text`` writes.
+
+    Args:
+        text: Lines of ``name = value``; values are literals, and ``dict()`` of them.
+
+    Raises:
+        SyntaxError: If it is no Python.
+        ValueError: If it is anything else.
+    """
+    values = {}
+    for line in ast.parse(text).body:
+        match line:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                values[name] = ast.literal_eval(_DictCalls().visit(value))
+            case _:
+                raise ValueError(f'line {line.lineno} is no `name = value`')
+    return values
+
+
+class _DictCalls(ast.NodeTransformer):
+    """``dict(key=value)`` and ``dict({'key': value})`` to ``{'key': value}``, a literal."""
+
+    def visit_Call(self, call: ast.Call) -> ast.AST:
+        self.generic_visit(call)
+        match call:
+            case ast.Call(func=ast.Name(id='dict'), args=[ast.Dict() as literal], keywords=[]):
+                return literal
+            case ast.Call(func=ast.Name(id='dict'), args=[], keywords=pairs) if all(
+                pair.arg for pair in pairs
+            ):
+                keys = [ast.copy_location(ast.Constant(pair.arg), call) for pair in pairs]
+                return ast.copy_location(ast.Dict(keys, [pair.value for pair in pairs]), call)
+        return call
+
+
+def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> None:
+    """Warn if weights were trained in a model that computes something else from them.
+
+    Not every setting leaves a trace in the weights: a checkpoint whose adapters stood beside their
+    layers can be loaded into a model where they stand behind them.
+
+    Args:
+        model: The model's config.
+        checkpoint: As read from its file. Without a config, nothing is compared.
+        name: What the warning calls it.
+    """
+    try:
+        config = stored_config(checkpoint, name)
+    except ValueError as error:
+        _warn(f'{error} Nor is it known whether it had the same settings.')
+        return
+    if config is None or 'model' not in config:
+        return
+    here, there = (dict(_settings(m)) for m in (model, config.model))
+    found = [
+        f'{key} was {there.get(key, "not set")!r} and is {here.get(key, "not set")!r}'
+        for key in sorted(here.keys() | there.keys())
+        if here.get(key) != there.get(key)
+    ]
+    if found:
+        rest = f'; {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
+        _warn(f'{name} was trained with other settings: {"; ".join(found[:_SHOWN])}{rest}.')
+
+
+def _settings(model: Mapping) -> Iterator[tuple[str, Any]]:
+    """Dotted keys and plain values of the parts that are compared."""
+    parts: list[tuple[str, Any]] = [(f'model.{key}', model.get(key)) for key in _PARTS]
+    while parts:
+        key, value = parts.pop()
+        if isinstance(value, Mapping):
+            parts += [(f'{key}.{k}', v) for k, v in value.items() if k not in _NOT_COMPARED]
+        else:
+            yield key, list(value) if isinstance(value, tuple) else value
+
+
+def _warn(message: str) -> None:
+    print_log(message, logger='current', level=logging.WARNING)

@@ -1,0 +1,91 @@
+import copy
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmengine.config import Config
+
+from mapper_mm.models import stored_config as module
+from mapper_mm.models.stored_config import (
+    parse_config,
+    stored_config,
+    warn_of_other_settings,
+)
+
+ROOT = Path(__file__).parents[2]
+NAMES = st.from_regex(r'[a-z]{1,8}', fullmatch=True)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.lists(inner, max_size=3).map(tuple)
+    | st.dictionaries(st.sampled_from(['size', 'type', 'two words', 'class', '1']), inner),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    found = []
+    monkeypatch.setattr(module, 'print_log', lambda message, **_: found.append(message))
+    return found
+
+
+@pytest.mark.parametrize('name', ['mapper_shapes', 'mapper_refcoco_joint', 'petl/lora'])
+def test_reads_what_mmengine_would_run(name):
+    text = Config.fromfile(ROOT / 'configs' / f'{name}.py').pretty_text
+    expected = Config.fromstring(text, '.py').to_dict()
+    assert Config(parse_config(text)).to_dict() == expected
+    config = stored_config(dict(meta=dict(cfg=text)), 'best.pth')
+    assert config.model.to_dict() == expected['model']
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=st.dictionaries(NAMES.map('key_{}'.format), VALUES, max_size=3))
+def test_any_plain_values_come_back(values):
+    text = ''.join(f'{key} = {value!r}\n' for key, value in values.items())
+    assert parse_config(text) == values
+
+
+@pytest.mark.parametrize('line', [
+    'import os', 'print(1)', 'a = open({path!r}, "w")', 'a = dict(b=open({path!r}, "w"))',
+    'a = [dict(**open({path!r}, "w"))]', 'a = dict([open({path!r}, "w")])', 'a = b',
+    'a = "{{}}".format(1)', 'a.b = 1', 'a = (lambda: 1)()', 'def f(): pass',
+    'a = [1 for _ in "ab"]', 'a = f"{{open({path!r}, \'w\')}}"', 'a =',
+])  # fmt: skip
+def test_nothing_is_run(line, tmp_path, warnings):
+    path = str(tmp_path / 'written')
+    checkpoint = dict(meta=dict(cfg='model = dict()\n' + line.format(path=path)))
+    with pytest.raises(ValueError, match='best.pth: the config in it .* is not run'):
+        stored_config(checkpoint, 'best.pth')
+    assert not Path(path).exists()
+    # Weights for which a config is named are no worse for it.
+    warn_of_other_settings({}, checkpoint, 'best.pth')
+    assert len(warnings) == 1 and 'is not run' in warnings[0]
+
+
+def test_without_a_config_there_is_none(warnings):
+    assert stored_config({}, 'bare.pth') is None
+    assert stored_config(dict(meta=None), 'bare.pth') is None
+    warn_of_other_settings(dict(backbone=dict(a=1)), dict(meta={}), 'bare.pth')
+    assert warnings == []
+
+
+def test_settings_that_leave_no_trace_in_weights_are_compared(warnings):
+    config = Config.fromfile(ROOT / 'configs' / 'mapper_shapes.py')
+    checkpoint = dict(meta=dict(cfg=config.pretty_text))
+    same = copy.deepcopy(config.model)
+    same.backbone.pretrained = '/elsewhere.pth'
+    same.backbone.adapter.layers = list(same.backbone.adapter.layers)
+    same.language_model.adapter.shared = None
+    same.bbox_head.loss_bbox = dict(loss_weight=3)
+    warn_of_other_settings(same, checkpoint, 'best.pth')
+    assert warnings == []
+    same.backbone.adapter.scale = 0.5
+    same.language_model.prior.reads = 'bert_ids'
+    warn_of_other_settings(same, checkpoint, 'best.pth')
+    (warning,) = warnings
+    scale = config.model.backbone.adapter.scale
+    assert f'model.backbone.adapter.scale was {scale} and is 0.5' in warning
+    assert "model.language_model.prior.reads was 'not set' and is 'bert_ids'" in warning
