@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
+
+from mapper_mm.models.adapters.protocol import trainable_params, tuned_tensors
+from mapper_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 PETL = ROOT / 'configs' / 'petl'
 # The variants of MaPPER's parts are trained in tests/configs/test_petl.py.
 METHODS = sorted(path.stem for path in PETL.glob('*.py'))
+
+
+# These learn with every method.
+OUTSIDE = ('neck.', 'bbox_head.')
 
 
 @pytest.mark.parametrize('method', METHODS)
@@ -19,15 +27,20 @@ def test_trains_resumes_and_tests(method, with_little_data, run_tool, tmp_path):
     work_dir = tmp_path / 'work'
     run_tool('tools/train.py', config, '--work-dir', work_dir)
     saved = torch.load(work_dir / 'epoch_1.pth')
+    # What learns and its buffers, of peft's layers too; nothing that is frozen.
+    model = MODELS.build(Config.fromfile(config).model)
+    assert saved['state_dict'].keys() == tuned_tensors(model).keys()
     with_little_data(config, base, train_cfg=dict(max_epochs=2))
     run_tool('tools/train.py', config, '--work-dir', work_dir, '--resume')
     resumed = torch.load(work_dir / 'epoch_2.pth')
     assert resumed['meta']['epoch'] == 2
     assert saved['state_dict'].keys() == resumed['state_dict'].keys()
-    assert any(
-        not torch.equal(saved['state_dict'][name], tensor)
-        for name, tensor in resumed['state_dict'].items()
-    )
+    states = [checkpoint['optimizer']['state'] for checkpoint in (saved, resumed)]
+    assert states[0].keys() == states[1].keys() != set()
+    in_encoders = {name for name in trainable_params(model) if not name.startswith(OUTSIDE)}
+    before, after = (checkpoint['state_dict'] for checkpoint in (saved, resumed))
+    moved = {name for name in in_encoders if not torch.equal(before[name], after[name])}
+    assert bool(moved) == (method != 'frozen')
     out = tmp_path / 'all.jsonl'
     run_tool('tools/test.py', config, '--work-dir', work_dir, '--out', out)
     splits = [json.loads(line)['split'] for line in out.read_text().splitlines()]

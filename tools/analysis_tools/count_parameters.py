@@ -75,7 +75,7 @@ def tunable_share(model: nn.Module, counts: dict[str, Count]) -> list[str]:
     )
     lines = [
         f'tunable share of the backbones: {tuned:,} / {backbones:,} = {tuned / backbones:.4%} '
-        '(the paper, at full size: 1.41 %)'
+        '(MaPPER in the paper, at full size: 1.41 %)'
     ]
     if unused:
         lines.append(

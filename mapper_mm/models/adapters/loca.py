@@ -36,7 +36,8 @@ class LoCA(Adapter):
             estimate them from, and for several processes without synchronised BatchNorm.
 
     Raises:
-        ValueError: if the branches' channels do not add up to ``bottleneck``, or a kernel is even.
+        ValueError: if the branches' channels do not add up to ``bottleneck``, a convolution has
+            none, or a kernel is even.
     """
 
     reads_patches = True
@@ -100,9 +101,13 @@ def _branch(
     conv = partial(
         Conv2dNormActivation, norm_layer=partial(nn.BatchNorm2d, eps=1e-3), bias=True
     )
-    channels, layers = width, []
-    if squeeze is not None:
-        channels = round(width * squeeze)
-        layers.append(conv(width, channels, kernel_size=1))
-    layers.append(conv(channels, round(width * share), kernel_size=kernel_size))
-    return nn.Sequential(*layers)
+    squeezed = width if squeeze is None else round(width * squeeze)
+    out = round(width * share)
+    for key, value, channels in (('squeeze', squeeze, squeezed), ('share', share, out)):
+        if channels < 1:
+            raise ValueError(
+                f'LoCA: {key}={value:.3g} in `branches` leaves nothing of bottleneck={width}: let '
+                'one of them be larger.'
+            )
+    layers = [] if squeeze is None else [conv(width, squeezed, kernel_size=1)]
+    return nn.Sequential(*layers, conv(squeezed, out, kernel_size=kernel_size))

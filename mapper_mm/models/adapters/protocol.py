@@ -95,7 +95,8 @@ class TuningMethod:
         if not enabled and self.tuned(module):
             raise ValueError(
                 f"{type(self).__name__} trains the encoder's own weights: there is nothing that "
-                'could be switched off. The encoder without it is the one with `adapter=None`.'
+                'could be switched off (if it adds modules, it has to override `enable`). The '
+                'encoder without it is the one with `adapter=None`.'
             )
         self.enabled = enabled
 

@@ -89,6 +89,16 @@ def test_shares_must_add_up():
         LoCA(bottleneck=12, branches=[dict(kernel_size=1, share=0.5)])
 
 
+@pytest.mark.parametrize('bottleneck, said', [(4, 'squeeze=0.0833'), (1, 'share=0.333')])
+def test_every_convolution_has_channels(bottleneck, said):
+    squeeze = dict(squeeze=1 / 12) if bottleneck == 4 else {}
+    branches = [
+        dict(kernel_size=1, share=2 / 3), dict(kernel_size=3, share=1 / 3, **squeeze),
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=f'{said} .*leaves nothing of bottleneck={bottleneck}'):
+        LoCA(16, bottleneck, branches)
+
+
 def test_kernels_are_odd():
     with pytest.raises(ValueError, match='kernel_size=4'):
         LoCA(12, 12, branches=[dict(kernel_size=4, share=1)])
