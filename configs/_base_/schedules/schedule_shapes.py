@@ -6,7 +6,8 @@ val_cfg = dict(type='ValLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='TunedOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-4),
+    # At twice the rate boxes stay the mean box for half of the training.
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4),
     clip_grad=dict(max_norm=1.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=100),
