@@ -1,5 +1,4 @@
-# Twice through the training phrases: less than ten minutes on two CPU cores. A third time takes
-# half as long again and is worth two points.
+# Twice through the training phrases: less than ten minutes on two CPU cores.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=1)
 val_cfg = dict(type='ValLoop')
 
