@@ -63,7 +63,7 @@ def test_one_split_alone_works_too(trained, small_config, run_tool, capsys, tmp_
 
 
 def test_another_models_checkpoint_is_refused(trained, small_config, run_tool, tmp_path):
-    with pytest.raises(RuntimeError, match='neck'):
+    with pytest.raises(SystemExit, match='epoch_2.pth is not of this model(.*\n)*.*neck'):
         run_tool(
             'tools/test.py', small_config, trained / 'epoch_2.pth', '--work-dir', tmp_path,
             '--cfg-options', 'model.neck.num_layers=1',

@@ -5,7 +5,9 @@ import torch
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
+from mapper_mm.models import stored_config
 from mapper_mm.models.backbones import DINOv2
+from mapper_mm.models.checkpoints import WrongCheckpointError
 from mapper_mm.models.weights import WrongWeightsError
 from mapper_mm.registry import HOOKS
 
@@ -18,7 +20,9 @@ def runner(tmp_path):
     backbone = DINOv2(arch=VIT, img_size=28, pretrained=str(tmp_path / 'vit.pth'))
     backbone.init_weights()
     model = nn.ModuleDict(dict(backbone=backbone, head=nn.Linear(2, 2)))
-    return SimpleNamespace(model=model, work_dir='work', _load_from=None)
+    return SimpleNamespace(
+        model=model, work_dir='work', cfg=dict(), _load_from=None, _resume=False
+    )
 
 
 def save(hook, runner):
@@ -67,3 +71,24 @@ def test_a_wrapped_model_is_looked_into(runner):
 def test_there_are_two_ways():
     with pytest.raises(ValueError, match="on_mismatch='ignore'.*'error' or 'warn'"):
         HOOKS.build(dict(type='FrozenWeightsHook', on_mismatch='ignore'))
+
+
+def test_training_goes_on_only_from_a_trainings_state(runner):
+    hook = HOOKS.build(dict(type='FrozenWeightsHook'))
+    checkpoint = save(hook, runner)
+    runner._resume, runner._load_from = True, 'best.pth'
+    with pytest.raises(WrongCheckpointError, match="best.pth holds no optimizer's state"):
+        hook.after_load_checkpoint(runner, checkpoint)
+    hook.after_load_checkpoint(runner, dict(checkpoint, optimizer={}))
+
+
+def test_settings_are_compared_and_nothing_of_the_file_is_left_to_run(runner, monkeypatch):
+    hook, said = HOOKS.build(dict(type='FrozenWeightsHook')), []
+    monkeypatch.setattr(stored_config, 'print_log', lambda message, **_: said.append(message))
+    checkpoint = save(hook, runner)
+    config = 'model = dict(neck=dict(num_layers=6))'
+    checkpoint['meta'].update(cfg=config, config='raise SystemExit')
+    runner.cfg = dict(model=dict(neck=dict(num_layers=2)))
+    hook.after_load_checkpoint(runner, checkpoint)
+    assert 'config' not in checkpoint['meta']
+    assert 'model.neck.num_layers was 6 and is 2' in said[0]
