@@ -19,7 +19,7 @@ from torch import nn
 
 from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint
 from mapper_mm.models.language_models.phrases import PhraseError
-from mapper_mm.models.stored_config import stored_config, warn_of_other_settings
+from mapper_mm.models.stored_config import WrongConfigError, stored_config, warn_of_other_settings
 from mapper_mm.registry import INFERENCERS, TRANSFORMS
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 
@@ -45,7 +45,8 @@ class GroundingInferencer(BaseInferencer):
         show_progress: Whether to show a bar.
 
     Raises:
-        ValueError: If there are no weights, or no config with them that is plain values.
+        ValueError: If there are no weights.
+        WrongConfigError: If no config is named, and none with plain values is in the checkpoint.
         MissingWeightsError: If frozen weights that they leave out are not on this machine.
         WrongCheckpointError: If they are not those of the model.
         WrongWeightsError: If the frozen ones are not those that the checkpoint records.
@@ -70,7 +71,9 @@ class GroundingInferencer(BaseInferencer):
             # MMEngine would run it.
             model = stored_config(read_checkpoint(weights), weights)
             if model is None:
-                raise ValueError(f'{weights} holds no config: name the one it was trained with.')
+                raise WrongConfigError(
+                    f'{weights} holds no config: name the one it was trained with.'
+                )
         super().__init__(model, weights, device, scope, show_progress)
 
     def __call__(

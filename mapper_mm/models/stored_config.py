@@ -19,6 +19,10 @@ _NOT_COMPARED = ('arch', 'pretrained', 'init_cfg')
 _SHOWN = 5
 
 
+class WrongConfigError(ValueError):
+    """A checkpoint whose config is missing where it is needed, or is more than plain values."""
+
+
 def stored_config(checkpoint: Mapping, name: str) -> Config | None:
     """Read the config that a model was trained with.
 
@@ -32,7 +36,7 @@ def stored_config(checkpoint: Mapping, name: str) -> Config | None:
         Config | None: None if it holds none.
 
     Raises:
-        ValueError: If what it holds is more than names with plain values.
+        WrongConfigError: If what it holds is more than names with plain values.
     """
     text = (checkpoint.get('meta') or {}).get('cfg')
     if text is None:
@@ -40,7 +44,7 @@ def stored_config(checkpoint: Mapping, name: str) -> Config | None:
     try:
         return Config(parse_config(text))
     except (SyntaxError, ValueError, TypeError) as error:
-        raise ValueError(
+        raise WrongConfigError(
             f'{name}: the config in it is not plain values and is not run ({error}). Name the '
             'config that it was trained with.'
         ) from error
@@ -95,7 +99,7 @@ def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> No
     """
     try:
         config = stored_config(checkpoint, name)
-    except ValueError as error:
+    except WrongConfigError as error:
         _warn(f'{error} Nor is it known whether it had the same settings.')
         return
     if config is None or 'model' not in config:

@@ -17,6 +17,7 @@ from mapper_mm.datasets.transforms import BadImageError
 from mapper_mm.models.adapters.lora import MissingPackageError
 from mapper_mm.models.checkpoints import WrongCheckpointError
 from mapper_mm.models.language_models.phrases import PhraseError
+from mapper_mm.models.stored_config import WrongConfigError
 from mapper_mm.models.weights import WrongWeightsError
 
 
@@ -119,6 +120,7 @@ _OF_THE_USER = (
     UnpicklingError,
     WrongWeightsError,
     WrongCheckpointError,
+    WrongConfigError,
     PhraseError,
     MissingPackageError,
 )
