@@ -210,6 +210,10 @@ def save_plain_checkpoints() -> None:
 
     They hold ``HistoryBuffer`` objects and NumPy scalars and arrays. Both become lists and numbers
     in the file; the history is rebuilt when the checkpoint is resumed from.
+
+    Besides, MMEngine writes into the file of that name, which ``last_checkpoint`` may name already
+    (it saves an epoch a second time after a best validation): what kills it then leaves half a
+    file to resume from. Here a file gets its name once it is whole.
     """
     from mmengine.logging import HistoryBuffer, MessageHub
     from mmengine.runner import checkpoint as checkpoints
@@ -219,8 +223,19 @@ def save_plain_checkpoints() -> None:
     original_load_state_dict = MessageHub.load_state_dict
 
     @functools.wraps(original_save)
-    def save_checkpoint(checkpoint: dict, *args: Any, **kwargs: Any) -> None:
-        original_save(to_plain(checkpoint, 'checkpoint'), *args, **kwargs)
+    def save_checkpoint(checkpoint: dict, filename: str, *args: Any, **kwargs: Any) -> None:
+        checkpoint = to_plain(checkpoint, 'checkpoint')
+        # Object stores (s3://) have neither half files nor renaming.
+        if '://' in str(filename):
+            original_save(checkpoint, filename, *args, **kwargs)
+            return
+        part = f'{filename}.part'
+        try:
+            original_save(checkpoint, part, *args, **kwargs)
+            os.replace(part, filename)
+        finally:
+            if osp.exists(part):
+                os.remove(part)
 
     @functools.wraps(original_state_dict)
     def state_dict(self: MessageHub) -> dict:

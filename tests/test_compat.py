@@ -15,6 +15,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.evaluator import BaseMetric
+from mmengine.fileio import LocalBackend
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
@@ -245,6 +246,23 @@ def test_packages_are_found_by_either_name(no_pkg_resources):
 
 
 # ---- checkpoints
+
+
+def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
+    path = tmp_path / 'epoch_1.pth'
+    save_checkpoint(dict(epoch=1), str(path))
+
+    def killed(self, obj, filepath):
+        Path(filepath).write_bytes(obj[:20])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(LocalBackend, 'put', killed)
+        save_checkpoint(dict(epoch=2), str(path))
+    assert torch.load(path) == dict(epoch=1)
+    assert list(tmp_path.iterdir()) == [path]
+    save_checkpoint(dict(epoch=3), str(path))
+    assert torch.load(path) == dict(epoch=3)
 
 
 @pytest.mark.parametrize('optim_type', ['OptimWrapper', 'AmpOptimWrapper'])

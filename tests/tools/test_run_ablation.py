@@ -131,18 +131,18 @@ def test_a_training_that_runs_elsewhere_is_left_alone(configs, run, tmp_path, ca
 def test_stopped_it_stops_and_goes_on_where_it_was(configs, tmp_path):
     """SIGTERM while the first of two trains; then the same command again."""
     slow = tmp_path / 'one.py'
-    slow.write_text(configs[0].read_text().replace('max_epochs=1', 'max_epochs=6'))
+    slow.write_text(configs[0].read_text().replace('max_epochs=1', 'max_epochs=3'))
     command = [
         sys.executable, ROOT / 'tools/run_ablation.py', slow, configs[1], '--seeds', '1',
         '--out', tmp_path / 'out', '--work-dir', tmp_path / 'work',
     ]  # fmt: skip
     first = tmp_path / 'work' / 'one' / 'seed_0'
     tool = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: (first / 'epoch_1.pth').exists())
+    wait_for(lambda: (first / 'last_checkpoint').exists())
     tool.send_signal(signal.SIGTERM)
     assert 'Interrupted.' in tool.communicate(timeout=60)[1]
     assert tool.returncode == 1
-    assert not (first / 'epoch_6.pth').exists() and not (tmp_path / 'out').exists()
+    assert not (first / 'epoch_3.pth').exists() and not (tmp_path / 'out').exists()
     assert not (tmp_path / 'work' / 'two').exists()
     with open(first / 'lock') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
