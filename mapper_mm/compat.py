@@ -356,6 +356,10 @@ SAFETENSORS_META = 'mapper_mm_meta'
 ALLOW_UNPICKLING = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 
 
+class DamagedCheckpointError(RuntimeError):
+    """A file that should be a checkpoint and cannot be read as one."""
+
+
 @contextmanager
 def _checkpoint_errors_name(source: str) -> Iterator[None]:
     """Turns what goes wrong while a checkpoint is read into one sentence that names the file."""
@@ -376,7 +380,7 @@ def _checkpoint_errors_name(source: str) -> Iterator[None]:
     except (
         EOFError, LookupError, OSError, RuntimeError, SafetensorError, json.JSONDecodeError
     ) as error:
-        raise RuntimeError(
+        raise DamagedCheckpointError(
             f'The checkpoint {source} cannot be read; it is truncated or no checkpoint: {error!r}'
         ) from error
 

@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -43,6 +44,7 @@ from mapper_mm.visualization.ablation_figure import draw_ablation
 
 TOOLS = Path(__file__).resolve().parent
 _children: set[subprocess.Popen] = set()
+_stopped = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def wanted(methods: list[Method], seeds: int, runs: list[Run], path: Path) -> li
     """Those runs of before that were asked for.
 
     Raises:
-        WrongRunsError: If two configs have one name, or a run is of a config that has changed.
+        WrongRunsError: If two configs have one name, a run is in the file twice, or it is of a
+            config that has changed.
     """
     names = [method.name for method in methods]
     for name in names:
@@ -97,7 +100,11 @@ def wanted(methods: list[Method], seeds: int, runs: list[Run], path: Path) -> li
             raise WrongRunsError(f'Two configs are called {name}: rename one.')
     runs = [run for run in runs if run.method in names and run.seed < seeds]
     digests = {method.name: method.digest for method in methods}
-    for run in runs:
+    for number, run in enumerate(runs):
+        if (run.method, run.seed) in {(other.method, other.seed) for other in runs[:number]}:
+            raise WrongRunsError(
+                f'{path}: {run.method}, seed {run.seed}, has two lines. Delete one.'
+            )
         if digests[run.method] != run.config:
             raise WrongRunsError(
                 f'{path}: {run.method}, seed {run.seed}, was run with another config than it is '
@@ -106,32 +113,30 @@ def wanted(methods: list[Method], seeds: int, runs: list[Run], path: Path) -> li
     return runs
 
 
-def execute(method: Method, seed: int, work_dir: Path, threads: int) -> Run:
+def execute(method: Method, seed: int, work_dir: Path, threads: int, lock: int) -> Run:
     """Train and test, or go on with it.
 
     Raises:
         subprocess.CalledProcessError: If a tool fails; its output is in ``work_dir/log.txt``.
-        WrongRunsError: If this training is running already, or another config began it.
+        WrongRunsError: If another config began this training.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     # Of former, interrupted attempts: one line each.
     clock = work_dir / 'seconds.txt'
-    with _locked(work_dir) as lock:
-        _check_started(work_dir / 'config.txt', method)
-        start = time.monotonic()
-        try:
-            _call(
-                work_dir, threads, lock, 'train.py', method.path, '--work-dir', work_dir,
-                '--resume', '--cfg-options', f'randomness.seed={seed}',
-            )  # fmt: skip
-            last = find_latest_checkpoint(str(work_dir))
-            _call(
-                work_dir, threads, lock, 'test.py', method.path, last,
-                '--work-dir', work_dir / 'test',
-            )  # fmt: skip
-        finally:
-            with open(clock, 'a') as file:
-                file.write(f'{time.monotonic() - start:.0f}\n')
+    _check_started(work_dir / 'config.txt', method)
+    start = time.monotonic()
+    try:
+        _call(
+            work_dir, threads, lock, 'train.py', method.path, '--work-dir', work_dir, '--resume',
+            '--cfg-options', f'randomness.seed={seed}',
+        )  # fmt: skip
+        last = find_latest_checkpoint(str(work_dir))
+        _call(
+            work_dir, threads, lock, 'test.py', method.path, last, '--work-dir', work_dir / 'test'
+        )
+    finally:
+        with open(clock, 'a') as file:
+            file.write(f'{time.monotonic() - start:.0f}\n')
     # MMEngine writes the metrics of a test here, in a folder named after the time.
     metrics = json.loads(max((work_dir / 'test').glob('*/*.json')).read_text())
     return Run(
@@ -147,6 +152,7 @@ def execute(method: Method, seed: int, work_dir: Path, threads: int) -> Run:
 @contextmanager
 def _locked(work_dir: Path) -> Iterator[int]:
     """Give a file descriptor; as long as it is open, here or in a child, the folder is taken."""
+    work_dir.mkdir(parents=True, exist_ok=True)
     with open(work_dir / 'lock', 'w') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -173,6 +179,9 @@ def _call(work_dir: Path, threads: int, lock: int, tool: str, *args: object) -> 
             command, env=env, stdout=log, stderr=subprocess.STDOUT, pass_fds=[lock]
         )
         _children.add(child)
+        # Whoever stops the tool has either seen this child, or said so before.
+        if _stopped.is_set():
+            child.terminate()
         try:
             if child.wait():
                 raise subprocess.CalledProcessError(child.returncode, command)
@@ -181,7 +190,7 @@ def _call(work_dir: Path, threads: int, lock: int, tool: str, *args: object) -> 
 
 
 def execute_all(
-    todo: list[tuple[Method, int]], work_dir: Path, jobs: int
+    todo: list[tuple[Method, int]], work_dir: Path, jobs: int, lock: int
 ) -> Iterator[tuple[Run | None, str]]:
     """Do every run, some of them at a time.
 
@@ -194,7 +203,7 @@ def execute_all(
         folder = work_dir / method.name / f'seed_{seed}'
         what = f'{method.name}, seed {seed}'
         try:
-            run = execute(method, seed, folder, threads)
+            run = execute(method, seed, folder, threads, lock)
         except (subprocess.CalledProcessError, WrongRunsError) as error:
             return None, f'{what}: {error} See {folder / "log.txt"}'
         return run, f'{what}: {100 * run.val:.1f} % on val, {run.seconds} s'
@@ -206,6 +215,7 @@ def execute_all(
     finally:
         # First the queue, or the end of one run would start the next.
         pool.shutdown(wait=False, cancel_futures=True)
+        _stopped.set()
         for child in list(_children):
             child.terminate()
         pool.shutdown()
@@ -245,38 +255,48 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+def run_all(methods: list[Method], args: argparse.Namespace, lock: int) -> None:
+    """Do the runs that are not done yet, and report all.
+
+    Raises:
+        SystemExit: If some failed.
+    """
+    file = args.out / 'runs.csv'
+    runs = wanted(methods, args.seeds, read_runs(file), file)
+    done = {(run.method, run.seed) for run in runs}
+    # All methods with one seed, then with the next: a table that is cut short has all of them.
+    todo = [
+        (method, seed)
+        for seed in range(args.seeds)
+        for method in methods
+        if (method.name, seed) not in done
+    ]
+    print(f'{len(todo)} runs to do, {len(done)} done', flush=True)
+    failed = 0
+    with closing(execute_all(todo, args.work_dir, args.jobs, lock)) as results:
+        for number, (run, line) in enumerate(results, 1):
+            print(f'[{number}/{len(todo)}] {line}', flush=True)
+            if run is None:
+                failed += 1
+                continue
+            append_run(file, run)
+            runs.append(run)
+            report(methods, runs, args.out)
+    if not todo:
+        report(methods, runs, args.out)
+    if failed:
+        sys.exit(f'{failed} runs failed; the same command tries them again.')
+
+
 def main() -> None:
-    """Run what is not done yet, and report all."""
+    """Run what the command line asks for."""
     args = parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with plain_errors(WrongRunsError):
         methods = [read_method(path) for path in args.configs]
-        file = args.out / 'runs.csv'
-        runs = wanted(methods, args.seeds, read_runs(file), file)
-        done = {(run.method, run.seed) for run in runs}
-        # All methods with one seed, then with the next: a table that is cut short has all of them.
-        todo = [
-            (method, seed)
-            for seed in range(args.seeds)
-            for method in methods
-            if (method.name, seed) not in done
-        ]
-        print(f'{len(todo)} runs to do, {len(done)} done', flush=True)
-        failed = 0
-        with closing(execute_all(todo, args.work_dir, args.jobs)) as results:
-            for number, (run, line) in enumerate(results, 1):
-                print(f'[{number}/{len(todo)}] {line}', flush=True)
-                if run is None:
-                    failed += 1
-                    continue
-                append_run(file, run)
-                runs.append(run)
-                report(methods, runs, args.out)
-        if not todo:
-            report(methods, runs, args.out)
-        if failed:
-            sys.exit(f'{failed} runs failed; the same command tries them again.')
-        print((args.out / 'table.md').read_text(encoding='utf-8'))
+        with _locked(args.work_dir) as lock:
+            run_all(methods, args, lock)
+    print((args.out / 'table.md').read_text(encoding='utf-8'))
 
 
 if __name__ == '__main__':

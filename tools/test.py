@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--show-dir', help='write a picture of every sample to this folder')
     parser.add_argument('--out', help='write every prediction to this file, one JSON per line')
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def build_runner(config: Config, args: argparse.Namespace) -> Runner:

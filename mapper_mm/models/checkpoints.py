@@ -151,16 +151,21 @@ def read_checkpoint(path: str) -> dict:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it holds no state dict.
+        DamagedCheckpointError: if it cannot be read.
+        WrongCheckpointError: if it holds no state dict.
     """
     checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
     if not isinstance(checkpoint, dict):
-        raise ValueError(f'{path} is no checkpoint: it holds a {type(checkpoint).__name__}.')
+        raise WrongCheckpointError(
+            f'{path} is no checkpoint: it holds a {type(checkpoint).__name__}.'
+        )
     if 'state_dict' not in checkpoint:
         checkpoint = dict(state_dict=checkpoint)
     state = checkpoint['state_dict']
     if not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise ValueError(f'{path} is no checkpoint: not everything in its state dict is a tensor.')
+        raise WrongCheckpointError(
+            f'{path} is no checkpoint: not everything in its state dict is a tensor.'
+        )
     return dict(checkpoint, meta=checkpoint.get('meta') or {})
 
 

@@ -13,9 +13,9 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 # Parts of a model whose settings change what their weights mean.
-_PARTS = ('backbone', 'language_model', 'neck')
-# Paths, often: where weights come from say their fingerprints, their sizes say themselves.
-_NOT_COMPARED = ('arch', 'pretrained', 'init_cfg')
+_PARTS = ('data_preprocessor', 'backbone', 'language_model', 'neck')
+# Where frozen weights come from: their fingerprints say more.
+_NOT_COMPARED = {'pretrained', 'init_cfg'}
 _SHOWN = 5
 
 
@@ -104,26 +104,28 @@ def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> No
         return
     if config is None or 'model' not in config:
         return
-    here, there = (dict(_settings(m)) for m in (model, config.model))
     found = [
-        f'{key} was {there.get(key, "not set")!r} and is {here.get(key, "not set")!r}'
-        for key in sorted(here.keys() | there.keys())
-        if here.get(key) != there.get(key)
+        line
+        for part in _PARTS
+        for line in _differences(model.get(part), config.model.get(part), f'model.{part}')
     ]
     if found:
         rest = f'; {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
         _warn(f'{name} was trained with other settings: {"; ".join(found[:_SHOWN])}{rest}.')
 
 
-def _settings(model: Mapping) -> Iterator[tuple[str, Any]]:
-    """Dotted keys and plain values of the parts that are compared."""
-    parts: list[tuple[str, Any]] = [(f'model.{key}', model.get(key)) for key in _PARTS]
-    while parts:
-        key, value = parts.pop()
-        if isinstance(value, Mapping):
-            parts += [(f'{key}.{k}', v) for k, v in value.items() if k not in _NOT_COMPARED]
-        else:
-            yield key, list(value) if isinstance(value, tuple) else value
+def _differences(here: Any, there: Any, key: str) -> Iterator[str]:
+    """What two settings, or the settings in them, are and were; not set is as good as None."""
+    if isinstance(here, Mapping) and isinstance(there, Mapping):
+        for name in sorted((here.keys() | there.keys()) - _NOT_COMPARED):
+            yield from _differences(here.get(name), there.get(name), f'{key}.{name}')
+    # A name of an architecture does not say whether it is another than one that is spelled out.
+    elif not key.endswith('.arch') and _plain(here) != _plain(there):
+        yield f'{key} was {there!r} and is {here!r}'
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _warn(message: str) -> None:

@@ -12,6 +12,7 @@ import torch.distributed
 from mmengine.config import Config, DictAction
 from mmengine.runner import find_latest_checkpoint
 
+from mapper_mm.compat import DamagedCheckpointError
 from mapper_mm.datasets import BadRecordError
 from mapper_mm.datasets.transforms import BadImageError
 from mapper_mm.models.adapters.lora import MissingPackageError
@@ -119,6 +120,7 @@ _OF_THE_USER = (
     BadImageError,
     UnpicklingError,
     WrongWeightsError,
+    DamagedCheckpointError,
     WrongCheckpointError,
     WrongConfigError,
     PhraseError,

@@ -60,6 +60,9 @@ def everything(model):
 def test_each_set_computes_what_its_own_model_computes(whole, tmp_path):
     one, other = shifted(1), shifted(2)
     model = shifted(3)
+    if whole:
+        # As one does with a model that is only used.
+        model.requires_grad_(False)
     own = everything(model)
     sets = AdapterSets(model)
     sets.keep('own')

@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 
 from mapper_mm.models.adapters.protocol import trainable_params, tuned_tensors
 from mapper_mm.models.checkpoints import (
+    WrongCheckpointError,
     lacking,
     leave_out_frozen,
     make_whole,
@@ -208,6 +209,7 @@ def test_the_same_weights_are_the_same_bytes(trained, tmp_path):
 def test_what_is_no_checkpoint_is_named(tmp_path):
     torch.save([1, 2], tmp_path / 'list.pth')
     torch.save(dict(state_dict=dict(a=1)), tmp_path / 'numbers.pth')
-    for name in ('list.pth', 'numbers.pth'):
-        with pytest.raises(ValueError, match=f'{name} is no checkpoint'):
+    torch.save(dict(model={}, epoch=3), tmp_path / 'other.pth')
+    for name in ('list.pth', 'numbers.pth', 'other.pth'):
+        with pytest.raises(WrongCheckpointError, match=f'{name} is no checkpoint'):
             read_checkpoint(str(tmp_path / name))

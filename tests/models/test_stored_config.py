@@ -88,4 +88,23 @@ def test_settings_that_leave_no_trace_in_weights_are_compared(warnings):
     (warning,) = warnings
     scale = config.model.backbone.adapter.scale
     assert f'model.backbone.adapter.scale was {scale} and is 0.5' in warning
-    assert "model.language_model.prior.reads was 'not set' and is 'bert_ids'" in warning
+    assert "model.language_model.prior.reads was None and is 'bert_ids'" in warning
+
+
+@pytest.mark.parametrize(
+    'key, value', [('backbone.arch.num_heads', 8), ('data_preprocessor.mean', [0.0, 0.0, 0.0])]
+)
+def test_what_makes_weights_mean_something_else_is_compared(key, value, warnings):
+    config = Config.fromfile(ROOT / 'configs' / 'mapper_shapes.py')
+    checkpoint = dict(meta=dict(cfg=config.pretty_text))
+    config.merge_from_dict({f'model.{key}': value})
+    warn_of_other_settings(config.model, checkpoint, 'best.pth')
+    assert len(warnings) == 1 and f'model.{key} was ' in warnings[0]
+
+
+def test_an_architecture_may_have_a_name_or_be_spelled_out(warnings):
+    config = Config.fromfile(ROOT / 'configs' / 'mapper_shapes.py')
+    checkpoint = dict(meta=dict(cfg=config.pretty_text))
+    config.model.backbone.arch = 'vit_base_patch14_dinov2'
+    warn_of_other_settings(config.model, checkpoint, 'best.pth')
+    assert warnings == []

@@ -103,6 +103,19 @@ def test_training_goes_on_only_from_what_holds_its_state(
             run_tool('tools/train.py', small_config, '--work-dir', tmp_path, '--resume', path)
 
 
+def test_the_best_file_of_another_folder_stays(trained, small_config, run_tool, tmp_path):
+    (best,) = trained.glob('best_*.pth')
+    checkpoint = torch.load(trained / 'epoch_1.pth')
+    assert {'best_score', 'best_ckpt'} < checkpoint['message_hub']['runtime_info'].keys()
+    checkpoint['message_hub']['runtime_info'].update(best_score=-1.0, best_ckpt=str(best))
+    torch.save(checkpoint, tmp_path / 'begun.pth')
+    work_dir = tmp_path / 'elsewhere'
+    run_tool(
+        'tools/train.py', small_config, '--work-dir', work_dir, '--resume', tmp_path / 'begun.pth'
+    )
+    assert best.exists() and len([*work_dir.glob('best_*.pth')]) == 1
+
+
 def test_testing_is_quiet(trained, test_table):
     _, said = test_table(trained / 'epoch_2.pth')
     assert 'epoch_2.pth' in said
@@ -236,6 +249,43 @@ def test_what_nobody_could_use_is_not_published(trained, run_tool, tmp_path):
     with pytest.raises(SystemExit, match='There is no checkpoint'):
         run_tool(PUBLISH, tmp_path / 'nothing.pth', tmp_path / 'b')
     assert [path.name for path in tmp_path.iterdir()] == ['a.pth']
+
+
+def test_publishing_takes_nothing_away(published, run_tool, tmp_path):
+    path = tmp_path / 'mapper.safetensors'
+    path.write_bytes(published.read_bytes())
+    for target in (path, tmp_path / 'mapper'):
+        run_tool(PUBLISH, path, target)
+        assert sorted(file.name for file in tmp_path.iterdir()) == [
+            published.name.replace('mapper_v1.0', 'mapper'), 'mapper.safetensors',
+        ]  # fmt: skip
+        assert path.read_bytes() == published.read_bytes()
+    for folder in (tmp_path, f'{tmp_path}/new/'):
+        with pytest.raises(SystemExit, match='is a folder: name the file'):
+            run_tool(PUBLISH, path, folder)
+
+
+@pytest.mark.parametrize('content', ['half', 'other'])
+@pytest.mark.parametrize('tool', ['test', 'publish', 'merge', 'load_from'])
+def test_what_is_no_checkpoint_ends_in_a_message(
+    content, tool, trained, small_config, run_tool, tmp_path
+):
+    path = tmp_path / 'it.pth'
+    if content == 'half':
+        whole = (trained / 'epoch_2.pth').read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    else:
+        torch.save(dict(model={}, epoch=3), path)
+    command = {
+        'test': ['tools/test.py', small_config, path],
+        'publish': [PUBLISH, path, tmp_path / 'out'],
+        'merge': [MERGE, small_config, path, tmp_path / 'out.pth'],
+        'load_from': ['tools/train.py', small_config, '--cfg-options', f'load_from={path}'],
+    }[tool]
+    work = ['--work-dir', tmp_path / 'work'] if tool in ('test', 'load_from') else []
+    said = 'it.pth (cannot be read|is no checkpoint|is not of this model)'
+    with pytest.raises(SystemExit, match=said):
+        run_tool(*command[:2], *work, *command[2:])
 
 
 def test_sets_swap_in_an_inferencer(trained, published, small_data):

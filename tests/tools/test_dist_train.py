@@ -97,6 +97,29 @@ def test_same_weights(one, two):
         torch.testing.assert_close(together[name], alone[name], rtol=1e-5, atol=1e-5)
 
 
+def test_two_go_on_from_what_two_saved_and_average(config, two, launch, tmp_path):
+    averaged = tmp_path / 'averaged.py'
+    averaged.write_text(
+        f'_base_ = {str(config)!r}\n'
+        "custom_hooks = [dict(type='EMAHook', momentum=0.3, priority=49)]\n"
+    )
+    launch(
+        'dist_train.sh', averaged, 2, '--work-dir', tmp_path, '--resume', two / 'epoch_1.pth',
+        '--cfg-options', 'train_dataloader.batch_size=4',
+    )  # fmt: skip
+    start, expected = (torch.load(two / f'epoch_{i}.pth')['state_dict'] for i in (1, 2))
+    saved = torch.load(tmp_path / 'epoch_2.pth')
+    # MMEngine puts the averages, which are what is to be used, into state_dict.
+    weights, means = saved['ema_state_dict'], saved['state_dict']
+    assert weights.keys() == {'steps', *(f'module.{name}' for name in expected)}
+    assert means.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(weights[f'module.{name}'], tensor, rtol=1e-5, atol=1e-5)
+    name = 'neck.image_proj.weight'
+    way = [(there - start[name]).norm() for there in (means[name], expected[name])]
+    assert 0.1 * way[1] < way[0] < 0.9 * way[1]
+
+
 def test_same_predictions_from_dist_test(two, small_config, launch, run_tool, tmp_path):
     """9 phrases in testA: one process gets a repeated sample, which must not count twice."""
     checkpoint = two / 'epoch_2.pth'

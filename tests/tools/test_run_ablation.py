@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -117,15 +118,24 @@ def test_splits_that_the_table_lacks_are_said_before_any_training(folder, config
     assert not (tmp_path / 'work').exists()
 
 
-def test_a_training_that_runs_elsewhere_is_left_alone(configs, run, tmp_path, capsys):
-    work_dir = tmp_path / 'work' / 'one' / 'seed_0'
-    work_dir.mkdir(parents=True)
+def test_a_training_that_runs_elsewhere_is_left_alone(configs, run, tmp_path):
+    work_dir = tmp_path / 'work'
+    work_dir.mkdir()
     with open(work_dir / 'lock', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(SystemExit, match='1 runs failed'):
+        with pytest.raises(SystemExit, match=f'{work_dir}: a training is running there'):
             run(tmp_path, configs[0], '--seeds', 1)
-    assert f'{work_dir}: a training is running there' in capsys.readouterr().out
-    assert not (work_dir / 'log.txt').exists()
+    assert [path.name for path in work_dir.iterdir()] == ['lock']
+
+
+def test_a_run_counts_once(configs, run, tmp_path):
+    (tmp_path / 'out').mkdir()
+    columns = 'method,seed,config,tuned,seconds,val,testA,testB'
+    method = run_path(str(ROOT / 'tools/run_ablation.py'))['read_method'](str(configs[0]))
+    lines = [columns] + [f'one,0,{method.digest},{method.tuned},9,0.1,0.2,0.3'] * 2
+    (tmp_path / 'out' / 'runs.csv').write_text('\n'.join(lines) + '\n')
+    with pytest.raises(SystemExit, match='runs.csv: one, seed 0, has two lines'):
+        run(tmp_path, configs[0], '--seeds', 1)
 
 
 def test_stopped_it_stops_and_goes_on_where_it_was(configs, tmp_path):
@@ -144,7 +154,7 @@ def test_stopped_it_stops_and_goes_on_where_it_was(configs, tmp_path):
     assert tool.returncode == 1
     assert not (first / 'epoch_3.pth').exists() and not (tmp_path / 'out').exists()
     assert not (tmp_path / 'work' / 'two').exists()
-    with open(first / 'lock') as lock:
+    with open(tmp_path / 'work' / 'lock') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     env = dict(os.environ, PYTHONUNBUFFERED='1')

@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 import mapper_mm  # noqa: F401
-from mapper_mm.models.checkpoints import read_checkpoint, write_weights
+from mapper_mm.models.checkpoints import WrongCheckpointError, read_checkpoint, write_weights
 from mapper_mm.models.fingerprint import KEY
 from mapper_mm.utils.cli import plain_errors
 
@@ -37,27 +37,34 @@ def publish(source: str, target: str) -> Path:
         model files.
 
     Raises:
-        ValueError: if the checkpoint does not say which frozen weights or config it is for.
+        IsADirectoryError: if the target is a folder.
+        WrongCheckpointError: if the checkpoint does not say which frozen weights or config it is
+            for.
     """
+    if target.endswith('/') or Path(target).is_dir():
+        raise IsADirectoryError(f'{target} is a folder: name the file to write.')
     checkpoint = read_checkpoint(source)
     missing = [key for key in KEPT if key not in checkpoint['meta']]
     if missing:
-        raise ValueError(
+        raise WrongCheckpointError(
             f'{source}: its meta has no {" and no ".join(missing)}, without which nobody could use '
             'it; was it written by tools/train.py?'
         )
     meta = {key: checkpoint['meta'][key] for key in KEPT}
-    target = Path(target.removesuffix('.safetensors') + '.safetensors')
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_weights(target, checkpoint['state_dict'], meta)
-    digest = hashlib.sha256(target.read_bytes()).hexdigest()
-    return target.rename(target.with_stem(f'{target.stem}-{digest[:8]}'))
+    stem = Path(target).name.removesuffix('.safetensors')
+    folder = Path(target).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    # Nothing of the name without the hash is touched: it may be what is published.
+    part = folder / f'{stem}.part.safetensors'
+    write_weights(part, checkpoint['state_dict'], meta)
+    digest = hashlib.sha256(part.read_bytes()).hexdigest()
+    return part.replace(folder / f'{stem}-{digest[:8]}.safetensors')
 
 
 def main() -> None:
     """Publish as the command line asks."""
     args = parse_args()
-    with plain_errors(ValueError):
+    with plain_errors():
         path = publish(args.input, args.output)
     print(f'{path}: {path.stat().st_size / 1e6:.1f} MB')
 

@@ -185,19 +185,26 @@ def tuned_tensors(module: nn.Module) -> dict[str, Tensor]:
 
     Returns:
         dict[str, Tensor]: by their names in ``module.state_dict()``, in that order, the parameters
-        that learn and the saved buffers of adapters, of methods that train them, and of all that is
-        in no encoder. The tensors are the module's own, not copies.
+        that are tuned, those of all that is in no encoder, and whatever else learns; and the saved
+        buffers of adapters, of methods that train them, and of all that is in no encoder. The
+        tensors are the module's own, not copies. A model that is only used may have
+        ``requires_grad`` off everywhere: it was trained all the same.
     """
     own = tuple(f'{_prefix(name, encoder)}.' for name, encoder in encoders(module))
     inside = tuple(f'{name}.' if name else '' for name, _ in adapters(module))
-    learns, by_methods = trainable_params(module), _tuned_by_methods(module)
+    learns = adapter_param_names(module) | trainable_params(module).keys()
+    by_methods = _tuned_by_methods(module)
     params = dict(module.named_parameters(remove_duplicate=False))
+
+    def is_tuned(name: str) -> bool:
+        if name in params:
+            return name in learns or not name.startswith(own + inside)
+        return name in by_methods or not name.startswith(own) or name.startswith(inside)
+
     return {
         name: tensor
         for name, tensor in module.state_dict(keep_vars=True).items()
-        if name in learns
-        or name not in params
-        and (not name.startswith(own) or name.startswith(inside) or name in by_methods)
+        if is_tuned(name)
     }
 
 
