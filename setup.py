@@ -39,6 +39,7 @@ def keep_compiled_mmcv(requirements: list[str]) -> list[str]:
 
 
 mim = keep_compiled_mmcv(read_requirements('mminstall'))
+runtime = read_requirements('runtime')
 tests = read_requirements('tests')
 optional = read_requirements('optional')
 readme = ROOT / 'README.md'
@@ -55,7 +56,15 @@ setup(
     # .mim/configs and .mim/tools are links to the top-level folders, so that `mapper_mm::_base_/`
     # and `mim train mapper_mm ...` work from a wheel and from an editable install alike.
     package_data={'mapper_mm': ['assets/**/*', '.mim/**/*']},
-    install_requires=mim + read_requirements('runtime'),
-    extras_require={'all': tests + optional, 'tests': tests, 'optional': optional, 'mim': mim},
+    install_requires=mim + runtime,
+    extras_require={
+        'all': tests + optional,
+        # A plain install has these two; OpenMMLab calls the second one mim.
+        'runtime': runtime,
+        'mminstall': mim,
+        'mim': mim,
+        'tests': tests,
+        'optional': optional,
+    },
     zip_safe=False,
 )

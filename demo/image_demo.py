@@ -2,6 +2,10 @@
 
 import argparse
 
+# First, for it says in a sentence what of the following is missing or too old.
+import mapper_mm  # noqa: F401
+
+# isort: split
 import torch
 
 from mapper_mm.apis import GroundingInferencer

@@ -18,6 +18,8 @@ import mapper_mm  # noqa: E402, F401
 torch.set_num_threads(1)
 # MMEngine collects garbage with each dataset: not among all that was imported.
 gc.freeze()
+# Fixtures of modules and of the session come before the one below.
+init_default_scope('mapper_mm')
 
 
 @pytest.fixture(autouse=True)

@@ -1,3 +1,4 @@
+import ast
 import os
 import pickle
 import pkgutil
@@ -156,6 +157,33 @@ def test_missing_opengl_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, 'cv2')
     with pytest.raises(ImportError, match='libGL.*install.*opencv-python-headless'):
         compat.check_opencv()
+
+
+PROGRAMS = sorted([*ROOT.glob('tools/**/*.py'), *ROOT.glob('demo/*.py')])
+STACK = {'cv2', 'mmcv', 'mmdet', 'mmengine', 'timm', 'torch', 'torchvision', 'transformers'}
+
+
+@pytest.mark.parametrize('path', PROGRAMS, ids=lambda path: path.stem)
+def test_programs_check_before_they_import(path):
+    imported = [
+        name.partition('.')[0]
+        for node in ast.parse(path.read_text()).body
+        for name in (
+            [node.module] if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
+    ]
+    first = next(name for name in imported if name in STACK | {'mapper_mm'})
+    assert first == 'mapper_mm'
+
+
+def test_training_without_opengl_is_one_sentence(tmp_path):
+    (tmp_path / 'cv2.py').write_text('raise ImportError("libGL.so.1: cannot open shared object")')
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools/train.py', '--help'], capture_output=True, text=True,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)])))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith('ImportError: OpenCV cannot be loaded (libGL')
+    assert 'mmengine' not in done.stderr
 
 
 @pytest.mark.parametrize('check', ['check_versions', 'check_opencv'])

@@ -16,6 +16,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+# First, for it says in a sentence what of the following is missing or too old.
+import mapper_mm
+
+# isort: split
 import cv2
 import numpy as np
 import torch
@@ -37,7 +41,6 @@ from transformers import (
     CLIPTokenizer,
 )
 
-import mapper_mm
 from mapper_mm.datasets.shapes import (
     attribute_filter,
     render,

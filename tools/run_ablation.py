@@ -22,12 +22,15 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+# First, for it says in a sentence what of the following is missing or too old.
+import mapper_mm  # noqa: F401
+
+# isort: split
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint
 
-import mapper_mm  # noqa: F401
 from mapper_mm.evaluation.ablation_table import (
     SPLITS,
     Run,

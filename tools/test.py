@@ -4,13 +4,16 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+# First, for it says in a sentence what of the following is missing or too old.
+import mapper_mm  # noqa: F401
+
+# isort: split
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
 
-import mapper_mm  # noqa: F401
 from mapper_mm.evaluation.dump_predictions import DumpPredictions
 from mapper_mm.utils.cli import (
     add_run_arguments,

@@ -2,10 +2,13 @@
 
 import argparse
 
+# First, for it says in a sentence what of the following is missing or too old.
+import mapper_mm  # noqa: F401
+
+# isort: split
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-import mapper_mm  # noqa: F401
 from mapper_mm.utils.cli import add_run_arguments, plain_errors, process_group_left, read_config
 from mapper_mm.utils.preflight import check_everything_is_there
 

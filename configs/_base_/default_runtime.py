@@ -9,6 +9,8 @@ default_hooks = dict(
         # Two, so that one is whole whenever the process is killed.
         type='TunedCheckpointHook', interval=1, max_keep_ckpts=2, save_best='grounding/acc@0.5'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # Each process has BatchNorm statistics of its own: what is validated and saved is their mean.
+    sync_buffers=dict(type='SyncBuffersHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     # 'warn' loads a checkpoint over other frozen weights than it was trained on all the same.
     frozen_weights=dict(type='FrozenWeightsHook', on_mismatch='error'),

@@ -120,6 +120,30 @@ def test_two_go_on_from_what_two_saved_and_average(config, two, launch, tmp_path
     assert 0.1 * way[1] < way[0] < 0.9 * way[1]
 
 
+def test_two_validate_and_save_the_same_statistics(small_config, launch, tmp_path):
+    """As LoCA's BatchNorm learns by default, from each process's own batches."""
+    config = tmp_path / 'learning.py'
+    config.write_text(
+        f'_base_ = {str(small_config)!r}\n'
+        "custom_imports = dict(imports=['probes'])\n"
+        "custom_hooks = [dict(type='WriteStatistics')]\n"
+        'train_cfg = dict(max_epochs=1)\n'
+    )
+    launch(
+        'dist_train.sh', config, 2, '--work-dir', tmp_path,
+        '--cfg-options', 'train_dataloader.batch_size=4',
+    )  # fmt: skip
+    first, second = (torch.load(tmp_path / f'statistics_{rank}.pth') for rank in (0, 1))
+    saved = torch.load(tmp_path / 'epoch_1.pth')['state_dict']
+    assert first['ended'].keys() == first['validated'].keys() != set()
+    for name, tensor in first['validated'].items():
+        own = [process['ended'][name] for process in (first, second)]
+        assert not torch.equal(*own)
+        torch.testing.assert_close(tensor, sum(own) / 2)
+        assert torch.equal(tensor, second['validated'][name])
+        assert torch.equal(tensor, saved[name])
+
+
 def test_same_predictions_from_dist_test(two, small_config, launch, run_tool, tmp_path):
     """9 phrases in testA: one process gets a repeated sample, which must not count twice."""
     checkpoint = two / 'epoch_2.pth'

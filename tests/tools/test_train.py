@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mapper_mm.models.adapters.protocol import trainable_params
 from mapper_mm.registry import MODELS
@@ -65,6 +65,25 @@ def test_options_go_into_the_config(run_tool, small_config, not_started):
     assert (config.resume, config.load_from) == (True, 'https://a.b/c.pth')
     assert config.auto_scale_lr.enable is True
     assert config.train_cfg.max_epochs == 7
+
+
+def test_every_learning_rate_is_scaled(run_tool, small_config, tmp_path, monkeypatch):
+    """A batch of 8 where the config's rate is for 32: a quarter, in every group."""
+    started = []
+    monkeypatch.setattr(EpochBasedTrainLoop, 'run', lambda loop: started.append(loop.runner))
+    config = tmp_path / 'scaled.py'
+    config.write_text(
+        f'_base_ = {str(small_config)!r}\n'
+        "optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'adapter': dict(lr_mult=0.1)}))\n"
+    )
+    for options in ([], ['--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=32']):
+        run_tool('tools/train.py', config, '--work-dir', tmp_path, *options)
+    whole, scaled = (
+        [group['initial_lr'] for group in runner.optim_wrapper.optimizer.param_groups]
+        for runner in started
+    )
+    assert len(set(whole)) > 1
+    assert scaled == pytest.approx([rate / 4 for rate in whole])
 
 
 def test_learning_rate_of_an_unknown_batch_size_is_not_scaled(run_tool, tmp_path):

@@ -3,11 +3,14 @@
 import argparse
 from pathlib import Path
 
+# First, for it says in a sentence what of the following is missing or too old.
+import mapper_mm  # noqa: F401
+
+# isort: split
 import mmcv
 import numpy as np
 from mmengine.registry import init_default_scope
 
-import mapper_mm  # noqa: F401
 from mapper_mm.registry import DATASETS
 from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
 from mapper_mm.utils.preflight import check_everything_is_there

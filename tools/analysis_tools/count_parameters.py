@@ -4,13 +4,16 @@ import argparse
 from collections import defaultdict
 from dataclasses import dataclass
 
+# First, for it says in a sentence what of the following is missing or too old.
+import mapper_mm  # noqa: F401
+
+# isort: split
 import torch
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-import mapper_mm  # noqa: F401
 from mapper_mm.models.adapters.protocol import (
     adapters,
     num_tuned_in_encoders,

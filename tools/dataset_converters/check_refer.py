@@ -14,11 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
+# First, for it says in a sentence what of the following is missing or too old.
+import mapper_mm  # noqa: F401
+
+# isort: split
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
-import mapper_mm  # noqa: F401
 from mapper_mm.datasets import BadRecordError, GroundingDataset
 from mapper_mm.datasets.image_size import read_image_size
 from mapper_mm.datasets.published_counts import PUBLISHED_COUNTS

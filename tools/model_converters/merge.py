@@ -3,10 +3,13 @@
 import argparse
 from pathlib import Path
 
+# First, for it says in a sentence what of the following is missing or too old.
+import mapper_mm  # noqa: F401
+
+# isort: split
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-import mapper_mm  # noqa: F401
 from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint, write_weights
 from mapper_mm.models.fingerprint import KEY, frozen_record
 from mapper_mm.models.stored_config import warn_of_other_settings

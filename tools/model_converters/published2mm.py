@@ -3,13 +3,16 @@
 import argparse
 from pathlib import Path
 
+# First, for it says in a sentence what of the following is missing or too old.
+import mapper_mm  # noqa: F401
+
+# isort: split
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
-import mapper_mm  # noqa: F401
 from mapper_mm.models.checkpoints import write_weights
 from mapper_mm.models.fingerprint import KEY, record_brought
 from mapper_mm.models.published import Conversion, convert_published, read_published

@@ -87,7 +87,9 @@ class CLIPTextPrior(FrozenEncoder):
     def tokenizer(self):
         """CLIP's own tokenizer, loaded when the first phrase is read."""
         if self._tokenizer is None:
-            self._tokenizer = load_tokenizer(self.pretrained, 'language_model.prior.pretrained')
+            self._tokenizer = load_tokenizer(
+                self.pretrained, 'language_model.prior.pretrained', self.clip.config.vocab_size
+            )
         return self._tokenizer
 
     def forward(

@@ -62,27 +62,40 @@ def transformers_config(
     return config
 
 
-def load_tokenizer(name_or_dir: str | None, config_key: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(
+    name_or_dir: str | None, config_key: str, vocab_size: int
+) -> PreTrainedTokenizerBase:
     """Load a tokenizer.
 
     From a directory, never from a vocabulary file: transformers 5 ignores ``vocab_file=...``
-    without a word and then knows no word at all.
+    without a word and then knows no word at all. So it does where a directory of CLIP holds no
+    tokenizer's files.
 
     Args:
         name_or_dir: a directory with the tokenizer's files, or a hub name.
         config_key: the config key it stands under, for the error message.
+        vocab_size: how many tokens the model has embeddings of.
 
     Raises:
         MissingWeightsError: if there is neither.
+        WrongWeightsError: if it is not the model's tokenizer.
     """
     if name_or_dir is None:
         raise MissingWeightsError(
             f'`{config_key}` is None: without it there is no tokenizer to read phrases with.'
         )
     try:
-        return AutoTokenizer.from_pretrained(resolve_source(name_or_dir))
+        tokenizer = AutoTokenizer.from_pretrained(resolve_source(name_or_dir))
     except (OSError, ValueError) as error:
         raise _missing(name_or_dir, config_key, error) from error
+    # Embeddings are made a few more than there are tokens, for round numbers.
+    if not 0.9 * vocab_size <= len(tokenizer) <= vocab_size:
+        raise WrongWeightsError(
+            f'`{config_key}={name_or_dir!r}`: its tokenizer has {len(tokenizer)} tokens, the model '
+            f'{vocab_size}. Put the tokenizer files that belong to the model there '
+            '(tokenizer.json; or vocab.txt of BERT, vocab.json and merges.txt of CLIP).'
+        )
+    return tokenizer
 
 
 def transformers_weights(

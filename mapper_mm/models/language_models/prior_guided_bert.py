@@ -154,7 +154,9 @@ class PriorGuidedBERT(FrozenEncoder):
     def tokenize(self) -> PhraseTokenizer:
         """BERT's tokenizer, loaded when the first phrase comes."""
         if self._tokenize is None:
-            tokenizer = load_tokenizer(self.pretrained, 'language_model.pretrained')
+            tokenizer = load_tokenizer(
+                self.pretrained, 'language_model.pretrained', self.bert.config.vocab_size
+            )
             self._tokenize = PhraseTokenizer(tokenizer, self.max_tokens)
         return self._tokenize
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -225,11 +226,33 @@ def test_a_damaged_config_of_an_encoder_is_named(tmp_path, content):
         PriorGuidedBERT(arch=str(tmp_path))
 
 
-def test_long_phrases_are_cut_and_counted(encoders):
+@pytest.mark.parametrize('part, names', [('bert', 'language_model'), ('clip', 'prior')])
+def test_a_directory_without_a_tokenizer_is_an_error(part, names, encoders, tmp_path):
+    """transformers makes one up for CLIP, to which every phrase is the same."""
+    for source in (encoders / 'bert', encoders / 'clip'):
+        shutil.copytree(source, tmp_path / source.name)
+    for path in (tmp_path / part).glob('*'):
+        if path.name not in ('config.json', 'model.safetensors'):
+            path.unlink()
+    config = json.loads((tmp_path / part / 'config.json').read_text())
+    (tmp_path / part / 'config.json').write_text(json.dumps(dict(config, model_type=part)))
+    bert, clip = str(tmp_path / 'bert'), str(tmp_path / 'clip')
+    model = PriorGuidedBERT(
+        arch=str(encoders / 'bert'), pretrained=bert, max_tokens=10,
+        prior=dict(type='CLIPTextPrior', arch=str(encoders / 'clip'), pretrained=clip),
+    )  # fmt: skip
+    with pytest.raises((WrongWeightsError, MissingWeightsError), match=f'{names}.*tokenizer files'):
+        model.eval()(PHRASES, RECORDS)
+
+
+def test_long_phrases_are_cut_and_counted(encoders, monkeypatch):
+    said = []
+    monkeypatch.setattr(counted_warning, 'print_log', lambda message, **_: said.append(message))
     model = build(encoders).eval()
     features, padding = model(['the red ' * 9, 'red'], RECORDS)
     assert features.shape[1] == 10 and not padding[0].any()
     assert model.tokenize.cut.count == 1
+    assert len(said) == 1 and f"{RECORDS[0]}: 'the red the red" in said[0]
 
 
 def released_bert(sizes, **extra):
