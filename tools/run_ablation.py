@@ -299,7 +299,7 @@ def main() -> None:
         methods = [read_method(path) for path in args.configs]
         with _locked(args.work_dir) as lock:
             run_all(methods, args, lock)
-    print((args.out / 'table.md').read_text(encoding='utf-8'))
+        print((args.out / 'table.md').read_text(encoding='utf-8'))
 
 
 if __name__ == '__main__':
