@@ -29,15 +29,16 @@ class LoCA(Adapter):
     Args:
         embed_dims: width C of the encoder.
         bottleneck: width of the bottleneck; 288 in the paper.
-        branches: one dict a branch: ``kernel_size`` (odd), ``share`` of the bottleneck's channels
-            it puts out (the shares add up to 1), and, where a 1x1 convolution goes before,
-            ``squeeze``, its channels as a share of the bottleneck.
+        branches: one dict a branch: ``kernel_size`` (an even one reaches one patch further to the
+            right and down), ``share`` of the bottleneck's channels it puts out (the shares add up
+            to 1), and, where a 1x1 convolution goes before, ``squeeze``, its channels as a share of
+            the bottleneck.
         norm_eval: keep BatchNorm's statistics as they are while training. For batches too small to
             estimate them from, and for several processes without synchronised BatchNorm.
 
     Raises:
-        ValueError: if the branches' channels do not add up to ``bottleneck``, a convolution has
-            none, or a kernel is even.
+        ValueError: if the branches' channels do not add up to ``bottleneck``, or a convolution has
+            none.
     """
 
     reads_patches = True
@@ -50,11 +51,6 @@ class LoCA(Adapter):
         norm_eval: bool = False,
     ) -> None:
         super().__init__()
-        for branch in branches:
-            if branch['kernel_size'] % 2 == 0:
-                raise ValueError(
-                    f'LoCA: kernel_size={branch["kernel_size"]} in `branches`: let it be odd.'
-                )
         self.norm_eval = norm_eval
         self.down = nn.Linear(embed_dims, bottleneck)
         self.branches = nn.ModuleList(_branch(bottleneck, **branch) for branch in branches)
@@ -110,4 +106,4 @@ def _branch(
                 'one of them be larger.'
             )
     layers = [] if squeeze is None else [conv(width, squeezed, kernel_size=1)]
-    return nn.Sequential(*layers, conv(squeezed, out, kernel_size=kernel_size))
+    return nn.Sequential(*layers, conv(squeezed, out, kernel_size=kernel_size, padding='same'))
