@@ -1,6 +1,8 @@
 """What the command lines of tools/ and demo/ have in common."""
 
 import argparse
+import difflib
+import inspect
 import os
 import sys
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from pickle import UnpicklingError
 
 import torch.distributed
 from mmengine.config import Config, DictAction
-from mmengine.runner import find_latest_checkpoint
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from mapper_mm.compat import DamagedCheckpointError
 from mapper_mm.datasets import BadRecordError
@@ -57,14 +59,31 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+# Settings that are no arguments of the Runner, and that configs may leave out.
+_READ_BY_MMENGINE = (
+    'auto_scale_lr', 'compile', 'custom_imports', 'detect_anomalous_params',
+    'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
+)  # fmt: skip
+
+
 def read_config(args: argparse.Namespace) -> Config:
     """Read the config as the command line changes it.
 
     ``work_dir`` comes from the command line, else from the config, else from the config's name
     (:func:`default_work_dir`).
+
+    Raises:
+        SystemExit: If an option is for a setting that nothing would read.
     """
     config = Config.fromfile(args.config)
     if args.cfg_options is not None:
+        known = {*config, *inspect.signature(Runner.__init__).parameters, *_READ_BY_MMENGINE}
+        for key in args.cfg_options:
+            name = key.partition('.')[0]
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f'; did you mean {near[0]}?' if near else '.'
+                sys.exit(f'--cfg-options: {args.config} has no setting {name}{hint}')
         config.merge_from_dict(args.cfg_options)
     if 'launcher' in args:
         config.launcher = args.launcher

@@ -93,6 +93,14 @@ def test_learning_rate_of_an_unknown_batch_size_is_not_scaled(run_tool, tmp_path
         run_tool('tools/train.py', config, '--auto-scale-lr')
 
 
+def test_an_option_that_nothing_reads_is_refused(run_tool, small_config, not_started):
+    with pytest.raises(SystemExit, match='no setting train_dataloder; did you mean train_dataload'):
+        run_tool('tools/train.py', small_config, '--cfg-options', 'train_dataloder.batch_size=4')
+    assert not not_started
+    run_tool('tools/train.py', small_config, '--cfg-options', 'sync_bn=torch', 'load_from=None')
+    assert not_started[0].sync_bn == 'torch'
+
+
 def test_resume_alone_takes_the_last_checkpoint(run_tool, small_config, not_started):
     run_tool('tools/train.py', small_config, '--resume')
     assert (not_started[0].resume, not_started[0].load_from) == (True, None)
