@@ -84,23 +84,38 @@ def test_runs_what_is_not_done_and_reports_all(folder, configs, run, capsys):
     ]
 
 
-def test_runs_of_another_config_are_refused(folder, configs, run, capsys):
-    text = configs[0].read_text()
-    configs[0].write_text(text + 'randomness = dict(seed=5)\n')
+def write_runs(folder, configs):
+    """One run of each config, as the tool writes it."""
+    (folder / 'out').mkdir()
+    read_method = run_path(str(ROOT / 'tools/run_ablation.py'))['read_method']
+    methods = [read_method(str(path)) for path in configs]
+    lines = [f'{m.name},0,{m.digest},{m.tuned},9,0.1,0.2,0.3' for m in methods]
+    columns = 'method,seed,config,tuned,seconds,val,testA,testB'
+    (folder / 'out' / 'runs.csv').write_text('\n'.join([columns, *lines]) + '\n')
+    return methods
+
+
+def test_runs_of_another_config_are_refused(configs, run, tmp_path, capsys):
+    changed = tmp_path / 'one.py'
+    changed.write_text(configs[0].read_text())
+    methods = write_runs(tmp_path, [changed, configs[1]])
+    work_dir = tmp_path / 'work' / 'one' / 'seed_0'
+    work_dir.mkdir(parents=True)
+    (work_dir / 'config.txt').write_text(methods[0].digest)
+    changed.write_text(changed.read_text() + 'randomness = dict(seed=5)\n')
     with pytest.raises(SystemExit, match='one, seed 0, was run with another config'):
-        run(folder, *configs, '--seeds', 1)
+        run(tmp_path, changed, configs[1], '--seeds', 1)
     # But not if it is not asked for; it does not count then.
-    csv_file = folder / 'out' / 'runs.csv'
+    csv_file = tmp_path / 'out' / 'runs.csv'
     before = csv_file.read_text()
     csv_file.write_text(re.sub('^one,0', 'one,1', before, flags=re.MULTILINE))
-    assert '0 runs to do, 1 done' in run(folder, configs[1], '--seeds', 1)
-    assert (folder / 'out' / 'table.md').read_text().count('`') == 2
+    assert '0 runs to do, 1 done' in run(tmp_path, configs[1], '--seeds', 1)
+    assert (tmp_path / 'out' / 'table.md').read_text().count('`') == 2
     # Nor is its training gone on with.
-    (folder / 'out' / 'runs.csv').unlink()
+    csv_file.unlink()
     with pytest.raises(SystemExit, match='1 runs failed'):
-        run(folder, configs[0], '--seeds', 1)
+        run(tmp_path, changed, '--seeds', 1)
     assert 'begun with another config' in capsys.readouterr().out
-    configs[0].write_text(text)
 
 
 def test_two_configs_of_one_name_are_refused(folder, configs, run, tmp_path):
@@ -129,11 +144,7 @@ def test_a_training_that_runs_elsewhere_is_left_alone(configs, run, tmp_path):
 
 
 def test_a_run_counts_once(configs, run, tmp_path):
-    (tmp_path / 'out').mkdir()
-    columns = 'method,seed,config,tuned,seconds,val,testA,testB'
-    method = run_path(str(ROOT / 'tools/run_ablation.py'))['read_method'](str(configs[0]))
-    lines = [columns] + [f'one,0,{method.digest},{method.tuned},9,0.1,0.2,0.3'] * 2
-    (tmp_path / 'out' / 'runs.csv').write_text('\n'.join(lines) + '\n')
+    write_runs(tmp_path, [configs[0]] * 2)
     with pytest.raises(SystemExit, match='runs.csv: one, seed 0, has two lines'):
         run(tmp_path, configs[0], '--seeds', 1)
 
