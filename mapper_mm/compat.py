@@ -50,6 +50,7 @@ def apply() -> None:
     find_mmcv_ops_without_pkgutil()
     find_packages_without_pkg_resources()
     save_plain_checkpoints()
+    save_whole_checkpoints()
     load_checkpoints_safely()
     allow_amp_on_cpu()
     launch_on_cpu()
@@ -210,10 +211,6 @@ def save_plain_checkpoints() -> None:
 
     They hold ``HistoryBuffer`` objects and NumPy scalars and arrays. Both become lists and numbers
     in the file; the history is rebuilt when the checkpoint is resumed from.
-
-    Besides, MMEngine writes into the file of that name, which ``last_checkpoint`` may name already
-    (it saves an epoch a second time after a best validation): what kills it then leaves half a
-    file to resume from. Here a file gets its name once it is whole.
     """
     from mmengine.logging import HistoryBuffer, MessageHub
     from mmengine.runner import checkpoint as checkpoints
@@ -223,19 +220,8 @@ def save_plain_checkpoints() -> None:
     original_load_state_dict = MessageHub.load_state_dict
 
     @functools.wraps(original_save)
-    def save_checkpoint(checkpoint: dict, filename: str, *args: Any, **kwargs: Any) -> None:
-        checkpoint = to_plain(checkpoint, 'checkpoint')
-        # Object stores (s3://) have neither half files nor renaming.
-        if '://' in str(filename):
-            original_save(checkpoint, filename, *args, **kwargs)
-            return
-        part = f'{filename}.part'
-        try:
-            original_save(checkpoint, part, *args, **kwargs)
-            os.replace(part, filename)
-        finally:
-            if osp.exists(part):
-                os.remove(part)
+    def save_checkpoint(checkpoint: dict, *args: Any, **kwargs: Any) -> None:
+        original_save(to_plain(checkpoint, 'checkpoint'), *args, **kwargs)
 
     @functools.wraps(original_state_dict)
     def state_dict(self: MessageHub) -> dict:
@@ -260,6 +246,34 @@ def save_plain_checkpoints() -> None:
     _replace(original_save, save_checkpoint)
     MessageHub.state_dict = state_dict
     MessageHub.load_state_dict = load_state_dict
+
+
+def save_whole_checkpoints() -> None:
+    """Without it a training that is killed while it saves leaves half a file to resume from.
+
+    MMEngine writes into the file of that name, and ``last_checkpoint`` may name it already: an
+    epoch is saved a second time after a best validation. Here a file gets its name once it is
+    whole.
+    """
+    from mmengine.runner import checkpoint as checkpoints
+
+    original = checkpoints.save_checkpoint
+
+    @functools.wraps(original)
+    def save_checkpoint(checkpoint: dict, filename: str, *args: Any, **kwargs: Any) -> None:
+        # Object stores (s3://) have neither half files nor renaming.
+        if '://' in str(filename):
+            original(checkpoint, filename, *args, **kwargs)
+            return
+        part = f'{filename}.part'
+        try:
+            original(checkpoint, part, *args, **kwargs)
+            os.replace(part, filename)
+        finally:
+            if osp.exists(part):
+                os.remove(part)
+
+    _replace(original, save_checkpoint)
 
 
 def to_plain(value: Any, name: str = 'value') -> Any:

@@ -103,11 +103,13 @@ def wanted(methods: list[Method], seeds: int, runs: list[Run], path: Path) -> li
             raise WrongRunsError(f'Two configs are called {name}: rename one.')
     runs = [run for run in runs if run.method in names and run.seed < seeds]
     digests = {method.name: method.digest for method in methods}
-    for number, run in enumerate(runs):
-        if (run.method, run.seed) in {(other.method, other.seed) for other in runs[:number]}:
+    seen = set()
+    for run in runs:
+        if (run.method, run.seed) in seen:
             raise WrongRunsError(
                 f'{path}: {run.method}, seed {run.seed}, has two lines. Delete one.'
             )
+        seen.add((run.method, run.seed))
         if digests[run.method] != run.config:
             raise WrongRunsError(
                 f'{path}: {run.method}, seed {run.seed}, was run with another config than it is '
