@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mapper_mm.evaluation.dump_predictions import DumpPredictions
+from mapper_mm.models.checkpoints import read_checkpoint
+from mapper_mm.models.stand_alone import use_spelled_out_archs
 from mapper_mm.utils.cli import (
     add_run_arguments,
     best_checkpoint,
@@ -88,6 +90,9 @@ def main() -> None:
         config = read_config(args)
         config.load_from = args.checkpoint or best_checkpoint(config.work_dir)
         config.resume = False
+        if Path(config.load_from).is_file():
+            checkpoint = read_checkpoint(config.load_from)
+            use_spelled_out_archs(config.model, checkpoint, config.load_from)
         check_everything_is_there(
             config, ['test_dataloader'], weights=False, checkpoint=config.load_from
         )

@@ -10,17 +10,17 @@ import numpy as np
 from mmcv.transforms import Compose, LoadImageFromFile
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.structures import DetDataSample
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
-from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmengine.visualization import Visualizer
 from torch import nn
 
 from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint
 from mapper_mm.models.language_models.phrases import PhraseError
+from mapper_mm.models.stand_alone import use_spelled_out_archs
 from mapper_mm.models.stored_config import WrongConfigError, stored_config, warn_of_other_settings
-from mapper_mm.registry import INFERENCERS, TRANSFORMS
+from mapper_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 
 Image = str | Path | np.ndarray
@@ -38,8 +38,8 @@ class GroundingInferencer(BaseInferencer):
         model: A config (file, name as in configs/ without .py, or the config itself). None: the
             config that the checkpoint was trained with, which is read as data: nothing in it is run
             or imported.
-        weights: The checkpoint. The frozen encoders that it leaves out are read from where the
-            config says; so are the tokenizers.
+        weights: The checkpoint. Frozen encoders and tokenizers that it leaves out are read from
+            where the config says.
         device: Where to compute; an accelerator if there is one by default.
         scope: Where names in the config are looked up.
         show_progress: Whether to show a bar.
@@ -66,14 +66,6 @@ class GroundingInferencer(BaseInferencer):
         show_progress: bool = False,
     ) -> None:
         init_default_scope(scope)
-        self._weights = weights
-        if model is None and weights is not None:
-            # MMEngine would run it.
-            model = stored_config(read_checkpoint(weights), weights)
-            if model is None:
-                raise WrongConfigError(
-                    f'{weights} holds no config: name the one it was trained with.'
-                )
         super().__init__(model, weights, device, scope, show_progress)
 
     def __call__(
@@ -112,15 +104,31 @@ class GroundingInferencer(BaseInferencer):
             raise FileNotFoundError(f'model={model!r} is neither a config file nor {path}.')
         return Config.fromfile(path), None
 
-    def _load_weights_to_model(
-        self, model: nn.Module, checkpoint: dict | None, cfg: dict | None
-    ) -> None:
-        if checkpoint is None:
+    def _init_model(
+        self, cfg: Config | ConfigDict, weights: str | None, device: str = 'cpu'
+    ) -> nn.Module:
+        """Build the model; unlike MMEngine's, without running the config that a checkpoint holds.
+
+        ``cfg`` is filled in from it if it is empty.
+        """
+        if weights is None:
             raise ValueError('weights=None: name a checkpoint that tools/train.py wrote.')
-        warn_of_other_settings(cfg['model'], checkpoint, self._weights)
-        make_whole(model, checkpoint, self._weights, on_mismatch(cfg))
+        checkpoint = read_checkpoint(weights)
+        if not cfg:
+            stored = stored_config(checkpoint, weights)
+            if stored is None:
+                raise WrongConfigError(
+                    f'{weights} holds no config: name the one it was trained with.'
+                )
+            cfg.update(ConfigDict(stored.to_dict()))
+        use_spelled_out_archs(cfg.model, checkpoint, weights)
+        model = MODELS.build(cfg.model)
+        model.cfg = cfg
+        warn_of_other_settings(cfg.model, checkpoint, weights)
+        make_whole(model, checkpoint, weights, on_mismatch(cfg))
         # What is left out or left over would go unnoticed, and the boxes be nonsense.
-        _load_checkpoint_to_model(model, checkpoint, strict=True)
+        model.load_state_dict(checkpoint['state_dict'], strict=True)
+        return model.to(device).eval()
 
     def _init_pipeline(self, cfg: dict) -> Callable[[tuple[Image, str]], dict]:
         steps = [TRANSFORMS.build(step) for step in cfg['test_dataloader']['dataset']['pipeline']]

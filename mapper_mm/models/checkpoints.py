@@ -25,6 +25,7 @@ from mapper_mm.compat import SAFETENSORS_META, to_plain
 
 from .fingerprint import check_frozen_weights, frozen_encoders, frozen_keys
 from .frozen_encoder import FrozenEncoder
+from .stand_alone import bring_tokenizers
 
 # Where models are in a checkpoint, and what stands before the names of their tensors there.
 _MODELS = {'state_dict': '', 'ema_state_dict': 'module.'}
@@ -67,7 +68,7 @@ def make_whole(model: nn.Module, checkpoint: dict, name: str, on_mismatch: str =
     """Add the frozen weights that a checkpoint was written without, in place.
 
     To be called before its weights are loaded. An encoder with random weights loads its
-    ``pretrained`` if the checkpoint does not bring others.
+    ``pretrained`` if the checkpoint does not bring others. Tokenizers that it brings are used.
 
     Args:
         model: the model that will load it, not in a wrapper.
@@ -77,7 +78,8 @@ def make_whole(model: nn.Module, checkpoint: dict, name: str, on_mismatch: str =
 
     Raises:
         MissingWeightsError: if weights that ``pretrained`` names are not there.
-        WrongWeightsError: if they are others than those that it was trained on.
+        WrongWeightsError: if they are others than those that it was trained on, or a tokenizer in
+            it is none.
         WrongCheckpointError: if it is another model's: a tensor that was trained is missing, one is
             not known or has another shape.
     """
@@ -88,6 +90,7 @@ def make_whole(model: nn.Module, checkpoint: dict, name: str, on_mismatch: str =
         if encoder.source is None:
             encoder.load_pretrained()
     check_frozen_weights(model, checkpoint, name, on_mismatch)
+    bring_tokenizers(model, checkpoint, name)
     own = model.state_dict()
     for key in absent:
         state[key] = own[key]

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from mapper_mm.apis import GroundingInferencer
 from mapper_mm.models.adapter_sets import AdapterSets, adapters_off
 from mapper_mm.models.adapters.protocol import tuned_tensors
 from mapper_mm.models.checkpoints import read_checkpoint
+from mapper_mm.models.stored_config import stored_config
 from mapper_mm.models.weights import WrongWeightsError
 from mapper_mm.registry import MODELS
 
@@ -68,20 +70,21 @@ def merged(published, small_config, run_tool, tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def nowhere(small_config, tmp_path):
-    """The config without any weight files: tokenizers and architectures only."""
+@pytest.fixture(scope='module')
+def alone(published, small_config, run_tool, tmp_path_factory):
+    """A config of which all weights, tokenizers and architectures are gone, and a merged file."""
+    folder = tmp_path_factory.mktemp('alone')
+    encoders = folder / 'encoders'
+    shutil.copytree(PACKAGE / 'assets/tiny_encoders', encoders)
     config = Config.fromfile(small_config)
     model = config.model
-    model.backbone.pretrained = str(tmp_path / 'nowhere.safetensors')
-    for name, part in (('bert', model.language_model), ('clip', model.language_model.prior)):
-        source = Path(part.pretrained.replace('mapper_mm::', f'{PACKAGE}/'))
-        (tmp_path / name).mkdir()
-        for file in source.glob('*.json'):
-            (tmp_path / name / file.name).write_bytes(file.read_bytes())
-        part.pretrained = part.arch = str(tmp_path / name)
-    config.dump(tmp_path / 'nowhere.py')
-    return tmp_path / 'nowhere.py'
+    model.backbone.pretrained = str(encoders / 'dinov2_tiny.safetensors')
+    for name, part in (('bert', model.language_model), ('clip_text', model.language_model.prior)):
+        part.pretrained = part.arch = str(encoders / f'{name}_tiny')
+    config.dump(folder / 'alone.py')
+    run_tool(MERGE, folder / 'alone.py', published, folder / 'whole.safetensors')
+    shutil.rmtree(encoders)
+    return folder / 'alone.py', folder / 'whole.safetensors'
 
 
 def test_every_checkpoint_holds_what_was_trained(trained, tuned_names):
@@ -231,15 +234,44 @@ def test_merging_with_others_is_refused_unless_they_are_wanted(
     assert torch.equal(merged['backbone.vit.norm.bias'], 1.01 * weights['norm.bias'])
 
 
-def test_only_a_merged_file_needs_no_weights(published, merged, nowhere, test_table):
+def test_only_a_merged_file_needs_no_other(published, alone, small_data, test_table):
+    config, whole = alone
     expected, _ = test_table(published)
-    assert test_table(merged, config=nowhere)[0] == expected
+    table, said = test_table(whole, config=config)
+    assert table == expected and not re.search(COMPLAINT, said), said
     with pytest.raises(SystemExit) as stop:
-        test_table(published, config=nowhere)
-    # All at once, before anything is built.
-    assert 'nowhere.safetensors: pre-trained weights' in stop.value.code
-    with pytest.raises(FileNotFoundError, match='nowhere.safetensors'):
-        GroundingInferencer(str(nowhere), str(published), 'cpu')
+        test_table(published, config=config)
+    assert re.search('bert_tiny.*neither .base. nor a directory', stop.value.code)
+
+    image = str(sorted(Path(small_data).glob('images/*val*'))[0])
+    phrases = ['the red circle', 'star']
+    found = [
+        GroundingInferencer(model, str(weights), 'cpu')(image, phrases)['predictions']
+        for model, weights in ((None, published), (None, whole), (str(config), whole))
+    ]
+    assert found[0] == found[1] == found[2]
+    with pytest.raises(FileNotFoundError, match='bert_tiny'):
+        GroundingInferencer(str(config), str(published), 'cpu')
+
+
+def test_what_a_merged_file_brought_stays(alone, run_tool, tmp_path):
+    """A training from its weights alone writes checkpoints that need nothing else either."""
+    config, whole = alone
+    from_it = tmp_path / 'from_it.py'
+    stored = stored_config(read_checkpoint(whole), 'it')
+    stored.model.backbone.pretrained = None
+    stored.model.language_model.pretrained = None
+    stored.model.language_model.prior.pretrained = None
+    stored.load_from = str(whole)
+    stored.train_cfg.max_epochs = 1
+    stored.dump(from_it)
+    run_tool('tools/train.py', from_it, '--work-dir', tmp_path / 'work')
+    tokenizers = read_checkpoint(whole)['meta']['tokenizers']
+    assert tokenizers.keys() == {'language_model', 'language_model.prior'}
+    run_tool(PUBLISH, tmp_path / 'work/epoch_1.pth', tmp_path / 'out/it')
+    (path,) = (tmp_path / 'out').iterdir()
+    assert read_checkpoint(path)['meta']['tokenizers'] == tokenizers
+    run_tool('tools/test.py', from_it, path, '--work-dir', tmp_path / 'test')
 
 
 def test_what_nobody_could_use_is_not_published(trained, run_tool, tmp_path):

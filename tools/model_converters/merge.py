@@ -1,4 +1,4 @@
-"""Merge a checkpoint with the frozen weights that it was trained on into one file."""
+"""Merge a checkpoint with all that it needs, frozen weights and tokenizers, into one file."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint, write_weights
-from mapper_mm.models.fingerprint import KEY, frozen_record
+from mapper_mm.models.stand_alone import stand_alone_meta
 from mapper_mm.models.stored_config import warn_of_other_settings
 from mapper_mm.registry import MODELS
 from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def merge(config: Config, source: str, target: str) -> None:
-    """Write all weights of a model; only tokenizers are then still read from ``pretrained``.
+    """Write all weights of a model, its tokenizers and architectures: no other file is needed.
 
     Args:
         config: the config the model was trained with.
@@ -37,7 +37,7 @@ def merge(config: Config, source: str, target: str) -> None:
         target: the file to write.
 
     Raises:
-        MissingWeightsError: if weights that ``pretrained`` names are not there.
+        MissingWeightsError: if weights or tokenizers that ``pretrained`` names are not there.
         WrongWeightsError: if they are not those that the model was trained on.
         WrongCheckpointError: if the checkpoint is another model's.
     """
@@ -48,8 +48,7 @@ def merge(config: Config, source: str, target: str) -> None:
     make_whole(model, checkpoint, source, on_mismatch(config))
     model.load_state_dict(checkpoint['state_dict'], strict=True)
     Path(target).parent.mkdir(parents=True, exist_ok=True)
-    meta = {'cfg': config.pretty_text, KEY: frozen_record(model)}
-    write_weights(target, model.state_dict(), meta)
+    write_weights(target, model.state_dict(), stand_alone_meta(model, config))
 
 
 def main() -> None:

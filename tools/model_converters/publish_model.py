@@ -7,10 +7,11 @@ from pathlib import Path
 import mapper_mm  # noqa: F401
 from mapper_mm.models.checkpoints import WrongCheckpointError, read_checkpoint, write_weights
 from mapper_mm.models.fingerprint import KEY
+from mapper_mm.models.stand_alone import TOKENIZERS
 from mapper_mm.utils.cli import plain_errors
 
 # The config the model was trained with, and the frozen weights it was trained on.
-KEPT = ('cfg', KEY)
+REQUIRED = ('cfg', KEY)
 
 
 def parse_args() -> argparse.Namespace:
@@ -44,13 +45,14 @@ def publish(source: str, target: str) -> Path:
     if target.endswith('/') or Path(target).is_dir():
         raise IsADirectoryError(f'{target} is a folder: name the file to write.')
     checkpoint = read_checkpoint(source)
-    missing = [key for key in KEPT if key not in checkpoint['meta']]
+    missing = [key for key in REQUIRED if key not in checkpoint['meta']]
     if missing:
         raise WrongCheckpointError(
             f'{source}: its meta has no {" and no ".join(missing)}, without which nobody could use '
             'it; was it written by tools/train.py?'
         )
-    meta = {key: checkpoint['meta'][key] for key in KEPT}
+    kept = [*REQUIRED, *checkpoint['meta'].keys() & {TOKENIZERS}]
+    meta = {key: checkpoint['meta'][key] for key in kept}
     stem = Path(target).name.removesuffix('.safetensors')
     folder = Path(target).parent
     folder.mkdir(parents=True, exist_ok=True)

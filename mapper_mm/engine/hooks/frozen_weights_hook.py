@@ -7,6 +7,7 @@ from torch import nn
 
 from mapper_mm.models.checkpoints import WrongCheckpointError, make_whole
 from mapper_mm.models.fingerprint import KEY, frozen_record
+from mapper_mm.models.stand_alone import TOKENIZERS, brought_tokenizers
 from mapper_mm.models.stored_config import warn_of_other_settings
 from mapper_mm.registry import HOOKS
 
@@ -38,8 +39,12 @@ class FrozenWeightsHook(Hook):
         self.on_mismatch = on_mismatch
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Record the weights."""
-        checkpoint['meta'][KEY] = frozen_record(_model(runner))
+        """Record the weights, and keep tokenizers that came with a checkpoint."""
+        model = _model(runner)
+        checkpoint['meta'][KEY] = frozen_record(model)
+        tokenizers = brought_tokenizers(model)
+        if tokenizers:
+            checkpoint['meta'][TOKENIZERS] = tokenizers
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare the record with the weights; MMEngine calls this before it loads them.

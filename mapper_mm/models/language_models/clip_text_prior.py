@@ -12,13 +12,13 @@ from mapper_mm.registry import MODELS
 from mapper_mm.utils.counted_warning import CountedWarning
 
 from ..adapters.protocol import freeze_all_but_adapters
-from ..frozen_encoder import FrozenEncoder
 from .alignment import alignment
-from .hub import load_tokenizer, transformers_config, transformers_weights
+from .hub import transformers_config, transformers_weights
+from .text_encoder import TextEncoder
 
 
 @MODELS.register_module()
-class CLIPTextPrior(FrozenEncoder):
+class CLIPTextPrior(TextEncoder):
     """CLIP's projected text features, aligned with the image world, brought to BERT's tokens.
 
     CLIP reads the phrase with its own tokenizer; each BERT token gets the mean of the CLIP tokens
@@ -51,7 +51,6 @@ class CLIPTextPrior(FrozenEncoder):
         config = transformers_config(CLIPTextConfig, arch, 'language_model.prior.arch')
         self.clip = CLIPTextModelWithProjection(config)
         self.reads = reads
-        self._tokenizer = None
         self.limit = config.max_position_embeddings
         self.cut = CountedWarning(f'phrases were cut to the {self.limit} tokens that CLIP reads')
         freeze_all_but_adapters(self)
@@ -65,6 +64,11 @@ class CLIPTextPrior(FrozenEncoder):
     def layers(self) -> nn.ModuleList:
         """The text transformer's layers."""
         return self.clip.text_model.encoder.layers
+
+    @property
+    def reads_phrases(self) -> bool:
+        """Whether it uses its tokenizer."""
+        return self.reads == 'phrase'
 
     @property
     def out_dims(self) -> int:
@@ -82,15 +86,6 @@ class CLIPTextPrior(FrozenEncoder):
                 'text_model.embeddings.position_ids',
             ),
         )
-
-    @property
-    def tokenizer(self):
-        """CLIP's own tokenizer, loaded when the first phrase is read."""
-        if self._tokenizer is None:
-            self._tokenizer = load_tokenizer(
-                self.pretrained, 'language_model.prior.pretrained', self.clip.config.vocab_size
-            )
-        return self._tokenizer
 
     def forward(
         self,
@@ -113,7 +108,7 @@ class CLIPTextPrior(FrozenEncoder):
         Returns:
             Tensor: (B, L, P); zeros for padding (with 'phrase').
         """
-        if self.reads == 'bert_ids':
+        if not self.reads_phrases:
             # BERT's vocabulary is the larger one in the embedded default only.
             return self._features(bert_ids % self.clip.config.vocab_size)
         encodings = self.tokenizer(list(texts), truncation=True, max_length=self.limit).encodings

@@ -1,9 +1,10 @@
 """Tokenizers and weights from a transformers directory or hub name, with one clear error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
+from tempfile import TemporaryDirectory
 
 import torch
 from safetensors import SafetensorError
@@ -25,6 +26,8 @@ _ARCHITECTURE = (
     *('max_position_embeddings', 'projection_dim'),
     *('num_attention_heads', 'hidden_act', 'layer_norm_eps'),
 )
+# What a config.json says of its file, and not of the model.
+_OF_THE_FILE = {'architectures', 'dtype', 'model_type', 'transformers_version'}
 
 
 def transformers_config(
@@ -62,6 +65,16 @@ def transformers_config(
     return config
 
 
+def spelled_out(config: PreTrainedConfig) -> dict:
+    """An architecture as the arguments of its class, for :func:`transformers_config`.
+
+    Args:
+        config: the architecture.
+    """
+    settings = config.to_diff_dict()
+    return {name: value for name, value in settings.items() if name not in _OF_THE_FILE}
+
+
 def load_tokenizer(
     name_or_dir: str | None, config_key: str, vocab_size: int
 ) -> PreTrainedTokenizerBase:
@@ -85,17 +98,68 @@ def load_tokenizer(
             f'`{config_key}` is None: without it there is no tokenizer to read phrases with.'
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(resolve_source(name_or_dir))
+        tokenizer = _read_tokenizer(resolve_source(name_or_dir))
     except (OSError, ValueError) as error:
         raise _missing(name_or_dir, config_key, error) from error
+    remedy = (
+        ' Put the tokenizer files that belong to the model there (tokenizer.json; or vocab.txt of '
+        'BERT, vocab.json and merges.txt of CLIP).'
+    )
+    _check_size(tokenizer, vocab_size, f'`{config_key}={name_or_dir!r}`: its tokenizer', remedy)
+    return tokenizer
+
+
+def tokenizer_to_files(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
+    """What transformers writes of a tokenizer: the texts of files by their names.
+
+    Args:
+        tokenizer: any that it has.
+    """
+    with TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        paths = sorted(Path(folder).iterdir())
+        return {path.name: path.read_text(encoding='utf-8') for path in paths}
+
+
+def tokenizer_from_files(
+    files: Mapping[str, str], source: str, vocab_size: int
+) -> PreTrainedTokenizerBase:
+    """Load a tokenizer from the texts of its files, without running any code.
+
+    Args:
+        files: as of :func:`tokenizer_to_files`.
+        source: what messages call it.
+        vocab_size: how many tokens the model has embeddings of.
+
+    Raises:
+        WrongWeightsError: if they are no tokenizer, or not the model's.
+    """
+    with TemporaryDirectory() as folder:
+        try:
+            for name, text in files.items():
+                if Path(name).name != name:
+                    raise ValueError(f'{name!r} is no name of a file')
+                Path(folder, name).write_text(text, encoding='utf-8')
+            tokenizer = _read_tokenizer(folder)
+        # Of what is no tokenizer.json, tokenizers raises Exception itself.
+        except Exception as error:
+            raise WrongWeightsError(f'{source} cannot be read: {error}') from error
+    _check_size(tokenizer, vocab_size, source)
+    return tokenizer
+
+
+def _read_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+
+
+def _check_size(
+    tokenizer: PreTrainedTokenizerBase, vocab_size: int, what: str, remedy: str = ''
+) -> None:
     # Embeddings are made a few more than there are tokens, for round numbers.
     if not 0.9 * vocab_size <= len(tokenizer) <= vocab_size:
         raise WrongWeightsError(
-            f'`{config_key}={name_or_dir!r}`: its tokenizer has {len(tokenizer)} tokens, the model '
-            f'{vocab_size}. Put the tokenizer files that belong to the model there '
-            '(tokenizer.json; or vocab.txt of BERT, vocab.json and merges.txt of CLIP).'
+            f'{what} has {len(tokenizer)} tokens, the model {vocab_size}.{remedy}'
         )
-    return tokenizer
 
 
 def transformers_weights(

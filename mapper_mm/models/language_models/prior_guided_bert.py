@@ -10,15 +10,15 @@ from mapper_mm.registry import MODELS
 
 from ..adapters.protocol import freeze_all_but_adapters
 from ..adapters.slots import PriorSlot, ResidualSlot, SequentialSlot, Slot, prior_lent_to
-from ..frozen_encoder import FrozenEncoder
-from .hub import load_tokenizer, transformers_config, transformers_weights
+from .hub import transformers_config, transformers_weights
 from .phrases import PhraseTokenizer
+from .text_encoder import TextEncoder
 
 _TOKEN_TYPES = 'embeddings.token_type_embeddings.weight'
 
 
 @MODELS.register_module()
-class PriorGuidedBERT(FrozenEncoder):
+class PriorGuidedBERT(TextEncoder):
     """transformers' BERT, frozen but for what ``adapter`` tunes, with PGT behind the last layer.
 
     The tokenizer is loaded when the first phrase comes.
@@ -88,7 +88,7 @@ class PriorGuidedBERT(FrozenEncoder):
             self.pgt = MODELS.build(dict(widths, **pgt))
         if not token_types:
             self.bert.get_parameter(_TOKEN_TYPES).data.zero_()
-        self._tokenize = None
+        self._tokenize: PhraseTokenizer | None = None
         freeze_all_but_adapters(self)
 
     @property
@@ -152,12 +152,9 @@ class PriorGuidedBERT(FrozenEncoder):
 
     @property
     def tokenize(self) -> PhraseTokenizer:
-        """BERT's tokenizer, loaded when the first phrase comes."""
-        if self._tokenize is None:
-            tokenizer = load_tokenizer(
-                self.pretrained, 'language_model.pretrained', self.bert.config.vocab_size
-            )
-            self._tokenize = PhraseTokenizer(tokenizer, self.max_tokens)
+        """What reads phrases, with BERT's tokenizer."""
+        if self._tokenize is None or self._tokenize.tokenizer is not self.tokenizer:
+            self._tokenize = PhraseTokenizer(self.tokenizer, self.max_tokens)
         return self._tokenize
 
     def forward(self, texts: Sequence[str], records: Sequence[str]) -> tuple[Tensor, Tensor]:
