@@ -14,8 +14,8 @@ from mmengine.logging import print_log
 
 # Parts of a model whose settings change what their weights mean.
 _PARTS = ('data_preprocessor', 'backbone', 'language_model', 'neck')
-# Where frozen weights come from: their fingerprints say more.
-_NOT_COMPARED = {'pretrained', 'init_cfg'}
+# Where frozen weights come from, of which their fingerprints say more, and what input is refused.
+_NOT_COMPARED = {'pretrained', 'init_cfg', 'long_phrases'}
 _SHOWN = 5
 
 

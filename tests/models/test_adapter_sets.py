@@ -44,7 +44,7 @@ def write(model, path, whole=False):
 @torch.no_grad()
 def encoded(model):
     images = torch.linspace(-1, 1, 3 * 128 * 128).reshape(1, 3, 128, 128)
-    tokens, _ = model.language_model(['the red circle'], ['a'])
+    tokens, *_ = model.language_model(['the red circle'], ['a'])
     return model.backbone(images), tokens
 
 

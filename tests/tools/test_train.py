@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,24 @@ def test_only_what_is_trained_changes(trained, small_config):
     assert changed - buffers <= set(trainable_params(model))
     # Positions that no token has yet taken, for one, have not changed.
     assert len(changed - buffers) > 0.9 * len(trainable_params(model))
+
+
+def test_phrases_that_are_too_long_are_named_and_lose_no_run(
+    run_tool, small_config, tmp_path, capsys
+):
+    command = ['tools/train.py', small_config, '--work-dir', tmp_path, '--resume', '--cfg-options']
+    short, cut = 'model.language_model.max_tokens=6', 'model.language_model.long_phrases=cut'
+    record = r'refs\(shapes\)\.p: ref_id \d+, sent_id \d+'
+    # Training skips them; what is measured is all phrases.
+    with pytest.raises(SystemExit, match=rf'{record}: the phrase .* the model reads 6 .*cut'):
+        run_tool(*command, short)
+    said = ''.join(capsys.readouterr())
+    assert re.search(rf'phrases longer than .*max_tokens=6 were skipped.*{record}', said), said
+    run_tool(*command, short, cut)
+    said = ''.join(capsys.readouterr())
+    assert 'resumed epoch: 1' in said
+    assert re.search(rf'phrases longer than .*max_tokens=6 were cut.*{record}', said), said
+    assert len(list(tmp_path.glob('best_*.pth'))) == 1
 
 
 def test_work_dir_is_named_after_the_config(run_tool, small_config, not_started):

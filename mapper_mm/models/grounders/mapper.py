@@ -53,7 +53,7 @@ class MaPPER(BaseDetector):
 
     def extract_feat(
         self, batch_inputs: Tensor, batch_data_samples: SampleList
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor | None, list[bool]]:
         """Encode and fuse.
 
         Args:
@@ -62,16 +62,19 @@ class MaPPER(BaseDetector):
                 the sample in errors.
 
         Returns:
-            tuple[Tensor, Tensor | None]: what [REG] read and, for a loss on it, where; see
-            :class:`FusionEncoder`.
+            tuple[Tensor, Tensor | None, list[bool]]: what [REG] read and, for a loss on it, where,
+            see :class:`FusionEncoder`; and which samples nothing is to be learned from.
         """
         image_tokens = self._encode_images(batch_inputs, batch_data_samples)
-        text_tokens, text_padding_mask = self.language_model(
+        text_tokens, text_padding_mask, skipped = self.language_model(
             [sample.text for sample in batch_data_samples],
             [sample.get('record', sample.get('img_path')) for sample in batch_data_samples],
         )
         image_padding_mask = self._patch_padding(batch_inputs, batch_data_samples)
-        return self.neck(image_tokens, image_padding_mask, text_tokens, text_padding_mask)
+        reg, attention = self.neck(
+            image_tokens, image_padding_mask, text_tokens, text_padding_mask
+        )
+        return reg, attention, skipped
 
     def _encode_images(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
         """(B, prefix + N, C): what the backbone makes of the images, each distinct one just once.
@@ -106,20 +109,28 @@ class MaPPER(BaseDetector):
         return torch.cat([patches.new_zeros(len(patches), prefix), patches], dim=1)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
-        """Losses of a batch; see :meth:`BoxHead.loss`."""
-        reg, attention = self.extract_feat(batch_inputs, batch_data_samples)
+        """Losses of a batch, less the samples that are skipped; see :meth:`BoxHead.loss`."""
+        reg, attention, skipped = self.extract_feat(batch_inputs, batch_data_samples)
+        kept = [row for row, skip in enumerate(skipped) if not skip]
+        if not kept:
+            # Zero, not nothing: the step is taken, by all processes together.
+            losses = self.bbox_head.loss(reg, batch_data_samples, attention)
+            return {name: 0 * value for name, value in losses.items()}
+        if len(kept) < len(skipped):
+            reg, attention = reg[kept], None if attention is None else attention[kept]
+            batch_data_samples = [batch_data_samples[row] for row in kept]
         return self.bbox_head.loss(reg, batch_data_samples, attention)
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
     ) -> SampleList:
         """Put ``pred_instances`` into the samples; see :meth:`BoxHead.predict`."""
-        reg, _ = self.extract_feat(batch_inputs, batch_data_samples)
+        reg, *_ = self.extract_feat(batch_inputs, batch_data_samples)
         return self.add_pred_to_datasample(
             batch_data_samples, self.bbox_head.predict(reg, batch_data_samples, rescale)
         )
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
         """Boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas, without post-processing."""
-        reg, _ = self.extract_feat(batch_inputs, batch_data_samples)
+        reg, *_ = self.extract_feat(batch_inputs, batch_data_samples)
         return self.bbox_head(reg)

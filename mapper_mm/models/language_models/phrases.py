@@ -23,11 +23,13 @@ class Tokens:
         ids: (B, L) int64.
         padding_mask: (B, L) bool, True where there is only padding.
         encodings: one ``tokenizers.Encoding`` a phrase, not padded.
+        skipped: one bool a phrase, True for one that nothing is to be learned from.
     """
 
     ids: Tensor
     padding_mask: Tensor
     encodings: list[Encoding]
+    skipped: list[bool]
 
 
 class PhraseTokenizer:
@@ -35,15 +37,20 @@ class PhraseTokenizer:
 
     Args:
         tokenizer: BERT's.
-        max_tokens: length L, with [CLS] and [SEP]. A longer phrase is cut, with a
-            counted warning.
+        max_tokens: length L, with [CLS] and [SEP].
+        long_phrases: what becomes of a longer phrase: 'error', or 'cut' for its beginning to be
+            read, with a counted warning.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, max_tokens: int, long_phrases: str = 'error'
+    ) -> None:
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
-        self.cut = CountedWarning(
-            f'phrases longer than language_model.max_tokens={max_tokens} were cut'
+        self.long_phrases = long_phrases
+        done = 'cut' if long_phrases == 'cut' else 'skipped'
+        self.long = CountedWarning(
+            f'phrases longer than language_model.max_tokens={max_tokens} were {done}'
         )
         self.unknown = CountedWarning('phrases are mostly unknown words')
 
@@ -55,12 +62,13 @@ class PhraseTokenizer:
         Args:
             texts: B phrases.
             records: where each phrase comes from (file and record), for messages.
-            strict: whether a phrase of mostly unknown words is an error. If it is not, there is a
-                counted warning, for training to go on.
+            strict: whether a phrase that is too long or mostly unknown words is an error. If it is
+                not, there is a counted warning, for training to go on.
 
         Raises:
-            PhraseError: for a phrase without words, or of which most words are unknown; unless
-                strict, only if most phrases of the batch are like that.
+            PhraseError: for a phrase without words; one that is too long, if strict and long ones
+                are not to be cut; or one of which most words are unknown, unless strict, only if
+                most phrases of the batch are like that.
         """
         encodings = self.tokenizer(
             list(texts), truncation=True, max_length=self.max_tokens
@@ -68,26 +76,39 @@ class PhraseTokenizer:
         ids = torch.full((len(texts), self.max_tokens), self.tokenizer.pad_token_id)
         padding_mask = torch.ones(ids.shape, dtype=torch.bool)
         phrases = zip(encodings, texts, records, strict=True)
-        unknown = []
+        unknown, skipped = [], []
         for row, (encoding, text, record) in enumerate(phrases):
-            unknown.append(self._check(encoding, text, record))
+            unknown.append(self._check_words(encoding, text, record))
+            skipped.append(self._check_length(encoding, text, record, strict))
             ids[row, : len(encoding)] = torch.tensor(encoding.ids)
             padding_mask[row, : len(encoding)] = False
         unknown = [line for line in unknown if line]
         self._judge(unknown, 0 if strict else len(texts) // 2)
-        return Tokens(ids, padding_mask, encodings)
+        return Tokens(ids, padding_mask, encodings, skipped)
 
-    def _check(self, encoding: Encoding, text: str, record: str) -> str | None:
+    def _check_words(self, encoding: Encoding, text: str, record: str) -> str | None:
         """Say what is wrong with a phrase; a line about it is returned if it is mostly unknown."""
         words = encoding.ids[1:-1]
         if not words:
             raise PhraseError(f'{record}: the phrase {text!r} has no words.')
-        if encoding.overflowing:
-            self.cut(f'{record}: {text!r}')
         known = len(words) - words.count(self.tokenizer.unk_token_id)
         if 2 * known >= len(words):
             return None
         return f'{record}: BERT knows {known} of {len(words)} tokens of the phrase {text!r}'
+
+    def _check_length(self, encoding: Encoding, text: str, record: str, strict: bool) -> bool:
+        """Whether a phrase is to be skipped, as it is too long."""
+        if not encoding.overflowing:
+            return False
+        if self.long_phrases == 'error' and strict:
+            raise PhraseError(
+                f'{record}: the phrase {text!r} has {len(self.tokenizer(text).input_ids)} tokens '
+                f'with [CLS] and [SEP], the model reads {self.max_tokens} '
+                '(`language_model.max_tokens`). Make it shorter, or set '
+                "`language_model.long_phrases='cut'` for its beginning to be read."
+            )
+        self.long(f'{record}: {text!r}')
+        return self.long_phrases == 'error'
 
     def _judge(self, unknown: list[str], allowed: int) -> None:
         # One strange phrase must not end a training; a wrong vocabulary knows hardly any.

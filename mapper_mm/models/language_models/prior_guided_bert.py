@@ -27,7 +27,9 @@ class PriorGuidedBERT(TextEncoder):
         arch: 'base' for bert-base-uncased, a directory with a config.json, or a dict of
             ``BertConfig`` arguments.
         pretrained: a transformers directory or hub name; also where the tokenizer is.
-        max_tokens: tokens a phrase is padded or cut to, [CLS] and [SEP] included.
+        max_tokens: tokens a phrase is padded to, [CLS] and [SEP] included.
+        long_phrases: what becomes of a longer phrase: 'error', in training a counted warning and
+            no loss on it; or 'cut', as in the paper, a counted warning and its beginning is read.
         prior: config of the text prior. None: no prior.
         adapter: config of a tuning method; or of an adapter plus where it joins, see
             :class:`~mapper_mm.models.adapters.slots.AdaptersInSlots`. None: nothing is tuned.
@@ -38,8 +40,8 @@ class PriorGuidedBERT(TextEncoder):
             default: frozen features need no noise.
 
     Raises:
-        ValueError: if ``adapter`` does not fit it, ``pgt`` is asked for without a prior, or
-            ``max_tokens`` is out of range.
+        ValueError: if ``adapter`` does not fit it, ``pgt`` is asked for without a prior,
+            ``max_tokens`` is out of range or ``long_phrases`` is something else.
     """
 
     config_key = 'language_model'
@@ -58,6 +60,7 @@ class PriorGuidedBERT(TextEncoder):
         arch: str | dict = 'base',
         pretrained: str | None = None,
         max_tokens: int = 20,
+        long_phrases: str = 'error',
         prior: dict | None = None,
         adapter: dict | None = None,
         pgt: dict | None = None,
@@ -71,8 +74,11 @@ class PriorGuidedBERT(TextEncoder):
                 f'language_model.max_tokens={max_tokens}: must be 3 ([CLS], a word, [SEP]) to '
                 f"{config.max_position_embeddings}, BERT's number of positions."
             )
+        if long_phrases not in ('error', 'cut'):
+            raise ValueError(f"language_model.long_phrases={long_phrases!r}: 'error' or 'cut'.")
         self.bert = BertModel(config, add_pooling_layer=False)
         self.max_tokens = max_tokens
+        self.long_phrases = long_phrases
         self.token_types = token_types
         self.frozen_dropout = frozen_dropout
         self.prior = None if prior is None else MODELS.build(prior)
@@ -154,10 +160,14 @@ class PriorGuidedBERT(TextEncoder):
     def tokenize(self) -> PhraseTokenizer:
         """What reads phrases, with BERT's tokenizer."""
         if self._tokenize is None or self._tokenize.tokenizer is not self.tokenizer:
-            self._tokenize = PhraseTokenizer(self.tokenizer, self.max_tokens)
+            self._tokenize = PhraseTokenizer(
+                self.tokenizer, self.max_tokens, self.long_phrases
+            )
         return self._tokenize
 
-    def forward(self, texts: Sequence[str], records: Sequence[str]) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, texts: Sequence[str], records: Sequence[str]
+    ) -> tuple[Tensor, Tensor, list[bool]]:
         """Encode phrases.
 
         Args:
@@ -165,10 +175,11 @@ class PriorGuidedBERT(TextEncoder):
             records: where each comes from, for error messages.
 
         Returns:
-            tuple[Tensor, Tensor]: tokens (B, L, C), and (B, L) bool, True where there is padding.
+            tuple[Tensor, Tensor, list[bool]]: tokens (B, L, C); (B, L) bool, True where there is
+            padding; and B bools, True for a phrase that nothing is to be learned from.
 
         Raises:
-            PhraseError: for a phrase that is empty or mostly unknown words.
+            PhraseError: for a phrase that is empty, too long or mostly unknown words.
         """
         tokens = self.tokenize(texts, records, strict=not self.training)
         device = self.bert.device
@@ -185,4 +196,4 @@ class PriorGuidedBERT(TextEncoder):
             ).last_hidden_state
         if self.pgt is not None and self.pgt.enabled:
             features = self.pgt(features, prior)
-        return features, padding_mask
+        return features, padding_mask, tokens.skipped

@@ -51,6 +51,29 @@ def test_losses_reach_every_trainable_parameter_and_no_other(model, config, data
     assert frozen and all(param.grad is None for param in frozen)
 
 
+@pytest.mark.parametrize('long', [[0], [1, 3], [0, 1, 2, 3]])
+def test_nothing_is_learned_from_a_phrase_that_is_too_long(model, config, dataset_root, long):
+    model.train()
+    batch = model.data_preprocessor(samples(config, dataset_root, 'train_dataloader'), True)
+    for row in long:
+        batch['data_samples'][row].set_metainfo(dict(text='the red star ' * 9))
+    kept = [row for row in range(4) if row not in long]
+    with torch.no_grad():
+        reg, attention, _ = copy.deepcopy(model).extract_feat(
+            batch['inputs'], batch['data_samples']
+        )
+    of_kept = [batch['data_samples'][row] for row in kept]
+    expected = kept and model.bbox_head.loss(reg[kept], of_kept, attention[kept])
+    losses = model(**batch, mode='loss')
+    assert set(losses) == {'loss_l1', 'loss_iou', 'loss_attention', 'acc@0.5'}
+    for name, value in losses.items():
+        torch.testing.assert_close(value, expected[name] if kept else torch.zeros(()))
+    model.parse_losses(losses)[0].backward()
+    grads = [param.grad for param in trainable_params(model).values()]
+    assert all(grad is not None and grad.isfinite().all() for grad in grads)
+    assert any(grad.any() for grad in grads) == bool(kept)
+
+
 def test_predictions_are_boxes_in_the_picture(model, config, dataset_root):
     batch = samples(config, dataset_root, 'val_dataloader')
     with torch.no_grad():

@@ -64,7 +64,7 @@ def build(encoders, **kwargs):
 
 def test_without_extras_it_is_transformers_bert(encoders):
     model = build(encoders, prior=None, adapter=None, pgt=None).eval()
-    features, padding = model(PHRASES, RECORDS)
+    features, padding, _ = model(PHRASES, RECORDS)
     bert = BertModel.from_pretrained(encoders / 'bert').eval()
     tokenizer = BertTokenizer.from_pretrained(encoders / 'bert')
     batch = tokenizer(PHRASES, padding='max_length', max_length=10, return_tensors='pt')
@@ -107,7 +107,7 @@ def test_adapters_and_pgt_follow_the_formula(encoders):
     model = build(encoders).eval()
     for layer in (1, 2):
         torch.nn.init.normal_(model.bert.encoder.layer[layer].output.adapter.up.weight)
-    features, padding = model(PHRASES[:1], RECORDS[:1])
+    features, padding, _ = model(PHRASES[:1], RECORDS[:1])
 
     tokens = model.tokenize(PHRASES[:1], RECORDS[:1])
     prior = model.prior(PHRASES[:1], tokens.encodings, tokens.ids, RECORDS[:1])
@@ -165,7 +165,7 @@ def test_token_types_can_be_left_out_as_published(encoders):
     bert.embeddings.token_type_embeddings.weight.data.zero_()
     ids = model.tokenize(PHRASES[:1], RECORDS[:1]).ids[:, :6]
     expected = bert(ids).last_hidden_state
-    features, padding = model(PHRASES[:1], RECORDS[:1])
+    features, padding, _ = model(PHRASES[:1], RECORDS[:1])
     torch.testing.assert_close(features[~padding], expected[0])
 
 
@@ -192,7 +192,7 @@ def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
     model = build(encoders).train()
     batch = ['the girl', '♥'], ['a.p: ref_id 7', 'a.p: ref_id 8']
     for _ in range(4):
-        features, padding = model(*batch)
+        features, padding, _ = model(*batch)
     assert features.isfinite().all() and (~padding[1]).sum() == 3
     assert model.tokenize.unknown.count == 4
     assert [message.split()[0] for message in said] == ['1', '2', '4']
@@ -245,14 +245,45 @@ def test_a_directory_without_a_tokenizer_is_an_error(part, names, encoders, tmp_
         model.eval()(PHRASES, RECORDS)
 
 
-def test_long_phrases_are_cut_and_counted(encoders, monkeypatch):
+@pytest.fixture
+def warned(monkeypatch):
     said = []
     monkeypatch.setattr(counted_warning, 'print_log', lambda message, **_: said.append(message))
-    model = build(encoders).eval()
-    features, padding = model(['the red ' * 9, 'red'], RECORDS)
+    return said
+
+
+LONG = 'the red ' * 9, 'red'
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_long_phrases_can_be_cut(encoders, warned, training):
+    model = build(encoders, long_phrases='cut', prior=None, adapter=None, pgt=None).train(training)
+    features, padding, skipped = model(LONG, RECORDS)
     assert features.shape[1] == 10 and not padding[0].any()
-    assert model.tokenize.cut.count == 1
-    assert len(said) == 1 and f"{RECORDS[0]}: 'the red the red" in said[0]
+    assert skipped == [False, False] and model.tokenize.long.count == 1
+    assert len(warned) == 1 and f"{RECORDS[0]}: 'the red the red" in warned[0]
+    assert 'max_tokens=10 were cut' in warned[0]
+    # As if it were just as long as it may be.
+    same, *_ = model(['the red ' * 4, 'red'], RECORDS)
+    torch.testing.assert_close(features, same)
+
+
+def test_a_long_phrase_is_an_error_but_training_goes_on(encoders, warned):
+    model = build(encoders).eval()
+    # 18 words, [CLS] and [SEP].
+    said = 'a: the phrase .the red the.* has 20 tokens.*reads 10 .*max_tokens.*long_phrases'
+    with pytest.raises(PhraseError, match=said):
+        model(LONG, RECORDS)
+    assert model(['the red ' * 4], ['a'])[2] == [False]
+    *_, skipped = model.train()(LONG, RECORDS)
+    assert skipped == [True, False] and model.tokenize.long.count == 1
+    assert len(warned) == 1 and f"{RECORDS[0]}: 'the red the red" in warned[0]
+    assert 'max_tokens=10 were skipped' in warned[0]
+
+
+def test_what_becomes_of_long_phrases_is_one_of_two(encoders):
+    with pytest.raises(ValueError, match="long_phrases='drop': 'error' or 'cut'"):
+        build(encoders, long_phrases='drop')
 
 
 def released_bert(sizes, **extra):
