@@ -9,7 +9,13 @@ import mapper_mm  # noqa: F401
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mapper_mm.utils.cli import add_run_arguments, plain_errors, process_group_left, read_config
+from mapper_mm.utils.cli import (
+    OptionError,
+    add_run_arguments,
+    plain_errors,
+    process_group_left,
+    read_config,
+)
 from mapper_mm.utils.preflight import check_everything_is_there
 
 
@@ -38,14 +44,14 @@ def apply_options(config: Config, args: argparse.Namespace) -> None:
     """Write what the command line asks for into the config.
 
     Raises:
-        SystemExit: If the learning rate cannot be scaled.
+        OptionError: If the learning rate cannot be scaled.
     """
     if args.amp:
         config.optim_wrapper.type = 'AmpOptimWrapper'
         config.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.auto_scale_lr:
         if 'base_batch_size' not in config.get('auto_scale_lr', {}):
-            raise SystemExit(
+            raise OptionError(
                 '--auto-scale-lr: the config does not say for which batch size its learning rate '
                 'is; add auto_scale_lr=dict(base_batch_size=...).'
             )

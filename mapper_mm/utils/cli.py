@@ -24,6 +24,10 @@ from mapper_mm.models.stored_config import WrongConfigError
 from mapper_mm.models.weights import WrongWeightsError
 
 
+class OptionError(ValueError):
+    """An option of the command line that cannot be followed."""
+
+
 class _CfgOptions(DictAction):
     def __call__(self, parser, namespace, values, option_string=None):
         wrong = [value for value in values if '=' not in value]
@@ -73,7 +77,7 @@ def read_config(args: argparse.Namespace) -> Config:
     (:func:`default_work_dir`).
 
     Raises:
-        SystemExit: If an option is for a setting that nothing would read.
+        OptionError: If an option is for a setting that nothing would read.
     """
     config = Config.fromfile(args.config)
     if args.cfg_options is not None:
@@ -83,7 +87,7 @@ def read_config(args: argparse.Namespace) -> Config:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f'; did you mean {near[0]}?' if near else '.'
-                sys.exit(f'--cfg-options: {args.config} has no setting {name}{hint}')
+                raise OptionError(f'--cfg-options: {args.config} has no setting {name}{hint}')
         config.merge_from_dict(args.cfg_options)
     if 'launcher' in args:
         config.launcher = args.launcher
@@ -144,6 +148,7 @@ _OF_THE_USER = (
     WrongConfigError,
     PhraseError,
     MissingPackageError,
+    OptionError,
 )
 
 

@@ -15,6 +15,7 @@ from mapper_mm.models.adapters.lora import MissingPackageError
 from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
 from mapper_mm.utils.cli import (
+    OptionError,
     add_config_arguments,
     best_checkpoint,
     default_work_dir,
@@ -67,7 +68,7 @@ def test_no_checkpoint_is_an_error(tmp_path):
     'kind',
     [
         *(MissingDataError, MissingWeightsError, WrongWeightsError, BadRecordError, BadImageError),
-        *(PhraseError, UnpicklingError, MissingPackageError),
+        *(PhraseError, UnpicklingError, MissingPackageError, OptionError),
     ],
 )
 def test_errors_of_the_user_end_with_their_message(kind):
