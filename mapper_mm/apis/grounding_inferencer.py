@@ -19,7 +19,12 @@ from torch import nn
 from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint
 from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.models.stand_alone import use_spelled_out_archs
-from mapper_mm.models.stored_config import WrongConfigError, stored_config, warn_of_other_settings
+from mapper_mm.models.stored_config import (
+    WrongConfigError,
+    check_types,
+    stored_config,
+    warn_of_other_settings,
+)
 from mapper_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 
@@ -36,8 +41,8 @@ class GroundingInferencer(BaseInferencer):
 
     Args:
         model: A config (file, name as in configs/ without .py, or the config itself). None: the
-            config that the checkpoint was trained with, which is read as data: nothing in it is run
-            or imported.
+            config that the checkpoint was trained with, which is read as data: it is not run, and
+            only components that are registered are built.
         weights: The checkpoint. Frozen encoders and tokenizers that it leaves out are read from
             where the config says.
         device: Where to compute; an accelerator if there is one by default.
@@ -46,7 +51,8 @@ class GroundingInferencer(BaseInferencer):
 
     Raises:
         ValueError: If there are no weights.
-        WrongConfigError: If no config is named, and none with plain values is in the checkpoint.
+        WrongConfigError: If no config is named, and none with plain values and registered
+            components is in the checkpoint.
         MissingWeightsError: If frozen weights that they leave out are not on this machine.
         WrongCheckpointError: If they are not those of the model.
         WrongWeightsError: If the frozen ones are not those that the checkpoint records.
@@ -120,6 +126,7 @@ class GroundingInferencer(BaseInferencer):
                 raise WrongConfigError(
                     f'{weights} holds no config: name the one it was trained with.'
                 )
+            _check_what_is_built(stored, weights)
             cfg.update(ConfigDict(stored.to_dict()))
         use_spelled_out_archs(cfg.model, checkpoint, weights)
         model = MODELS.build(cfg.model)
@@ -139,7 +146,8 @@ class GroundingInferencer(BaseInferencer):
 
         def pipeline(pair: tuple[Image, str]) -> dict:
             image, text = pair
-            return prepare(dict(self._read(image), text=text, record=f'phrase {text!r}'))
+            name = 'the array' if isinstance(image, np.ndarray) else str(image)
+            return prepare(dict(self._read(image), text=text, record=name))
 
         return pipeline
 
@@ -205,6 +213,23 @@ class GroundingInferencer(BaseInferencer):
                 for sample in preds
             ]
         return dict(predictions=preds, visualization=visualization)
+
+
+def _check_what_is_built(config: Config, name: str) -> None:
+    """Check the parts of a stored config that an inferencer builds something from.
+
+    Raises:
+        WrongConfigError: If one is missing, or no component.
+    """
+    try:
+        loader = config.test_dataloader
+        built = config.model, config.get('visualizer'), loader.dataset.pipeline
+    except AttributeError as error:
+        raise WrongConfigError(
+            f'{name}: the config in it has no test_dataloader with a pipeline: name the one it was '
+            'trained with.'
+        ) from error
+    check_types([*built, loader.get('collate_fn')], name)
 
 
 def _needs_truth(transform: Any) -> bool:

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from mapper_mm.compat import SAFETENSORS_META, to_plain
 
-from .fingerprint import check_frozen_weights, frozen_encoders, frozen_keys
+from .fingerprint import KEY, check_frozen_weights, frozen_encoders, frozen_keys
 from .frozen_encoder import FrozenEncoder
-from .stand_alone import bring_tokenizers
+from .stand_alone import TOKENIZERS, bring_tokenizers
 
 # Where models are in a checkpoint, and what stands before the names of their tensors there.
 _MODELS = {'state_dict': '', 'ema_state_dict': 'module.'}
@@ -155,7 +155,7 @@ def read_checkpoint(path: str) -> dict:
     Raises:
         FileNotFoundError: if there is no such file.
         DamagedCheckpointError: if it cannot be read.
-        WrongCheckpointError: if it holds no state dict.
+        WrongCheckpointError: if it has not the form of a checkpoint.
     """
     checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
     if not isinstance(checkpoint, dict):
@@ -164,12 +164,44 @@ def read_checkpoint(path: str) -> dict:
         )
     if 'state_dict' not in checkpoint:
         checkpoint = dict(state_dict=checkpoint)
-    state = checkpoint['state_dict']
-    if not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise WrongCheckpointError(
-            f'{path} is no checkpoint: not everything in its state dict is a tensor.'
-        )
+    check_form(checkpoint, path)
     return dict(checkpoint, meta=checkpoint.get('meta') or {})
+
+
+def check_form(checkpoint: Mapping, name: str) -> None:
+    """Check that what a file holds has the form of a checkpoint.
+
+    Args:
+        checkpoint: as read from it, or a bare state dict.
+        name: what messages call it.
+
+    Raises:
+        WrongCheckpointError: if it has not.
+    """
+    state = checkpoint.get('state_dict', checkpoint)
+    if not _has_form(state, Tensor):
+        raise WrongCheckpointError(
+            f'{name} is no checkpoint: not everything in its state dict is a tensor.'
+        )
+    meta = checkpoint.get('meta') or {}
+    wrong = not isinstance(meta, Mapping) or not (
+        _has_form(meta.get(KEY) or {}, dict)
+        and all(isinstance(one.get('sha256'), str) for one in (meta.get(KEY) or {}).values())
+        and _has_form(meta.get(TOKENIZERS) or {}, dict)
+        and all(_has_form(files, str) for files in (meta.get(TOKENIZERS) or {}).values())
+    )
+    if wrong:
+        raise WrongCheckpointError(
+            f'{name} is no checkpoint of this project: what its meta says of frozen weights or '
+            'tokenizers has another form.'
+        )
+
+
+def _has_form(values: object, kind: type) -> bool:
+    """Whether it has names for keys, and only values of a kind."""
+    return isinstance(values, Mapping) and all(
+        isinstance(key, str) and isinstance(value, kind) for key, value in values.items()
+    )
 
 
 def write_weights(path: str | Path, state: Mapping[str, Tensor], meta: Mapping) -> None:

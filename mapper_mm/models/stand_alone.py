@@ -28,16 +28,19 @@ def stand_alone_meta(model: nn.Module, config: Config) -> dict:
     Raises:
         MissingWeightsError: If a tokenizer is not there.
         WrongWeightsError: If it is not the model's.
+        WrongConfigError: If the config is more than plain values, and could not be read again.
     """
     config = deepcopy(config)
     tokenizers = {}
     for name, encoder in _text_encoders(model).items():
-        part = _part(config.model, name)
-        if part.get('arch', 'base') != 'base':
+        part = reduce(ConfigDict.get, encoder.config_key.split('.'), config.model)
+        if _is_directory(part):
             part.arch = encoder.spelled_out_arch()
         if encoder.reads_phrases:
             tokenizers[name] = encoder.tokenizer_files()
-    return {'cfg': config.pretty_text, KEY: frozen_record(model), TOKENIZERS: tokenizers}
+    meta = {'cfg': config.pretty_text, KEY: frozen_record(model), TOKENIZERS: tokenizers}
+    stored_config(dict(meta=meta), 'The file would not stand alone')
+    return meta
 
 
 def bring_tokenizers(model: nn.Module, checkpoint: Mapping, source: str) -> None:
@@ -96,18 +99,18 @@ def use_spelled_out_archs(model: ConfigDict, checkpoint: Mapping, source: str) -
 def _spell_out(here: ConfigDict | None, there: ConfigDict | None) -> None:
     if not (isinstance(here, Mapping) and isinstance(there, Mapping)):
         return
-    if isinstance(there.get('arch'), Mapping) and here.get('arch', 'base') != 'base':
+    if _is_directory(here) and isinstance(there.get('arch'), Mapping):
         here['arch'] = there['arch']
     for name in here.keys() - {'arch'}:
         _spell_out(here[name], there.get(name))
+
+
+def _is_directory(part: ConfigDict) -> bool:
+    """Whether a text encoder's architecture is that of a directory's config.json."""
+    return isinstance(part.get('arch'), str) and part['arch'] != 'base'
 
 
 def _text_encoders(model: nn.Module) -> dict[str, TextEncoder]:
     return {
         name: module for name, module in model.named_modules() if isinstance(module, TextEncoder)
     }
-
-
-def _part(config: ConfigDict, name: str) -> ConfigDict:
-    """The settings of a part of the model, by its name in the model."""
-    return reduce(ConfigDict.get, name.split('.'), config)

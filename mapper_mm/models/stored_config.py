@@ -11,6 +11,9 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.registry import Registry
+
+from mapper_mm import registry
 
 # Parts of a model whose settings change what their weights mean.
 _PARTS = ('data_preprocessor', 'backbone', 'language_model', 'neck')
@@ -36,17 +39,20 @@ def stored_config(checkpoint: Mapping, name: str) -> Config | None:
         Config | None: None if it holds none.
 
     Raises:
-        WrongConfigError: If what it holds is more than names with plain values.
+        WrongConfigError: If what it holds is more than names with plain values, or no model.
     """
     text = (checkpoint.get('meta') or {}).get('cfg')
     if text is None:
         return None
     try:
-        return Config(parse_config(text))
+        values = parse_config(text)
+        if not isinstance(values.get('model'), dict):
+            raise ValueError('it has no model')
+        return Config(values)
     except (SyntaxError, ValueError, TypeError) as error:
         raise WrongConfigError(
-            f'{name}: the config in it is not plain values and is not run ({error}). Name the '
-            'config that it was trained with.'
+            f'{name}: the config in it is not one of plain values, and is not run ({error}). Name '
+            'the config that it was trained with.'
         ) from error
 
 
@@ -64,14 +70,19 @@ def parse_config(text: str) -> dict:
     for line in ast.parse(text).body:
         match line:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                values[name] = ast.literal_eval(_DictCalls().visit(value))
+                values[name] = ast.literal_eval(_Literals().visit(value))
             case _:
                 raise ValueError(f'line {line.lineno} is no `name = value`')
     return values
 
 
-class _DictCalls(ast.NodeTransformer):
-    """``dict(key=value)`` and ``dict({'key': value})`` to ``{'key': value}``, a literal."""
+class _Literals(ast.NodeTransformer):
+    """What is no literal to Python: ``dict(key=value)``, ``dict({'key': value})``, inf and nan."""
+
+    def visit_Name(self, name: ast.Name) -> ast.AST:
+        if name.id in ('inf', 'nan'):
+            return ast.copy_location(ast.Constant(float(name.id)), name)
+        return name
 
     def visit_Call(self, call: ast.Call) -> ast.AST:
         self.generic_visit(call)
@@ -84,6 +95,44 @@ class _DictCalls(ast.NodeTransformer):
                 keys = [ast.copy_location(ast.Constant(pair.arg), call) for pair in pairs]
                 return ast.copy_location(ast.Dict(keys, [pair.value for pair in pairs]), call)
         return call
+
+
+def check_types(settings: Any, name: str) -> None:
+    """Check that what is to be built from a stored config are components, by registered names.
+
+    MMEngine also takes any function of any module by its full name, and calls it.
+
+    Args:
+        settings: A part of the config.
+        name: What messages call the checkpoint.
+
+    Raises:
+        WrongConfigError: If a ``type`` is nothing that is registered.
+    """
+    if isinstance(settings, Mapping):
+        kind = settings.get('type')
+        if kind is not None and not _is_registered(kind):
+            raise WrongConfigError(
+                f'{name}: the config in it asks for {kind!r}, which is not registered. Import the '
+                'module that registers it, or name the config that it was trained with.'
+            )
+        settings = settings.values()
+    elif not isinstance(settings, list | tuple):
+        return
+    for part in settings:
+        check_types(part, name)
+
+
+def _is_registered(kind: Any) -> bool:
+    scope, _, name = str(kind).rpartition('.')
+    nodes = [node for node in vars(registry).values() if isinstance(node, Registry)]
+    while nodes:
+        node = nodes.pop()
+        node.import_from_location()
+        if name in node.module_dict and scope in ('', node.scope):
+            return True
+        nodes += [node.parent] if node.parent is not None else []
+    return False
 
 
 def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> None:
@@ -102,7 +151,7 @@ def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> No
     except WrongConfigError as error:
         _warn(f'{error} Nor is it known whether it had the same settings.')
         return
-    if config is None or 'model' not in config:
+    if config is None:
         return
     found = [
         line

@@ -160,7 +160,8 @@ def content_hash(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach()
         kind, dtype = ('<f4', torch.float32) if tensor.is_floating_point() else ('<i8', torch.int64)
-        values = tensor.to('cpu', dtype).contiguous().numpy().astype(kind, copy=False)
+        # Adding 0 makes 0.0 of -0.0, as averaging weights does, which changes no other value.
+        values = (tensor.to('cpu', dtype).contiguous().numpy() + 0).astype(kind, copy=False)
         digest.update(f'{name} {tuple(tensor.shape)} {kind};'.encode())
         digest.update(values.reshape(-1))
     return digest.hexdigest()

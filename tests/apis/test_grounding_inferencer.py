@@ -149,6 +149,28 @@ def test_a_config_in_a_checkpoint_is_read_and_not_run(checkpoint, tmp_path):
         GroundingInferencer(weights=str(tmp_path / 'bare.pth'), device='cpu')
 
 
+@pytest.mark.parametrize(
+    'line',
+    [
+        "model = dict(type='os.mkdir', path={path!r})",
+        "model = dict(type='MaPPER', backbone=dict(type='os.mkdir', path={path!r}))",
+        "test_dataloader = dict(dataset=dict(pipeline=[dict(type='os.mkdir', path={path!r})]))",
+        "visualizer = dict(type='os.mkdir', path={path!r})",
+        "test_dataloader = dict(collate_fn=dict(type='os.mkdir', path={path!r}), "
+        "dataset=dict(pipeline=[]))",
+        'test_dataloader = 3',
+    ],
+)
+def test_what_a_config_in_a_checkpoint_names_is_not_called(line, checkpoint, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    path = tmp_path / 'made'
+    content['meta']['cfg'] += f'\n{line.format(path=str(path))}\n'
+    torch.save(content, tmp_path / 'foreign.pth')
+    with pytest.raises(ValueError, match='foreign.pth: the config in it (asks for .os.mk|has no)'):
+        GroundingInferencer(weights=str(tmp_path / 'foreign.pth'), device='cpu')
+    assert not path.exists()
+
+
 def test_numbers_must_fit(inferencer, image):
     with pytest.raises(ValueError, match='2 images and 3 phrases'):
         inferencer([image, image], ['a', 'b', 'c'])

@@ -94,6 +94,13 @@ def test_the_hash_stays_what_it_was():
     assert content_hash(tensors) == hashlib.sha256(content).hexdigest()
 
 
+def test_zero_has_no_sign():
+    """Averaging equal weights, as EMAHook does with frozen ones, leaves nothing of it."""
+    one = torch.tensor([-0.0, 1.5, -2.0])
+    assert content_hash(dict(a=one)) == content_hash(dict(a=torch.lerp(one, one, 0.3)))
+    assert content_hash(dict(a=one)) == content_hash(dict(a=torch.tensor([0.0, 1.5, -2.0])))
+
+
 def test_order_precision_and_strides_are_no_content():
     values = torch.randn(3, 4).half()
     tensors = dict(a=values.float(), b=torch.arange(3))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
 from mapper_mm.models.checkpoints import make_whole
@@ -16,6 +16,7 @@ from mapper_mm.models.stand_alone import (
     stand_alone_meta,
     use_spelled_out_archs,
 )
+from mapper_mm.models.stored_config import WrongConfigError, stored_config
 from mapper_mm.models.weights import MissingWeightsError
 from mapper_mm.registry import MODELS
 
@@ -65,6 +66,33 @@ def test_other_checkpoints_change_no_config(whole):
         config = read()
         use_spelled_out_archs(config.model, checkpoint, 'other.pth')
         assert config.model == read().model
+
+
+def test_what_a_config_spells_out_stays(whole):
+    """Both in a merged file and where one is loaded: only directories are replaced."""
+    arch = dict(vocab_size=396, hidden_size=128, num_hidden_layers=4, num_attention_heads=8)
+    config = read()
+    config.model.language_model.arch = ConfigDict(arch)
+    use_spelled_out_archs(config.model, whole, 'whole.pth')
+    assert config.model.language_model.arch == arch
+    arch.update(num_attention_heads=4, intermediate_size=512, max_position_embeddings=32)
+    config.model.language_model.arch = ConfigDict(arch)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    stored = stored_config(dict(meta=stand_alone_meta(model, config)), 'whole.pth')
+    assert stored.model.language_model.arch == arch
+    assert stored.model.language_model.prior.arch.projection_dim == 64
+
+
+def test_a_config_that_could_not_be_read_again_is_refused():
+    config = read()
+    model = MODELS.build(config.model)
+    model.init_weights()
+    config.optim_wrapper.clip_grad.max_norm = float('inf')
+    assert stored_config(dict(meta=stand_alone_meta(model, config)), 'it').optim_wrapper
+    config.work_dir = Path('work_dirs')
+    with pytest.raises(WrongConfigError, match='The file would not stand alone: the config'):
+        stand_alone_meta(model, config)
 
 
 def test_the_tokenizers_come_with_the_weights(whole):

@@ -8,6 +8,8 @@ from mmengine.config import Config
 
 from mapper_mm.models import stored_config as module
 from mapper_mm.models.stored_config import (
+    WrongConfigError,
+    check_types,
     parse_config,
     stored_config,
     warn_of_other_settings,
@@ -46,6 +48,38 @@ def test_reads_what_mmengine_would_run(name):
 def test_any_plain_values_come_back(values):
     text = ''.join(f'{key} = {value!r}\n' for key, value in values.items())
     assert parse_config(text) == values
+
+
+def test_numbers_that_are_no_literals_come_back():
+    read = parse_config("a = dict(max_norm=inf, low=-inf)\nb = [nan]\nc = dict(inf=1)\n")
+    assert read['a'] == dict(max_norm=float('inf'), low=-float('inf'))
+    assert read['b'][0] != read['b'][0] and read['c'] == dict(inf=1)
+
+
+@pytest.mark.parametrize('text', ['a = 1', 'model = 3', '', 'model = [dict()]', 3, ['model']])
+def test_what_has_no_model_is_no_config(text):
+    with pytest.raises(WrongConfigError, match='best.pth: the config in it is not one of plain'):
+        stored_config(dict(meta=dict(cfg=text)), 'best.pth')
+
+
+@pytest.mark.parametrize(
+    'kind', ['MaPPER', 'mapper_mm.LoCA', 'L1Loss', 'mmdet.GIoULoss', 'AdamW', 'LoadImageFromFile']
+)
+def test_components_may_be_built(kind):
+    check_types([dict(a=(dict(type=kind), dict(type=None)))], 'best.pth')
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [
+        *('os.system', 'os', 'mapper_mm.compat.to_plain', 'mmengine.Config', 'mmdet.os.system'),
+        *('mmengine.MaPPER', 'NoSuchThing', 3, ['MaPPER']),
+    ],
+)
+def test_nothing_else_is_built(kind):
+    said = 'best.pth: the config in it asks for .*not registered'
+    with pytest.raises(WrongConfigError, match=said):
+        check_types(dict(model=dict(neck=[dict(type='MaPPER'), dict(type=kind)])), 'best.pth')
 
 
 @pytest.mark.parametrize('line', [

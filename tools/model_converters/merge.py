@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint, write_weights
-from mapper_mm.models.stand_alone import stand_alone_meta
+from mapper_mm.models.stand_alone import stand_alone_meta, use_spelled_out_archs
 from mapper_mm.models.stored_config import warn_of_other_settings
 from mapper_mm.registry import MODELS
 from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
@@ -40,9 +40,11 @@ def merge(config: Config, source: str, target: str) -> None:
         MissingWeightsError: if weights or tokenizers that ``pretrained`` names are not there.
         WrongWeightsError: if they are not those that the model was trained on.
         WrongCheckpointError: if the checkpoint is another model's.
+        WrongConfigError: if the config is more than plain values.
     """
     init_default_scope(config.default_scope)
     checkpoint = read_checkpoint(source)
+    use_spelled_out_archs(config.model, checkpoint, source)
     model = MODELS.build(config.model)
     warn_of_other_settings(config.model, checkpoint, source)
     make_whole(model, checkpoint, source, on_mismatch(config))

@@ -51,7 +51,7 @@ def publish(source: str, target: str) -> Path:
             f'{source}: its meta has no {" and no ".join(missing)}, without which nobody could use '
             'it; was it written by tools/train.py?'
         )
-    kept = [*REQUIRED, *checkpoint['meta'].keys() & {TOKENIZERS}]
+    kept = [key for key in (*REQUIRED, TOKENIZERS) if key in checkpoint['meta']]
     meta = {key: checkpoint['meta'][key] for key in kept}
     stem = Path(target).name.removesuffix('.safetensors')
     folder = Path(target).parent

@@ -5,7 +5,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mapper_mm.models.checkpoints import WrongCheckpointError, make_whole
+from mapper_mm.models.checkpoints import WrongCheckpointError, check_form, make_whole
 from mapper_mm.models.fingerprint import KEY, frozen_record
 from mapper_mm.models.stand_alone import TOKENIZERS, brought_tokenizers
 from mapper_mm.models.stored_config import warn_of_other_settings
@@ -52,10 +52,11 @@ class FrozenWeightsHook(Hook):
         Raises:
             MissingWeightsError: If the frozen weights are neither here nor there.
             WrongWeightsError: If they differ and ``on_mismatch`` is 'error'.
-            WrongCheckpointError: If the checkpoint is another model's, or training is to go on from
-                one that does not hold a training's state.
+            WrongCheckpointError: If it is no checkpoint or another model's, or training is to go on
+                from one that does not hold a training's state.
         """
         name = runner._load_from or f'the last checkpoint of {runner.work_dir}'
+        check_form(checkpoint, name)
         if runner._resume and 'optimizer' not in checkpoint:
             raise WrongCheckpointError(
                 f"{name} holds no optimizer's state: training cannot go on from it. Start one from "

@@ -19,7 +19,8 @@ class TunedCheckpointHook(CheckpointHook):
     'CheckpointHook'`` writes all weights.
 
     A file without the optimizer's state (the best one) is for use, not to go on from, so it holds
-    no history of losses and rates either: after a long training that would be megabytes.
+    no history of losses and rates either, which after a long training would be megabytes; nor,
+    besides the weights that ``EMAHook`` averaged, those before.
 
     Only files of its own folder are removed. A training that goes on in another folder than it
     began in knows the best file of before, which MMEngine removes when it has a better one.
@@ -44,3 +45,4 @@ class TunedCheckpointHook(CheckpointHook):
         leave_out_frozen(model, checkpoint)
         if 'optimizer' not in checkpoint:
             del checkpoint['message_hub']
+            checkpoint.pop('ema_state_dict', None)

@@ -3,6 +3,7 @@
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import SampleList
+from mmdet.utils import reduce_mean
 from torch import Tensor
 
 from mapper_mm.registry import MODELS
@@ -112,14 +113,19 @@ class MaPPER(BaseDetector):
         """Losses of a batch, less the samples that are skipped; see :meth:`BoxHead.loss`."""
         reg, attention, skipped = self.extract_feat(batch_inputs, batch_data_samples)
         kept = [row for row, skip in enumerate(skipped) if not skip]
-        if not kept:
-            # Zero, not nothing: the step is taken, by all processes together.
-            losses = self.bbox_head.loss(reg, batch_data_samples, attention)
-            return {name: 0 * value for name, value in losses.items()}
-        if len(kept) < len(skipped):
+        if 0 < len(kept) < len(skipped):
             reg, attention = reg[kept], None if attention is None else attention[kept]
             batch_data_samples = [batch_data_samples[row] for row in kept]
-        return self.bbox_head.loss(reg, batch_data_samples, attention)
+        losses = self.bbox_head.loss(reg, batch_data_samples, attention)
+        if not kept:
+            # Their losses become 0 below: every parameter still has a gradient.
+            del losses['acc@0.5']
+        # Processes' losses are averaged: each counts by how many samples it has left.
+        count = torch.tensor(float(len(kept)), device=reg.device)
+        weight = count / reduce_mean(count).clamp(min=1e-6)
+        return {
+            name: weight * value if 'loss' in name else value for name, value in losses.items()
+        }
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True

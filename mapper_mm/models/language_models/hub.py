@@ -28,6 +28,7 @@ _ARCHITECTURE = (
 )
 # What a config.json says of its file, and not of the model.
 _OF_THE_FILE = {'architectures', 'dtype', 'model_type', 'transformers_version'}
+_PLAIN = (str, int, float, bool, type(None))
 
 
 def transformers_config(
@@ -71,8 +72,12 @@ def spelled_out(config: PreTrainedConfig) -> dict:
     Args:
         config: the architecture.
     """
-    settings = config.to_diff_dict()
-    return {name: value for name, value in settings.items() if name not in _OF_THE_FILE}
+    # What is neither number nor word is about other uses: names of classes, settings of tasks.
+    return {
+        name: value
+        for name, value in config.to_diff_dict().items()
+        if name not in _OF_THE_FILE and isinstance(value, _PLAIN)
+    }
 
 
 def load_tokenizer(
@@ -101,11 +106,13 @@ def load_tokenizer(
         tokenizer = _read_tokenizer(resolve_source(name_or_dir))
     except (OSError, ValueError) as error:
         raise _missing(name_or_dir, config_key, error) from error
-    remedy = (
-        ' Put the tokenizer files that belong to the model there (tokenizer.json; or vocab.txt of '
-        'BERT, vocab.json and merges.txt of CLIP).'
-    )
-    _check_size(tokenizer, vocab_size, f'`{config_key}={name_or_dir!r}`: its tokenizer', remedy)
+    problem = _why_not(tokenizer, vocab_size)
+    if problem is not None:
+        raise WrongWeightsError(
+            f'`{config_key}={name_or_dir!r}`: its tokenizer {problem}. Put the tokenizer files '
+            'that belong to the model there (tokenizer.json; or vocab.txt of BERT, vocab.json and '
+            'merges.txt of CLIP).'
+        )
     return tokenizer
 
 
@@ -141,10 +148,12 @@ def tokenizer_from_files(
                     raise ValueError(f'{name!r} is no name of a file')
                 Path(folder, name).write_text(text, encoding='utf-8')
             tokenizer = _read_tokenizer(folder)
+            problem = _why_not(tokenizer, vocab_size)
         # Of what is no tokenizer.json, tokenizers raises Exception itself.
         except Exception as error:
             raise WrongWeightsError(f'{source} cannot be read: {error}') from error
-    _check_size(tokenizer, vocab_size, source)
+    if problem is not None:
+        raise WrongWeightsError(f'{source} {problem}.')
     return tokenizer
 
 
@@ -152,14 +161,21 @@ def _read_tokenizer(source: str) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
 
 
-def _check_size(
-    tokenizer: PreTrainedTokenizerBase, vocab_size: int, what: str, remedy: str = ''
-) -> None:
+def _why_not(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> str | None:
+    """Say why a tokenizer is not one of BERT's or CLIP's kind, or of another model; None: it is."""
     # Embeddings are made a few more than there are tokens, for round numbers.
     if not 0.9 * vocab_size <= len(tokenizer) <= vocab_size:
-        raise WrongWeightsError(
-            f'{what} has {len(tokenizer)} tokens, the model {vocab_size}.{remedy}'
-        )
+        return f'has {len(tokenizer)} tokens, the model {vocab_size}'
+    if not tokenizer.is_fast:
+        return f'is a {type(tokenizer).__name__}, of which the characters of a token are not known'
+    if max(tokenizer.get_vocab().values()) >= vocab_size:
+        return f'has token {max(tokenizer.get_vocab().values())}, the model {vocab_size} tokens'
+    (phrase,) = tokenizer(['a']).encodings
+    if phrase.special_tokens_mask[0] != 1 or phrase.special_tokens_mask[-1] != 1:
+        return 'puts no special token before or behind a phrase'
+    if None in (tokenizer.pad_token_id, tokenizer.unk_token_id):
+        return 'has no token for padding or for unknown words'
+    return None
 
 
 def transformers_weights(

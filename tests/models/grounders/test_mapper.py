@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from mapper_mm.models.adapters.protocol import trainable_params
+from mapper_mm.models.grounders import mapper
 from mapper_mm.registry import DATASETS, MODELS
 
 CONFIG = 'configs/mapper_shapes.py'
@@ -65,13 +66,41 @@ def test_nothing_is_learned_from_a_phrase_that_is_too_long(model, config, datase
     of_kept = [batch['data_samples'][row] for row in kept]
     expected = kept and model.bbox_head.loss(reg[kept], of_kept, attention[kept])
     losses = model(**batch, mode='loss')
-    assert set(losses) == {'loss_l1', 'loss_iou', 'loss_attention', 'acc@0.5'}
+    of_all = {'loss_l1', 'loss_iou', 'loss_attention'}
+    assert set(losses) == ({*of_all, 'acc@0.5'} if kept else of_all)
     for name, value in losses.items():
         torch.testing.assert_close(value, expected[name] if kept else torch.zeros(()))
     model.parse_losses(losses)[0].backward()
     grads = [param.grad for param in trainable_params(model).values()]
     assert all(grad is not None and grad.isfinite().all() for grad in grads)
     assert any(grad.any() for grad in grads) == bool(kept)
+
+
+@pytest.mark.parametrize('long', [[3], [2, 3]])
+def test_processes_count_by_what_they_have_left(long, model, config, dataset_root, monkeypatch):
+    """Two processes of two samples do what one of four does, however many each skips."""
+    model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    batch = model.data_preprocessor(samples(config, dataset_root, 'train_dataloader'), True)
+    for row in long:
+        batch['data_samples'][row].set_metainfo(dict(text='the red star ' * 9))
+
+    def losses_and_gradient(rows):
+        model.zero_grad()
+        data_samples = [batch['data_samples'][row] for row in rows]
+        losses = model(batch['inputs'][rows], data_samples, mode='loss')
+        loss, _ = model.parse_losses(losses)
+        loss.backward()
+        return loss, torch.cat([p.grad.flatten() for p in trainable_params(model).values()])
+
+    expected = losses_and_gradient([0, 1, 2, 3])
+    mean = torch.tensor((4 - len(long)) / 2)
+    monkeypatch.setattr(mapper, 'reduce_mean', lambda _: mean)
+    first, second = losses_and_gradient([0, 1]), losses_and_gradient([2, 3])
+    for one, other, whole in zip(first, second, expected, strict=True):
+        torch.testing.assert_close((one + other) / 2, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_predictions_are_boxes_in_the_picture(model, config, dataset_root):

@@ -70,6 +70,27 @@ def test_what_is_no_tokenizer_of_the_model_is_named(change, said):
     assert model.brought_tokenizer is None
 
 
+@pytest.mark.parametrize(
+    'settings, change, said',
+    [
+        (dict(tokenizer_class='ByT5Tokenizer'), {}, 'is a ByT5Tokenizer'),
+        (dict(tokenizer_class='RagTokenizer'), {}, 'cannot be read'),
+        (dict(pad_token=None), {}, 'no token for padding'),
+        ({}, dict(post_processor=None), 'no special token'),
+        ({}, dict(red=5000), 'has token 5000, the model 396'),
+    ],
+)
+def test_a_tokenizer_of_another_kind_is_named(settings, change, said):
+    files = files_of_bert()
+    config, words = (json.loads(files[name]) for name in sorted(files, reverse=True))
+    config.update(dict(tokenizer_class='PreTrainedTokenizerFast'), **settings)
+    words.update({key: value for key, value in change.items() if key in words})
+    words['model']['vocab'].update({key: n for key, n in change.items() if key not in words})
+    files = {'tokenizer.json': json.dumps(words), 'tokenizer_config.json': json.dumps(config)}
+    with pytest.raises(WrongWeightsError, match=f'whole.pth: the tokenizer of lang.*{said}'):
+        build('bert', folder=False).bring_tokenizer(files, 'whole.pth')
+
+
 def test_a_tokenizers_own_code_is_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = files_of_bert()
