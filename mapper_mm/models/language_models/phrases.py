@@ -68,7 +68,7 @@ class PhraseTokenizer:
         Raises:
             PhraseError: for a phrase without words; one that is too long, if strict and long ones
                 are not to be cut; or one of which most words are unknown, unless strict, only if
-                most phrases of the batch are like that.
+                most phrases of the batch, and not just one, are like that.
         """
         encodings = self.tokenizer(
             list(texts), truncation=True, max_length=self.max_tokens
@@ -83,7 +83,8 @@ class PhraseTokenizer:
             ids[row, : len(encoding)] = torch.tensor(encoding.ids)
             padding_mask[row, : len(encoding)] = False
         unknown = [line for line in unknown if line]
-        self._judge(unknown, 0 if strict else len(texts) // 2)
+        # An epoch's last batch may be of one phrase.
+        self._judge(unknown, 0 if strict else max(1, len(texts) // 2))
         return Tokens(ids, padding_mask, encodings, skipped)
 
     def _check_words(self, encoding: Encoding, text: str, record: str) -> str | None:

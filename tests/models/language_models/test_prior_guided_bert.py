@@ -177,11 +177,11 @@ def test_an_empty_phrase_names_its_record(encoders, phrase):
 
 def test_phrases_of_unknown_words_are_an_error(encoders):
     with pytest.raises(PhraseError, match='refs.p: ref_id 7.*knows 1 of 3'):
-        build(encoders)(['the zebra crossing'], ['refs.p: ref_id 7'])
+        build(encoders).eval()(['the zebra crossing'], ['refs.p: ref_id 7'])
     with pytest.raises(PhraseError, match='ref_id 7.*knows 0 of 1'):
         build(encoders)(['♥', 'the zebra crossing', 'the girl'], ['ref_id 7', 'ref_id 8', 'c'])
     # Half of it is not most of it.
-    build(encoders)(['the zebra'], ['refs.p: ref_id 7'])
+    build(encoders).eval()(['the zebra'], ['refs.p: ref_id 7'])
 
 
 def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
@@ -197,6 +197,10 @@ def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
     assert model.tokenize.unknown.count == 4
     assert [message.split()[0] for message in said] == ['1', '2', '4']
     assert all("ref_id 8: BERT knows 0 of 1 tokens of the phrase '♥'" in line for line in said)
+    # One alone, as an epoch's last batch may have, does not end a training.
+    assert model(['♥'], ['a.p: ref_id 8'])[0].isfinite().all()
+    with pytest.raises(PhraseError, match='ref_id 8: BERT knows 0 of 1'):
+        model(['♥', 'zebra', 'the girl'], ['a.p: ref_id 8', 'b', 'c'])
     # What is measured, or asked, must not depend on what else is in a batch.
     with pytest.raises(PhraseError, match='ref_id 8: BERT knows 0 of 1'):
         model.eval()(*batch)
