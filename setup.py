@@ -52,6 +52,9 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10',
+    # Said, so that an editable install puts the repository on the path. Otherwise, where a clone is
+    # in the current folder, Python takes that for the package, for it has the same name.
+    package_dir={'': '.'},
     packages=find_packages(include=['mapper_mm', 'mapper_mm.*']),
     # .mim/configs and .mim/tools are links to the top-level folders, so that `mapper_mm::_base_/`
     # and `mim train mapper_mm ...` work from a wheel and from an editable install alike.

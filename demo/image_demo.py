@@ -9,7 +9,12 @@ import mapper_mm  # noqa: F401
 import torch
 
 from mapper_mm.apis import GroundingInferencer
-from mapper_mm.utils.cli import best_checkpoint, default_work_dir, plain_errors
+from mapper_mm.utils.cli import (
+    best_checkpoint,
+    check_config_file,
+    default_work_dir,
+    plain_errors,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,9 +55,13 @@ def find_weights(config: str | None) -> str:
 
     Raises:
         FileNotFoundError: If there is none.
+        OptionError: If there is no such config.
     """
     config = config or 'mapper_shapes'
-    path = config if config.endswith('.py') else f'configs/{config}.py'
+    path = f'configs/{config}.py'
+    if config.endswith('.py'):
+        check_config_file(config)
+        path = config
     try:
         return best_checkpoint(default_work_dir(path))
     except FileNotFoundError as error:

@@ -107,7 +107,9 @@ class GroundingInferencer(BaseInferencer):
     def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
         path = Path(self._get_repo_or_mim_dir(self.scope)) / 'configs' / f'{model}.py'
         if not path.is_file():
-            raise FileNotFoundError(f'model={model!r} is neither a config file nor {path}.')
+            raise FileNotFoundError(
+                f'{model!r} is no config: neither a file, nor the name of one in {path.parent}.'
+            )
         return Config.fromfile(path), None
 
     def _init_model(

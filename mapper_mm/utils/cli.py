@@ -63,6 +63,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+_CONFIG_FILES = ('.py', '.yml', '.yaml', '.json')
 # Settings that are no arguments of the Runner, and that configs may leave out.
 _READ_BY_MMENGINE = (
     'auto_scale_lr', 'compile', 'custom_imports', 'detect_anomalous_params',
@@ -77,8 +78,10 @@ def read_config(args: argparse.Namespace) -> Config:
     (:func:`default_work_dir`).
 
     Raises:
-        OptionError: If an option is for a setting that nothing would read.
+        OptionError: If there is no such config, or an option is for a setting that nothing would
+            read.
     """
+    check_config_file(args.config)
     config = Config.fromfile(args.config)
     if args.cfg_options is not None:
         known = {*config, *inspect.signature(Runner.__init__).parameters, *_READ_BY_MMENGINE}
@@ -95,6 +98,20 @@ def read_config(args: argparse.Namespace) -> Config:
             args.work_dir or config.get('work_dir') or str(default_work_dir(args.config))
         )
     return config
+
+
+def check_config_file(name: str) -> None:
+    """Check that a config is there.
+
+    Raises:
+        OptionError: If it is not, or no file that can be a config.
+    """
+    path = Path(name)
+    if path.is_file() and path.suffix in _CONFIG_FILES:
+        return
+    near = difflib.get_close_matches(path.stem, [p.stem for p in path.parent.glob('*.py')], n=1)
+    hint = f'; did you mean {path.with_name(near[0])}.py?' if near else '.'
+    raise OptionError(f'{name} is no config file ({", ".join(_CONFIG_FILES)}){hint}')
 
 
 def default_work_dir(config: str | Path) -> Path:

@@ -18,6 +18,7 @@ from mapper_mm.utils.cli import (
     OptionError,
     add_config_arguments,
     best_checkpoint,
+    check_config_file,
     default_work_dir,
     plain_errors,
     process_group_left,
@@ -83,6 +84,23 @@ def test_only_the_first_process_says_it(rank, monkeypatch):
     with pytest.raises(SystemExit) as stop, plain_errors():
         raise MissingDataError('message')
     assert stop.value.code == 1
+
+
+@pytest.mark.parametrize(
+    'name, said',
+    [
+        ('mapper_shape.py', r'is no config file .*; did you mean .*/mapper_shapes\.py\?'),
+        ('mapper_shapes', r'is no config file .*; did you mean .*/mapper_shapes\.py\?'),
+        ('notes.md', r'notes\.md is no config file \(\.py, .*\)\.$'),
+        ('nowhere/mapper_shapes.py', r'is no config file .*\)\.$'),
+    ],
+)
+def test_what_is_no_config_is_named(name, said, tmp_path):
+    for file in ('mapper_shapes.py', 'notes.md'):
+        (tmp_path / file).touch()
+    with pytest.raises(OptionError, match=said):
+        check_config_file(str(tmp_path / name))
+    check_config_file(str(tmp_path / 'mapper_shapes.py'))
 
 
 def test_our_own_errors_keep_their_traceback():

@@ -5,7 +5,7 @@ import io
 import mmcv
 import mmengine.fileio as fileio
 from mmcv.transforms import LoadImageFromFile
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mapper_mm.registry import TRANSFORMS
 
@@ -126,5 +126,8 @@ def _check_complete(content: bytes) -> None:
     for start, end in _COMPLETE_ENDINGS.items():
         if content.startswith(start) and content.endswith(end):
             return
-    with Image.open(io.BytesIO(content)) as picture:
-        picture.load()
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            picture.load()
+    except UnidentifiedImageError as error:
+        raise OSError('it is no picture') from error

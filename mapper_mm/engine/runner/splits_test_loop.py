@@ -69,17 +69,21 @@ class SplitsTestLoop(TestLoop):
         return metrics
 
 
-def split_datasets(dataset: dict, splits: Sequence[str] | Mapping[str, dict]) -> dict[str, dict]:
+def split_datasets(
+    dataset: dict, splits: str | Sequence[str] | Mapping[str, dict]
+) -> dict[str, dict]:
     """The datasets of all splits.
 
     Args:
         dataset: Config of the dataset of one split.
-        splits: The splits' names; or, for splits of several datasets, what differs from ``dataset``
-            by the name that the split gets in front of its metrics.
+        splits: The splits' names, or one; or, for splits of several datasets, what differs from
+            ``dataset`` by the name that the split gets in front of its metrics.
 
     Returns:
         dict[str, dict]: Configs by name.
     """
+    if isinstance(splits, str):
+        splits = [splits]
     if not isinstance(splits, Mapping):
         splits = {split: dict(split=split) for split in splits}
     return {name: dict(dataset, **different) for name, different in splits.items()}

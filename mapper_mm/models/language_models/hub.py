@@ -13,6 +13,7 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTr
 from transformers.utils import logging
 
 from ..weights import (
+    PACKAGE,
     MissingWeightsError,
     WrongWeightsError,
     how_to_get,
@@ -51,8 +52,11 @@ def transformers_config(
         return config_class()
     directory = resolve_source(arch)
     if not (Path(directory) / 'config.json').is_file():
+        packaged = arch.startswith(PACKAGE)
+        remedy = ' It comes with the package: install it again, or run tools/pretrain_tiny.py.'
         raise MissingWeightsError(
             f"`{config_key}={arch!r}` is neither 'base' nor a directory with a config.json."
+            + (remedy if packaged else '')
         )
     try:
         config = config_class.from_pretrained(directory)

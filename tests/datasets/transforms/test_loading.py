@@ -113,3 +113,9 @@ def test_a_size_the_other_way_up_says_so(turned, exif_orientation):
 def test_backends_that_know_no_orientation_are_refused():
     with pytest.raises(ValueError, match="imdecode_backend='turbojpeg' must be 'cv2' or 'pillow'"):
         LoadGroundingImage(imdecode_backend='turbojpeg')
+
+
+def test_what_is_no_picture_is_named(tmp_path):
+    (tmp_path / 'notes.md').write_text('# Notes')
+    with pytest.raises(BadImageError, match=r'notes\.md \(ref 7\): cannot read it: it is no pict'):
+        LoadGroundingImage()(dict(img_path=str(tmp_path / 'notes.md'), record='ref 7'))
