@@ -20,6 +20,8 @@ _PARTS = ('data_preprocessor', 'backbone', 'language_model', 'neck')
 # Where frozen weights come from, of which their fingerprints say more, and what input is refused.
 _NOT_COMPARED = {'pretrained', 'init_cfg', 'long_phrases'}
 _SHOWN = 5
+# Where MMEngine may look names up; another package it would import.
+_SCOPES = (None, 'mmengine', 'mmdet', registry.SCOPE)
 
 
 class WrongConfigError(ValueError):
@@ -110,6 +112,11 @@ def check_types(settings: Any, name: str) -> None:
         WrongConfigError: If a ``type`` is nothing that is registered.
     """
     if isinstance(settings, Mapping):
+        if settings.get('_scope_') not in _SCOPES:
+            raise WrongConfigError(
+                f'{name}: the config in it asks for the package {settings["_scope_"]!r}, which '
+                'would be imported. Name the config that it was trained with.'
+            )
         kind = settings.get('type')
         if kind is not None and not _is_registered(kind):
             raise WrongConfigError(

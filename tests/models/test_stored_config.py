@@ -82,6 +82,12 @@ def test_nothing_else_is_built(kind):
         check_types(dict(model=dict(neck=[dict(type='MaPPER'), dict(type=kind)])), 'best.pth')
 
 
+def test_no_other_package_is_imported():
+    check_types(dict(type='L1Loss', _scope_='mmdet'), 'best.pth')
+    with pytest.raises(WrongConfigError, match="best.pth: .* the package 'evil'"):
+        check_types(dict(type='MaPPER', neck=dict(type='L1Loss', _scope_='evil')), 'best.pth')
+
+
 @pytest.mark.parametrize('line', [
     'import os', 'print(1)', 'a = open({path!r}, "w")', 'a = dict(b=open({path!r}, "w"))',
     'a = [dict(**open({path!r}, "w"))]', 'a = dict([open({path!r}, "w")])', 'a = b',
