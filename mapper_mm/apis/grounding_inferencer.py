@@ -11,6 +11,7 @@ from mmcv.transforms import Compose, LoadImageFromFile
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.structures import DetDataSample
 from mmengine.config import Config, ConfigDict
+from mmengine.dataset import pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
 from mmengine.visualization import Visualizer
@@ -42,7 +43,7 @@ class GroundingInferencer(BaseInferencer):
     Args:
         model: A config (file, name as in configs/ without .py, or the config itself). None: the
             config that the checkpoint was trained with, which is read as data: it is not run, and
-            only components that are registered are built.
+            only components known to be harmless are built.
         weights: The checkpoint. Frozen encoders and tokenizers that it leaves out are read from
             where the config says.
         device: Where to compute; an accelerator if there is one by default.
@@ -51,8 +52,8 @@ class GroundingInferencer(BaseInferencer):
 
     Raises:
         ValueError: If there are no weights.
-        WrongConfigError: If no config is named, and none with plain values and registered
-            components is in the checkpoint.
+        WrongConfigError: If no config is named, and none with plain values and known components is
+            in the checkpoint.
         MissingWeightsError: If frozen weights that they leave out are not on this machine.
         WrongCheckpointError: If they are not those of the model.
         WrongWeightsError: If the frozen ones are not those that the checkpoint records.
@@ -159,6 +160,10 @@ class GroundingInferencer(BaseInferencer):
         size = image.shape[:2]
         return dict(img=image, img_path=None, img_shape=size, ori_shape=size)
 
+    def _init_collate(self, cfg: dict) -> Callable:
+        # What a config names would be imported; the preprocessor takes nothing else than this.
+        return pseudo_collate
+
     def _init_visualizer(self, cfg: dict) -> Visualizer | None:
         if 'visualizer' in cfg:
             # Pictures go where the caller says, not to the backends of a training.
@@ -224,14 +229,16 @@ def _check_what_is_built(config: Config, name: str) -> None:
         WrongConfigError: If one is missing, or no component.
     """
     try:
-        loader = config.test_dataloader
-        built = config.model, config.get('visualizer'), loader.dataset.pipeline
-    except AttributeError as error:
+        pipeline = config.test_dataloader.dataset.pipeline
+        visualizer = dict(config.get('visualizer') or {}, vis_backends=None)
+        if not (config.model.get('type') and isinstance(pipeline, list)):
+            raise AttributeError('no type of model, or no list of transforms')
+    except (AttributeError, TypeError, ValueError) as error:
         raise WrongConfigError(
-            f'{name}: the config in it has no test_dataloader with a pipeline: name the one it was '
-            'trained with.'
+            f'{name}: the config in it has no model, or no test_dataloader with a pipeline: name '
+            'the one it was trained with.'
         ) from error
-    check_types([*built, loader.get('collate_fn')], name)
+    check_types([config.model, pipeline, visualizer], name)
 
 
 def _needs_truth(transform: Any) -> bool:

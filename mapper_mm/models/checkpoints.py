@@ -139,7 +139,9 @@ def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[
 
 def on_mismatch(config: Mapping) -> str:
     """What a config wants of a checkpoint that is for other frozen weights: 'error' or 'warn'."""
-    hooks = config.get('default_hooks') or {}
+    hooks = config.get('default_hooks')
+    if not isinstance(hooks, Mapping):
+        return 'error'
     return (hooks.get('frozen_weights') or {}).get('on_mismatch', 'error')
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.registry import Registry
 
 from mapper_mm import registry
 
@@ -20,6 +19,11 @@ _PARTS = ('data_preprocessor', 'backbone', 'language_model', 'neck')
 # Where frozen weights come from, of which their fingerprints say more, and what input is refused.
 _NOT_COMPARED = {'pretrained', 'init_cfg', 'long_phrases'}
 _SHOWN = 5
+# Of mmdet, what the configs here use and what may take its place.
+_OF_OTHERS = {
+    *('L1Loss', 'SmoothL1Loss', 'MSELoss', 'IoULoss', 'GIoULoss', 'DIoULoss', 'CIoULoss'),
+    *('LoadImageFromFile', 'LoadAnnotations', 'PackDetInputs'),
+}
 # Where MMEngine may look names up; another package it would import.
 _SCOPES = (None, 'mmengine', 'mmdet', registry.SCOPE)
 
@@ -51,7 +55,8 @@ def stored_config(checkpoint: Mapping, name: str) -> Config | None:
         if not isinstance(values.get('model'), dict):
             raise ValueError('it has no model')
         return Config(values)
-    except (SyntaxError, ValueError, TypeError) as error:
+    # KeyError: of a name that MMEngine keeps for itself; the last two: of a text made to be deep.
+    except (SyntaxError, ValueError, TypeError, KeyError, MemoryError, RecursionError) as error:
         raise WrongConfigError(
             f'{name}: the config in it is not one of plain values, and is not run ({error}). Name '
             'the config that it was trained with.'
@@ -100,16 +105,18 @@ class _Literals(ast.NodeTransformer):
 
 
 def check_types(settings: Any, name: str) -> None:
-    """Check that what is to be built from a stored config are components, by registered names.
+    """Check that what is to be built from a stored config are components known to be harmless.
 
-    MMEngine also takes any function of any module by its full name, and calls it.
+    These are this project's own, with what was registered beside them, and a few of mmdet's. What
+    else MMEngine can build from a name may run what it is given: any function of any module by its
+    full name, and classes of mmdet that evaluate their arguments or read other configs.
 
     Args:
         settings: A part of the config.
         name: What messages call the checkpoint.
 
     Raises:
-        WrongConfigError: If a ``type`` is nothing that is registered.
+        WrongConfigError: If a ``type`` is anything else, or names are to be looked up elsewhere.
     """
     if isinstance(settings, Mapping):
         if settings.get('_scope_') not in _SCOPES:
@@ -118,10 +125,10 @@ def check_types(settings: Any, name: str) -> None:
                 'would be imported. Name the config that it was trained with.'
             )
         kind = settings.get('type')
-        if kind is not None and not _is_registered(kind):
+        if kind is not None and not _is_harmless(kind):
             raise WrongConfigError(
-                f'{name}: the config in it asks for {kind!r}, which is not registered. Import the '
-                'module that registers it, or name the config that it was trained with.'
+                f'{name}: the config in it asks for {kind!r}, which is not known to be harmless. '
+                'Name the config that it was trained with.'
             )
         settings = settings.values()
     elif not isinstance(settings, list | tuple):
@@ -130,16 +137,16 @@ def check_types(settings: Any, name: str) -> None:
         check_types(part, name)
 
 
-def _is_registered(kind: Any) -> bool:
-    scope, _, name = str(kind).rpartition('.')
-    nodes = [node for node in vars(registry).values() if isinstance(node, Registry)]
-    while nodes:
-        node = nodes.pop()
+def _is_harmless(kind: Any) -> bool:
+    if not isinstance(kind, str):
+        return False
+    scope, _, name = kind.rpartition('.')
+    if scope not in ('', *_SCOPES):
+        return False
+    own = (registry.MODELS, registry.TRANSFORMS, registry.VISUALIZERS)
+    for node in own:
         node.import_from_location()
-        if name in node.module_dict and scope in ('', node.scope):
-            return True
-        nodes += [node.parent] if node.parent is not None else []
-    return False
+    return name in _OF_OTHERS or any(name in node.module_dict for node in own)
 
 
 def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> None:

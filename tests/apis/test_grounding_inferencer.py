@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import cv2
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from PIL import Image
 
@@ -156,9 +158,12 @@ def test_a_config_in_a_checkpoint_is_read_and_not_run(checkpoint, tmp_path):
         "model = dict(type='MaPPER', backbone=dict(type='os.mkdir', path={path!r}))",
         "test_dataloader = dict(dataset=dict(pipeline=[dict(type='os.mkdir', path={path!r})]))",
         "visualizer = dict(type='os.mkdir', path={path!r})",
-        "test_dataloader = dict(collate_fn=dict(type='os.mkdir', path={path!r}), "
-        "dataset=dict(pipeline=[]))",
+        "model = dict(type='RetinaHead', num_classes=1, in_channels=8, bbox_coder=dict("
+        "type='CameraMotionCompensation', warp_mode='__import__(\"os\").mkdir(\"{path}\")'))",
+        'model = dict(path={path!r})',
+        'filename = {path!r}',
         'test_dataloader = 3',
+        "test_dataloader = dict(dataset=dict(pipeline='x'))",
     ],
 )
 def test_what_a_config_in_a_checkpoint_names_is_not_called(line, checkpoint, tmp_path):
@@ -166,9 +171,19 @@ def test_what_a_config_in_a_checkpoint_names_is_not_called(line, checkpoint, tmp
     path = tmp_path / 'made'
     content['meta']['cfg'] += f'\n{line.format(path=str(path))}\n'
     torch.save(content, tmp_path / 'foreign.pth')
-    with pytest.raises(ValueError, match='foreign.pth: the config in it (asks for .os.mk|has no)'):
+    with pytest.raises(ValueError, match='foreign.pth: the config in it (asks for|has no|is not)'):
         GroundingInferencer(weights=str(tmp_path / 'foreign.pth'), device='cpu')
     assert not path.exists()
+
+
+def test_a_collate_function_in_a_checkpoint_is_not_imported(checkpoint, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    config = Config.fromfile(CONFIG)
+    config.test_dataloader.collate_fn = 'antigravity.x'
+    content['meta']['cfg'] = config.pretty_text
+    torch.save(content, tmp_path / 'foreign.pth')
+    inferencer = GroundingInferencer(weights=str(tmp_path / 'foreign.pth'), device='cpu')
+    assert inferencer.collate_fn is pseudo_collate and 'antigravity' not in sys.modules
 
 
 def test_numbers_must_fit(inferencer, image):

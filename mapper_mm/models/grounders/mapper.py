@@ -119,7 +119,7 @@ class MaPPER(BaseDetector):
         losses = self.bbox_head.loss(reg, batch_data_samples, attention)
         if not kept:
             # Their losses become 0 below: every parameter still has a gradient.
-            del losses['acc@0.5']
+            losses.pop('acc@0.5', None)
         # Processes' losses are averaged: each counts by how many samples it has left.
         count = torch.tensor(float(len(kept)), device=reg.device)
         weight = count / reduce_mean(count).clamp(min=1e-6)

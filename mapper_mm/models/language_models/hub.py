@@ -175,7 +175,7 @@ def _why_not(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> str | None:
     if max(tokenizer.get_vocab().values()) >= vocab_size:
         return f'has token {max(tokenizer.get_vocab().values())}, the model {vocab_size} tokens'
     (phrase,) = tokenizer(['a']).encodings
-    if phrase.special_tokens_mask[0] != 1 or phrase.special_tokens_mask[-1] != 1:
+    if not phrase.ids or phrase.special_tokens_mask[0] != 1 or phrase.special_tokens_mask[-1] != 1:
         return 'puts no special token before or behind a phrase'
     if None in (tokenizer.pad_token_id, tokenizer.unk_token_id):
         return 'has no token for padding or for unknown words'
