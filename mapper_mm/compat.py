@@ -25,6 +25,8 @@ from types import ModuleType
 from typing import Any, NoReturn
 from unittest import mock
 
+from .errors import DamagedCheckpointError, UnsafePickleError
+
 # Kept equal to requirements/runtime.txt and mminstall.txt (a test compares them).
 REQUIRED = {
     'torch': '>=2.6',
@@ -370,10 +372,6 @@ SAFETENSORS_META = 'mapper_mm_meta'
 ALLOW_UNPICKLING = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 
 
-class DamagedCheckpointError(RuntimeError):
-    """A file that should be a checkpoint and cannot be read as one."""
-
-
 @contextmanager
 def _checkpoint_errors_name(source: str) -> Iterator[None]:
     """Turns what goes wrong while a checkpoint is read into one sentence that names the file."""
@@ -384,9 +382,9 @@ def _checkpoint_errors_name(source: str) -> Iterator[None]:
     except pickle.UnpicklingError as error:
         objects = re.search(r'GLOBAL (\S+)', str(error))
         if objects is None:
-            raise pickle.UnpicklingError(
+            raise UnsafePickleError(
                 f'{source} is damaged or not a checkpoint.') from error
-        raise pickle.UnpicklingError(
+        raise UnsafePickleError(
             f'{source} holds Python objects ({objects[1]}), and reading those can run any code: if '
             f'you trust where it comes from, set the environment variable {ALLOW_UNPICKLING}=1.'
         ) from error

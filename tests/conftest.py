@@ -11,11 +11,14 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
 import mapper_mm  # noqa: E402, F401
 
 torch.set_num_threads(1)
+# For the fuzz tests: `pytest tests/fuzz --hypothesis-profile=long`.
+settings.register_profile('long', max_examples=20_000)
 # MMEngine collects garbage with each dataset: not among all that was imported.
 gc.freeze()
 # Fixtures of modules and of the session come before the one below.

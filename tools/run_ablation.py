@@ -31,10 +31,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint
 
+from mapper_mm.errors import WrongRunsError
 from mapper_mm.evaluation.ablation_table import (
     SPLITS,
     Run,
-    WrongRunsError,
     append_run,
     markdown,
     read_runs,
@@ -297,7 +297,7 @@ def main() -> None:
     """Run what the command line asks for."""
     args = parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with plain_errors(WrongRunsError):
+    with plain_errors():
         methods = [read_method(path) for path in args.configs]
         with _locked(args.work_dir) as lock:
             run_all(methods, args, lock)

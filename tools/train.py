@@ -9,13 +9,8 @@ import mapper_mm  # noqa: F401
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mapper_mm.utils.cli import (
-    OptionError,
-    add_run_arguments,
-    plain_errors,
-    process_group_left,
-    read_config,
-)
+from mapper_mm.errors import OptionError
+from mapper_mm.utils.cli import add_run_arguments, plain_errors, process_group_left, read_config
 from mapper_mm.utils.preflight import check_everything_is_there
 
 

@@ -17,15 +17,10 @@ from mmengine.registry import init_default_scope
 from mmengine.visualization import Visualizer
 from torch import nn
 
+from mapper_mm.errors import PhraseError, WrongConfigError
 from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint
-from mapper_mm.models.language_models.phrases import PhraseError
 from mapper_mm.models.stand_alone import use_spelled_out_archs
-from mapper_mm.models.stored_config import (
-    WrongConfigError,
-    check_types,
-    stored_config,
-    warn_of_other_settings,
-)
+from mapper_mm.models.stored_config import check_types, stored_config, warn_of_other_settings
 from mapper_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 

@@ -15,10 +15,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from tokenizers.normalizers import BertNormalizer
 
+from mapper_mm.errors import BadImageError, BadRecordError, MissingDataError
 from mapper_mm.utils.counted_warning import CountedWarning
 
 from .image_size import read_image_size
-from .transforms.loading import BadImageError
 
 #: x, y, width, height (COCO's), or x1, y1, x2, y2.
 BOX_FORMATS = ('xywh', 'xyxy')
@@ -30,14 +30,6 @@ _MAX_OVERSHOOT = 1.0
 _TOO_LONG = 2**32
 _SHOWN = 5
 _BERT = BertNormalizer()
-
-
-class MissingDataError(FileNotFoundError):
-    """A file of a dataset is not there; the message says which, where it belongs, how to get it."""
-
-
-class BadRecordError(ValueError):
-    """A record that cannot be used; the message names the file and the record."""
 
 
 class GroundingDataset(BaseDataset):

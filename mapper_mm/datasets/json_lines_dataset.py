@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from mapper_mm.errors import BadRecordError
 from mapper_mm.registry import DATASETS
 
-from .grounding_dataset import BadRecordError, GroundingDataset
+from .grounding_dataset import GroundingDataset
 
 
 @DATASETS.register_module()

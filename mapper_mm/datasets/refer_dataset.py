@@ -8,9 +8,10 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from mapper_mm.errors import BadRecordError
 from mapper_mm.registry import DATASETS
 
-from .grounding_dataset import BadRecordError, GroundingDataset, check_type
+from .grounding_dataset import GroundingDataset, check_type
 from .safe_pickle import load_plain_pickle
 
 _ANNOTATION = {'image_id', 'bbox'}

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from mapper_mm.errors import UnsafePickleError
+
 # Pickle has no opcode for a set below protocol 4: it names the class instead. Every other plain
 # container, string and number is built by an opcode of its own and needs no global at all.
 _ALLOWED_GLOBALS = {
@@ -15,10 +17,6 @@ _ALLOWED_GLOBALS = {
     for module in ('builtins', '__builtin__')
     for name, cls in (('set', set), ('frozenset', frozenset))
 }
-
-
-class UnsafePickleError(pickle.UnpicklingError):
-    """A pickle that asks for something other than plain data."""
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -4,9 +4,10 @@ import os.path as osp
 from collections.abc import Iterator
 from typing import Any
 
+from mapper_mm.errors import BadRecordError
 from mapper_mm.registry import DATASETS
 
-from .grounding_dataset import BadRecordError, GroundingDataset
+from .grounding_dataset import GroundingDataset
 from .safe_pickle import load_plain_torch
 
 # The files do not say what their boxes are. Read off the loaders of TransVG and its relatives.

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from mapper_mm.errors import WrongRunsError
+
 
 @dataclass(frozen=True)
 class Run:
@@ -38,10 +40,6 @@ class Run:
 SPLITS = ('val', 'testA', 'testB')
 _COLUMNS = {field.name: field.type for field in fields(Run)}
 _READ = {'str': str, 'int': int, 'float': float}
-
-
-class WrongRunsError(ValueError):
-    """A file of runs that cannot be read, or whose runs are not those that were asked for."""
 
 
 def read_runs(path: Path) -> list[Run]:

@@ -22,6 +22,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from mapper_mm.compat import SAFETENSORS_META, to_plain
+from mapper_mm.errors import WrongCheckpointError
 
 from .fingerprint import KEY, check_frozen_weights, frozen_encoders, frozen_keys
 from .frozen_encoder import FrozenEncoder
@@ -29,10 +30,6 @@ from .stand_alone import TOKENIZERS, bring_tokenizers
 
 # Where models are in a checkpoint, and what stands before the names of their tensors there.
 _MODELS = {'state_dict': '', 'ema_state_dict': 'module.'}
-
-
-class WrongCheckpointError(RuntimeError):
-    """A checkpoint that is another model's, or not for what it is used for."""
 
 
 def leave_out_frozen(model: nn.Module, checkpoint: dict) -> None:

@@ -29,9 +29,11 @@ from collections.abc import Mapping
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mapper_mm.errors import WrongWeightsError
+
 from .adapters.slots import frozen_names
 from .frozen_encoder import FrozenEncoder
-from .weights import WrongWeightsError, content_hash
+from .weights import content_hash
 
 Record = dict[str, dict[str, str | None]]
 KEY = 'frozen_weights'

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .weights import MissingWeightsError
+from mapper_mm.errors import MissingWeightsError
 
 # What a pickled tensor asks for. Storage types are resolved by torch.load itself.
 _ALLOWED = {

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mapper_mm import registry
+from mapper_mm.errors import WrongConfigError
 
 # Parts of a model whose settings change what their weights mean.
 _PARTS = ('data_preprocessor', 'backbone', 'language_model', 'neck')
@@ -26,10 +27,6 @@ _OF_OTHERS = {
 }
 # Where MMEngine may look names up; another package it would import.
 _SCOPES = (None, 'mmengine', 'mmdet', registry.SCOPE)
-
-
-class WrongConfigError(ValueError):
-    """A checkpoint whose config is missing where it is needed, or is more than plain values."""
 
 
 def stored_config(checkpoint: Mapping, name: str) -> Config | None:

@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 from timm import get_pretrained_cfg, is_model_pretrained
 from torch import Tensor, nn
 
+from mapper_mm.errors import MissingWeightsError, WrongWeightsError
+
 from .adapters.slots import frozen_tensors
 
 WEIGHT_FILES = ('.safetensors', '.pth', '.pt', '.bin')
@@ -21,14 +23,6 @@ _ON_THE_HUB = {
     'bert-large-uncased': ('google-bert', f'{_CONFIGS} vocab.txt model.safetensors'),
     'clip-vit-base-patch16': ('openai', f'{_CONFIGS} vocab.json merges.txt pytorch_model.bin'),
 }
-
-
-class MissingWeightsError(FileNotFoundError):
-    """Pre-trained weights that a config names are not on this machine."""
-
-
-class WrongWeightsError(ValueError):
-    """Pre-trained weights are there, but damaged, or not those that the model is for."""
 
 
 def resolve_source(source: str) -> str:

@@ -14,18 +14,7 @@ import torch.distributed
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from mapper_mm.compat import DamagedCheckpointError
-from mapper_mm.datasets import BadRecordError
-from mapper_mm.datasets.transforms import BadImageError
-from mapper_mm.models.adapters.lora import MissingPackageError
-from mapper_mm.models.checkpoints import WrongCheckpointError
-from mapper_mm.models.language_models.phrases import PhraseError
-from mapper_mm.models.stored_config import WrongConfigError
-from mapper_mm.models.weights import WrongWeightsError
-
-
-class OptionError(ValueError):
-    """An option of the command line that cannot be followed."""
+from mapper_mm.errors import OptionError, UserError
 
 
 class _CfgOptions(DictAction):
@@ -151,21 +140,13 @@ def is_first_process() -> bool:
 
 
 _OF_THE_USER = (
+    UserError,
     FileExistsError,
     FileNotFoundError,
     IsADirectoryError,
     NotADirectoryError,
     PermissionError,
-    BadRecordError,
-    BadImageError,
     UnpicklingError,
-    WrongWeightsError,
-    DamagedCheckpointError,
-    WrongCheckpointError,
-    WrongConfigError,
-    PhraseError,
-    MissingPackageError,
-    OptionError,
 )
 
 

@@ -11,8 +11,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from timm import get_pretrained_cfg, is_model_pretrained
 
-from mapper_mm.datasets import GroundingDataset, MissingDataError, ShapesRefDataset
+from mapper_mm.datasets import GroundingDataset, ShapesRefDataset
 from mapper_mm.engine.runner import split_datasets
+from mapper_mm.errors import MissingDataError
 from mapper_mm.models.checkpoints import lacking, read_checkpoint
 from mapper_mm.models.weights import PACKAGE, WEIGHT_FILES, how_to_get, resolve_source
 from mapper_mm.registry import DATASETS, MODELS

@@ -11,8 +11,7 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mapper_mm.apis import GroundingInferencer
-from mapper_mm.datasets.transforms import BadImageError
-from mapper_mm.models.language_models.phrases import PhraseError
+from mapper_mm.errors import BadImageError, PhraseError
 from mapper_mm.registry import MODELS
 from mapper_mm.visualization.drawing import PREDICTION
 

@@ -8,8 +8,9 @@ from mmcv.transforms import Compose
 from PIL import Image
 from torchvision.ops import box_convert
 
-from mapper_mm.datasets import BadRecordError, GroundingDataset, MissingDataError
+from mapper_mm.datasets import GroundingDataset
 from mapper_mm.datasets.grounding_dataset import BOX_FORMATS, clip_box
+from mapper_mm.errors import BadRecordError, MissingDataError
 from mapper_mm.registry import DATASETS, TRANSFORMS
 
 

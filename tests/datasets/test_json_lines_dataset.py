@@ -4,7 +4,8 @@ import pytest
 import synthetic
 from PIL import Image
 
-from mapper_mm.datasets import BadRecordError, JSONLinesDataset, MissingDataError
+from mapper_mm.datasets import JSONLinesDataset
+from mapper_mm.errors import BadRecordError, MissingDataError
 from mapper_mm.registry import DATASETS
 
 GOOD = dict(image='a.jpg', expression='the red cup', bbox=[10, 20, 60, 50])

@@ -4,7 +4,8 @@ import re
 import pytest
 import synthetic
 
-from mapper_mm.datasets import BadRecordError, MDETRDataset, MissingDataError
+from mapper_mm.datasets import MDETRDataset
+from mapper_mm.errors import BadRecordError, MissingDataError
 from mapper_mm.registry import DATASETS
 
 

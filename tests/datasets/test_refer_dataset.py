@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import synthetic
 
-from mapper_mm.datasets import BadRecordError, MissingDataError, ReferDataset, ShapesRefDataset
-from mapper_mm.datasets.transforms import BadImageError
+from mapper_mm.datasets import ReferDataset, ShapesRefDataset
+from mapper_mm.errors import BadImageError, BadRecordError, MissingDataError
 from mapper_mm.registry import DATASETS
 
 PIPELINE = [

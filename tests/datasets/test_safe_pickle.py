@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mapper_mm.datasets.safe_pickle import UnsafePickleError, load_plain_pickle, load_plain_torch
+from mapper_mm.datasets.safe_pickle import load_plain_pickle, load_plain_torch
+from mapper_mm.errors import UnsafePickleError
 
 
 class _Trap:

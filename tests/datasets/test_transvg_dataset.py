@@ -5,7 +5,8 @@ import pytest
 import synthetic
 import torch
 
-from mapper_mm.datasets import BadRecordError, MissingDataError, TransVGDataset, UnsafePickleError
+from mapper_mm.datasets import TransVGDataset
+from mapper_mm.errors import BadRecordError, MissingDataError, UnsafePickleError
 from mapper_mm.registry import DATASETS
 
 IMAGES = dict(referit='../referit/images', flickr='../flickr30k/flickr30k_images')

@@ -3,14 +3,8 @@ import statistics
 
 import pytest
 
-from mapper_mm.evaluation.ablation_table import (
-    Run,
-    WrongRunsError,
-    append_run,
-    markdown,
-    read_runs,
-    summarise,
-)
+from mapper_mm.errors import WrongRunsError
+from mapper_mm.evaluation.ablation_table import Run, append_run, markdown, read_runs, summarise
 
 RUNS = [
     Run('mapper', 0, 'abc', 1234567, 300, 0.8, 0.9, 0.7),

@@ -4,11 +4,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapter_sets import AdapterSets, adapters_off
 from mapper_mm.models.adapters.protocol import adapters, tuned_tensors
 from mapper_mm.models.checkpoints import leave_out_frozen, write_weights
 from mapper_mm.models.fingerprint import KEY, frozen_record
-from mapper_mm.models.weights import WrongWeightsError
 from mapper_mm.registry import MODELS
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'mapper_shapes.py'

@@ -8,9 +8,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mapper_mm.errors import WrongCheckpointError, WrongWeightsError
 from mapper_mm.models.adapters.protocol import trainable_params, tuned_tensors
 from mapper_mm.models.checkpoints import (
-    WrongCheckpointError,
     lacking,
     leave_out_frozen,
     make_whole,
@@ -18,7 +18,6 @@ from mapper_mm.models.checkpoints import (
     write_weights,
 )
 from mapper_mm.models.fingerprint import KEY, frozen_encoders, frozen_keys, frozen_record
-from mapper_mm.models.weights import WrongWeightsError
 from mapper_mm.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

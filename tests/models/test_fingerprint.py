@@ -8,12 +8,13 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import BertConfig, BertModel, CLIPTextConfig, CLIPTextModelWithProjection
 
+from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models import frozen_encoder
 from mapper_mm.models.adapters.protocol import freeze_all_but_adapters
 from mapper_mm.models.backbones import DINOv2
 from mapper_mm.models.fingerprint import KEY, check_frozen_weights, frozen_record
 from mapper_mm.models.language_models import PriorGuidedBERT
-from mapper_mm.models.weights import WrongWeightsError, content_hash
+from mapper_mm.models.weights import content_hash
 
 VIT = dict(patch_size=14, embed_dim=8, depth=2, num_heads=2, init_values=0.1)
 SIZES = dict(hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8)

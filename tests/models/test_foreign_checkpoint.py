@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from mapper_mm.errors import MissingWeightsError
 from mapper_mm.models.foreign_checkpoint import read_tensors
-from mapper_mm.models.weights import MissingWeightsError
 
 
 class Runs:

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
+from mapper_mm.errors import MissingWeightsError, WrongConfigError
 from mapper_mm.models.checkpoints import make_whole
 from mapper_mm.models.fingerprint import KEY, frozen_record
 from mapper_mm.models.stand_alone import (
@@ -16,8 +17,7 @@ from mapper_mm.models.stand_alone import (
     stand_alone_meta,
     use_spelled_out_archs,
 )
-from mapper_mm.models.stored_config import WrongConfigError, stored_config
-from mapper_mm.models.weights import MissingWeightsError
+from mapper_mm.models.stored_config import stored_config
 from mapper_mm.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

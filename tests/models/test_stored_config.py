@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.models import stored_config as module
 from mapper_mm.models.stored_config import (
-    WrongConfigError,
     check_types,
     parse_config,
     stored_config,

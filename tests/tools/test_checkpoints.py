@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 
 import mapper_mm
 from mapper_mm.apis import GroundingInferencer
+from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapter_sets import AdapterSets, adapters_off
 from mapper_mm.models.adapters.protocol import tuned_tensors
 from mapper_mm.models.checkpoints import read_checkpoint
 from mapper_mm.models.stored_config import stored_config
-from mapper_mm.models.weights import WrongWeightsError
 from mapper_mm.registry import MODELS
 
 PACKAGE = Path(mapper_mm.__file__).parent

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import mapper_mm
 from mapper_mm.apis import GroundingInferencer
-from mapper_mm.models.weights import WrongWeightsError
+from mapper_mm.errors import WrongWeightsError
 
 TINY_DINOV2 = 'assets/tiny_encoders/dinov2_tiny.safetensors'
 OVERRIDE = 'default_hooks.frozen_weights.on_mismatch=warn'

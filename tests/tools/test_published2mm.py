@@ -20,11 +20,12 @@ from mmengine.structures import InstanceData
 from safetensors.torch import save_file
 
 from mapper_mm.apis import GroundingInferencer
+from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapters.protocol import trainable_params
 from mapper_mm.models.checkpoints import read_checkpoint
 from mapper_mm.models.fingerprint import KEY, check_frozen_weights, frozen_encoders
 from mapper_mm.models.published import convert_published
-from mapper_mm.models.weights import WrongWeightsError, resolve_source
+from mapper_mm.models.weights import resolve_source
 from mapper_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]

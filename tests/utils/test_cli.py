@@ -9,13 +9,17 @@ import pytest
 import torch.distributed as dist
 from torch.utils.data import DataLoader, Dataset
 
-from mapper_mm.datasets import BadRecordError, MissingDataError
-from mapper_mm.datasets.transforms import BadImageError
-from mapper_mm.models.adapters.lora import MissingPackageError
-from mapper_mm.models.language_models.phrases import PhraseError
-from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
-from mapper_mm.utils.cli import (
+from mapper_mm.errors import (
+    BadImageError,
+    BadRecordError,
+    MissingDataError,
+    MissingPackageError,
+    MissingWeightsError,
     OptionError,
+    PhraseError,
+    WrongWeightsError,
+)
+from mapper_mm.utils.cli import (
     add_config_arguments,
     best_checkpoint,
     check_config_file,

@@ -3,7 +3,7 @@ import re
 import pytest
 from mmengine.config import Config
 
-from mapper_mm.datasets import MissingDataError
+from mapper_mm.errors import MissingDataError
 from mapper_mm.utils import preflight
 from mapper_mm.utils.preflight import check_everything_is_there
 

@@ -22,9 +22,10 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
-from mapper_mm.datasets import BadRecordError, GroundingDataset
+from mapper_mm.datasets import GroundingDataset
 from mapper_mm.datasets.image_size import read_image_size
 from mapper_mm.datasets.published_counts import PUBLISHED_COUNTS
+from mapper_mm.errors import BadRecordError
 from mapper_mm.registry import DATASETS
 from mapper_mm.utils.cli import plain_errors
 

@@ -5,7 +5,8 @@ import hashlib
 from pathlib import Path
 
 import mapper_mm  # noqa: F401
-from mapper_mm.models.checkpoints import WrongCheckpointError, read_checkpoint, write_weights
+from mapper_mm.errors import WrongCheckpointError
+from mapper_mm.models.checkpoints import read_checkpoint, write_weights
 from mapper_mm.models.fingerprint import KEY
 from mapper_mm.models.stand_alone import TOKENIZERS
 from mapper_mm.utils.cli import plain_errors

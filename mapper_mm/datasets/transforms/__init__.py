@@ -5,10 +5,9 @@ from .crop import PhraseSafeCrop
 from .flip import PhraseFlip
 from .hide import HideImage, HidePhrase
 from .letterbox import Letterbox
-from .loading import BadImageError, LoadGroundingImage
+from .loading import LoadGroundingImage
 
 __all__ = [
-    'BadImageError',
     'ColorJitter',
     'HideImage',
     'HidePhrase',

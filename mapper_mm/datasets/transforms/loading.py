@@ -7,6 +7,7 @@ import mmengine.fileio as fileio
 from mmcv.transforms import LoadImageFromFile
 from PIL import Image, UnidentifiedImageError
 
+from mapper_mm.errors import BadImageError
 from mapper_mm.registry import TRANSFORMS
 
 from ..image_size import read_image_size
@@ -17,10 +18,6 @@ _COMPLETE_ENDINGS = {
     b'\xff\xd8': b'\xff\xd9',
     b'\x89PNG': b'IEND\xaeB`\x82',
 }
-
-
-class BadImageError(ValueError):
-    """A picture that cannot be used; the message names the file and the record."""
 
 
 @TRANSFORMS.register_module()

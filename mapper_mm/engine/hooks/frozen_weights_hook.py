@@ -5,7 +5,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mapper_mm.models.checkpoints import WrongCheckpointError, check_form, make_whole
+from mapper_mm.errors import WrongCheckpointError
+from mapper_mm.models.checkpoints import check_form, make_whole
 from mapper_mm.models.fingerprint import KEY, frozen_record
 from mapper_mm.models.stand_alone import TOKENIZERS, brought_tokenizers
 from mapper_mm.models.stored_config import warn_of_other_settings

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from mapper_mm.errors import MissingPackageError
 from mapper_mm.registry import MODELS
 
 from .protocol import TuningMethod
 from .slots import chosen_layers
 
 _ADAPTER = 'default'
-
-
-class MissingPackageError(ModuleNotFoundError):
-    """A package that only some configs need is not installed; the message says how to get it."""
 
 
 @MODELS.register_module()

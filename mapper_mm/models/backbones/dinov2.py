@@ -9,18 +9,13 @@ import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor, nn
 
+from mapper_mm.errors import MissingWeightsError, WrongWeightsError
 from mapper_mm.registry import MODELS
 
 from ..adapters.protocol import freeze_all_but_adapters
 from ..adapters.slots import ParallelSlot, SequentialSlot
 from ..frozen_encoder import FrozenEncoder
-from ..weights import (
-    WEIGHT_FILES,
-    MissingWeightsError,
-    WrongWeightsError,
-    how_to_get,
-    read_weights,
-)
+from ..weights import WEIGHT_FILES, how_to_get, read_weights
 
 # Width and blocks of the released sizes.
 ARCHS = {(384, 12): 'small', (768, 12): 'base', (1024, 24): 'large', (1536, 40): 'giant'}

@@ -12,14 +12,9 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from ..weights import (
-    PACKAGE,
-    MissingWeightsError,
-    WrongWeightsError,
-    how_to_get,
-    resolve_source,
-    unreadable,
-)
+from mapper_mm.errors import MissingWeightsError, WrongWeightsError
+
+from ..weights import PACKAGE, how_to_get, resolve_source, unreadable
 
 # What two models of one class can differ in. The last three do not show in any tensor's shape.
 _ARCHITECTURE = (

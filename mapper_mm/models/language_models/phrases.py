@@ -8,11 +8,8 @@ from tokenizers import Encoding
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from mapper_mm.errors import PhraseError
 from mapper_mm.utils.counted_warning import CountedWarning
-
-
-class PhraseError(ValueError):
-    """A phrase that cannot be grounded: empty, or in words the language model does not know."""
 
 
 @dataclass

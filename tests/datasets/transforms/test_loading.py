@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from mapper_mm.datasets.transforms import BadImageError, LoadGroundingImage
+from mapper_mm.datasets.transforms import LoadGroundingImage
+from mapper_mm.errors import BadImageError
 
 
 @pytest.fixture

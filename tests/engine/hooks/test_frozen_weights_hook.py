@@ -5,10 +5,9 @@ import torch
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
+from mapper_mm.errors import WrongCheckpointError, WrongWeightsError
 from mapper_mm.models import stored_config
 from mapper_mm.models.backbones import DINOv2
-from mapper_mm.models.checkpoints import WrongCheckpointError
-from mapper_mm.models.weights import WrongWeightsError
 from mapper_mm.registry import HOOKS
 
 VIT = dict(patch_size=14, embed_dim=8, depth=1, num_heads=2)

@@ -5,9 +5,9 @@ from safetensors.torch import save_file
 from timm.layers import resample_abs_pos_embed
 from torch import nn
 
+from mapper_mm.errors import MissingWeightsError, WrongWeightsError
 from mapper_mm.models.adapters import LoCA
 from mapper_mm.models.backbones import DINOv2
-from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
 
 TINY = dict(patch_size=14, embed_dim=24, depth=4, num_heads=2, init_values=0.1)
 ADAPTER = dict(type='LoCA', layers=(1, 3), bottleneck=12, scale=0.2)

@@ -13,10 +13,9 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from mapper_mm.errors import MissingWeightsError, PhraseError, WrongWeightsError
 from mapper_mm.models.adapters.slots import frozen_tensors
 from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
-from mapper_mm.models.language_models.phrases import PhraseError
-from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
 from mapper_mm.utils import counted_warning
 
 BERT = dict(hidden_size=24, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32)

@@ -6,9 +6,9 @@ from copy import deepcopy
 import pytest
 from transformers import BertConfig, CLIPTextConfig
 
+from mapper_mm.errors import MissingWeightsError, WrongWeightsError
 from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
 from mapper_mm.models.language_models.hub import transformers_config
-from mapper_mm.models.weights import MissingWeightsError, WrongWeightsError
 
 FOLDER = 'mapper_mm::assets/tiny_encoders/'
 PHRASES = ['the small red star', 'Left-most circle', '♥ 2nd']
