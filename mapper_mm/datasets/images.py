@@ -90,6 +90,7 @@ def to_bgr(
     """
     background = rgb(background)
     with plain_decoding():
+        _scale_transparent_level(picture)
         # First: loading finds the orientation of a PNG, and turns a TIFF.
         picture.load()
         if 0 in picture.size:
@@ -179,9 +180,23 @@ def _turn(img: np.ndarray, orientation: int) -> np.ndarray:
     return img if orientation == 1 else _TURNS[orientation](img)
 
 
+def _scale_transparent_level(picture: Image.Image) -> None:
+    """Bring a PNG's transparent level or colour to 8 bits, as Pillow does with its pixels only."""
+    key, tile = picture.info.get('transparency'), getattr(picture, 'tile', None)
+    if picture.format != 'PNG' or key is None or not tile:
+        return
+    depth = tile[0][3]
+    if depth in ('L;2', 'L;4'):
+        picture.info['transparency'] = key * {'L;2': 85, 'L;4': 17}[depth]
+    elif depth == 'RGB;16B':
+        picture.info['transparency'] = tuple(level >> 8 for level in key)
+
+
 def _as_rgb(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     if picture.mode == 'F' or picture.mode.startswith('I'):
         picture = _to_8_bits(picture)
+    if picture.mode == 'La':  # which Pillow converts to nothing else
+        picture = picture.convert('LA')
     if picture.has_transparency_data:
         canvas = Image.new('RGBA', picture.size, background)
         canvas.alpha_composite(picture.convert('RGBA'))
