@@ -146,7 +146,8 @@ def test_a_format_that_is_not_read_is_named(tmp_path):
 def test_16_bit_grey_is_the_same_by_either_name(tmp_path, backend):
     grey = np.repeat(np.arange(0, 65536, 257, dtype=np.uint16)[None], 4, axis=0)
     Image.fromarray(grey).save(tmp_path / 'a.png')
-    img = LoadGroundingImage(imdecode_backend=backend)(dict(img_path=str(tmp_path / 'a.png')))['img']
+    load = LoadGroundingImage(imdecode_backend=backend)
+    img = load(dict(img_path=str(tmp_path / 'a.png')))['img']
     assert (img == np.arange(256)[:, None]).all()
 
 
