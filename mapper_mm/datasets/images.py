@@ -20,6 +20,8 @@ from .image_formats import NOT_PIXELS, name_of_format
 
 WHITE = (255, 255, 255)
 
+# White in greys of less than 8 bits, as Pillow names them.
+_LARGEST = {'1': 1, 'L;2': 3, 'L;4': 15}
 # How the EXIF orientations turn a picture from how it is stored to how it is shown.
 _TURNS = {
     2: lambda img: cv2.flip(img, 1),
@@ -186,8 +188,9 @@ def _scale_transparent_level(picture: Image.Image) -> None:
     if picture.format != 'PNG' or key is None or not tile:
         return
     depth = tile[0][3]
-    if depth in ('L;2', 'L;4'):
-        picture.info['transparency'] = key * {'L;2': 85, 'L;4': 17}[depth]
+    if depth in _LARGEST:
+        # Newer versions have done it where there are only two levels.
+        picture.info['transparency'] = min(key * 255 // _LARGEST[depth], 255)
     elif depth == 'RGB;16B':
         picture.info['transparency'] = tuple(level >> 8 for level in key)
 

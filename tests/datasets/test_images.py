@@ -184,13 +184,11 @@ def test_transparency_without_an_alpha_channel():
     """A colour, a grey level or entries of the palette (PNG's tRNS), and premultiplied colours."""
     colours = Image.fromarray(HALVES)
     levels = Image.fromarray(np.repeat(np.uint8([[9, 200]]), 4, axis=1))
-    deep = Image.fromarray(np.repeat(np.uint16([[9, 40000]]), 4, axis=1))
     palette = colours.quantize(2)
     hidden = np.asarray(palette)[0, 40]
     for picture, transparency in (
         (colours, tuple(HALVES[0, 40].tolist())),
         (levels, 200),
-        (deep, 40000),
         (palette, int(hidden)),
         (palette, bytes(0 if index == hidden else 255 for index in range(2))),
     ):
