@@ -53,6 +53,7 @@ def apply() -> None:
     find_packages_without_pkg_resources()
     save_plain_checkpoints()
     save_whole_checkpoints()
+    find_last_checkpoints_by_name()
     load_checkpoints_safely()
     allow_amp_on_cpu()
     launch_on_cpu()
@@ -259,6 +260,8 @@ def save_whole_checkpoints() -> None:
     """
     from mmengine.runner import checkpoint as checkpoints
 
+    from .utils.whole_files import whole_file
+
     original = checkpoints.save_checkpoint
 
     @functools.wraps(original)
@@ -267,15 +270,26 @@ def save_whole_checkpoints() -> None:
         if '://' in str(filename):
             original(checkpoint, filename, *args, **kwargs)
             return
-        part = f'{filename}.part'
-        try:
-            original(checkpoint, part, *args, **kwargs)
-            os.replace(part, filename)
-        finally:
-            if osp.exists(part):
-                os.remove(part)
+        with whole_file(filename) as part:
+            original(checkpoint, str(part), *args, **kwargs)
 
     _replace(original, save_checkpoint)
+
+
+def find_last_checkpoints_by_name() -> None:
+    """Without it a copied work directory resumes from the original's checkpoint.
+
+    MMEngine takes what ``last_checkpoint`` says for a path from the current folder.
+    """
+    from mmengine.runner import find_latest_checkpoint
+
+    from .utils.last_checkpoint import last_checkpoint
+
+    @functools.wraps(find_latest_checkpoint)
+    def find(path: str) -> str | None:
+        return last_checkpoint(path)
+
+    _replace(find_latest_checkpoint, find)
 
 
 def to_plain(value: Any, name: str = 'value') -> Any:

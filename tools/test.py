@@ -17,9 +17,9 @@ from rich.table import Table
 from mapper_mm.evaluation.dump_predictions import DumpPredictions
 from mapper_mm.models.checkpoints import read_checkpoint
 from mapper_mm.models.stand_alone import use_spelled_out_archs
+from mapper_mm.utils.best_checkpoint import best_checkpoint
 from mapper_mm.utils.cli import (
     add_run_arguments,
-    best_checkpoint,
     plain_errors,
     process_group_left,
     read_config,

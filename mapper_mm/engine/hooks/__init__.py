@@ -5,6 +5,7 @@ from .frozen_weights_hook import FrozenWeightsHook
 from .pictures_hook import PicturesHook
 from .resumed_validation_hook import ResumedValidationHook
 from .tuned_checkpoint_hook import TunedCheckpointHook
+from .whole_checkpoint_hook import WholeCheckpointHook
 
 __all__ = [
     'EpochSeedHook',
@@ -12,4 +13,5 @@ __all__ = [
     'PicturesHook',
     'ResumedValidationHook',
     'TunedCheckpointHook',
+    'WholeCheckpointHook',
 ]
