@@ -213,14 +213,22 @@ def save_plain_checkpoints() -> None:
     """Without it MMEngine's checkpoints do not load with ``weights_only=True``, torch's default.
 
     They hold ``HistoryBuffer`` objects and NumPy scalars and arrays. Both become lists and numbers
-    in the file; the history is rebuilt when the checkpoint is resumed from.
+    in the file; the history is rebuilt when the checkpoint is resumed from. Functions that a
+    scheduler keeps (``OneCycleLR``) are left out: a newly built one has them.
     """
     from mmengine.logging import HistoryBuffer, MessageHub
+    from mmengine.optim import _ParamScheduler
     from mmengine.runner import checkpoint as checkpoints
 
     original_save = checkpoints.save_checkpoint
     original_state_dict = MessageHub.state_dict
     original_load_state_dict = MessageHub.load_state_dict
+    original_scheduler_state = _ParamScheduler.state_dict
+
+    @functools.wraps(original_scheduler_state)
+    def scheduler_state(self: _ParamScheduler) -> dict:
+        state = original_scheduler_state(self)
+        return {key: value for key, value in state.items() if not callable(value)}
 
     @functools.wraps(original_save)
     def save_checkpoint(checkpoint: dict, *args: Any, **kwargs: Any) -> None:
@@ -247,6 +255,7 @@ def save_plain_checkpoints() -> None:
         original_load_state_dict(self, state_dict)
 
     _replace(original_save, save_checkpoint)
+    _ParamScheduler.state_dict = scheduler_state
     MessageHub.state_dict = state_dict
     MessageHub.load_state_dict = load_state_dict
 

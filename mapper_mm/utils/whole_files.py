@@ -18,7 +18,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Write a file beside its place, and give it its name once it is whole on the disk.
 
     What had the name before is there until then, and stays if anything goes wrong or the process is
-    killed.
+    killed. A device or a pipe (``/dev/stdout``) is written to as it is.
 
     Args:
         path: The file.
@@ -34,6 +34,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     part = target.with_name(f'{target.name}.part')
     with write_errors_name(path):
+        if target.exists() and not target.is_file():
+            yield target
+            return
         try:
             yield part
             # Otherwise a machine that loses power may keep the new name and lose what it names.

@@ -47,6 +47,7 @@ class WholeCheckpointHook(CheckpointHook):
         elsewhere = goes_on and not self._began_here(runner)
         if elsewhere and 'keep_ckpt_ids' in hub.runtime_info:
             hub.update_info('keep_ckpt_ids', [])
+        self._forget_other_scores(runner)
         super().before_train(runner)
         # MMEngine has the one or the other, by how many scores there are to be best in.
         if getattr(self, 'best_ckpt_path', None) is not None:
@@ -57,6 +58,22 @@ class WholeCheckpointHook(CheckpointHook):
                 self.best_ckpt_path_dict[key] = here
         if not goes_on:
             self._warn_of_others(runner)
+
+    def _forget_other_scores(self, runner: Runner) -> None:
+        """MMEngine would compare the score of now with one by another metric."""
+        hub = runner.message_hub
+        if self.save_best is None or len(self.key_indicators) > 1:
+            return
+        best_by = [self.key_indicators[0], self.rules[0]]
+        was = hub.runtime_info.get('best_by')
+        if was is not None and list(was) != best_by and 'auto' not in (was[0], best_by[0]):
+            runner.logger.warning(
+                f'default_hooks.checkpoint.save_best was {was[0]!r} and is {best_by[0]!r}: the '
+                'best checkpoint by the former is kept, and the score of now begins anew.'
+            )
+            for key in ('best_score', 'best_ckpt'):
+                hub.runtime_info.pop(key, None)
+        hub.update_info('best_by', best_by)
 
     def _began_here(self, runner: Runner) -> bool:
         source = runner._load_from or last_checkpoint(runner.work_dir, quiet=True)
