@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import inspect
 import json
+import logging
 import os
 import os.path as osp
 import pickle
@@ -55,6 +56,7 @@ def apply() -> None:
     save_whole_checkpoints()
     find_last_checkpoints_by_name()
     load_checkpoints_safely()
+    log_on_full_disks()
     allow_amp_on_cpu()
     launch_on_cpu()
     rename_broadcast_buffers()
@@ -418,6 +420,38 @@ def _checkpoint_errors_name(source: str) -> Iterator[None]:
         raise DamagedCheckpointError(
             f'The checkpoint {source} cannot be read; it is truncated or no checkpoint: {error!r}'
         ) from error
+
+
+def log_on_full_disks() -> None:
+    """Without it every line of a log on a full disk is a traceback on the screen.
+
+    Python's logging prints one for each record that it cannot write, and goes on.
+    """
+    from mmengine.logging import MMLogger
+
+    from .utils.whole_files import is_full, why
+
+    original_init = MMLogger.__init__
+
+    @functools.wraps(original_init)
+    def __init__(self, *args, **kwargs):
+        original_init(self, *args, **kwargs)
+        for handler in self.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = functools.partial(say_once, handler)
+
+    def say_once(handler: logging.FileHandler, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not (isinstance(error, OSError) and is_full(error)):
+            logging.FileHandler.handleError(handler, record)
+        elif not getattr(handler, 'is_full', False):
+            handler.is_full = True
+            print(
+                f'The log {handler.baseFilename} could not be written: {why(error)}.',
+                file=sys.stderr,
+            )
+
+    MMLogger.__init__ = __init__
 
 
 def allow_amp_on_cpu() -> None:
