@@ -53,12 +53,14 @@ class ResumedSettingsHook(Hook):
         """Change what MMEngine is about to restore.
 
         Raises:
-            WrongCheckpointError: If the optimizer in it is for other parameters.
+            WrongCheckpointError: If the optimizer in it is for other parameters, or what else is
+                needed to go on is missing.
         """
         built = isinstance(runner.optim_wrapper, OptimWrapper)
         if not (runner._resume and built and 'optimizer' in checkpoint):
             return
         name = runner._load_from or f'The last checkpoint of {runner.work_dir}'
+        _check_state(checkpoint, name)
         try:
             stored = stored_config(checkpoint, name)
         except WrongConfigError:
@@ -87,6 +89,25 @@ class ResumedSettingsHook(Hook):
             for line in seeds:
                 runner.logger.warning(f"{line}: the checkpoint's counts.")
         _say_if_nothing_is_left(runner, checkpoint, name)
+
+
+def _check_state(checkpoint: dict, name: str) -> None:
+    """Check that what MMEngine is about to restore is there."""
+    meta, optimizer = checkpoint.get('meta') or {}, checkpoint['optimizer']
+    there = {
+        'meta.epoch': isinstance(meta.get('epoch'), int),
+        'meta.iter': isinstance(meta.get('iter'), int),
+        'message_hub': isinstance(checkpoint.get('message_hub'), dict),
+        'optimizer.state': isinstance(optimizer, dict) and isinstance(optimizer.get('state'), dict),
+        'optimizer.param_groups': isinstance(optimizer, dict)
+        and bool(optimizer.get('param_groups')),
+    }
+    missing = [key for key, is_there in there.items() if not is_there]
+    if missing:
+        raise WrongCheckpointError(
+            f'{name} does not hold all that training goes on from (no {", no ".join(missing)}). '
+            'Start one from its weights, with `--cfg-options load_from=...` in place of `--resume`.'
+        )
 
 
 def _changed(config: Config, stored: Config) -> Iterator[str]:
@@ -212,7 +233,7 @@ def _check_sizes(wrapper: OptimWrapper, checkpoint: dict, name: str) -> None:
         raise WrongCheckpointError(
             f'{name}: its optimizer is for {sum(there)} parameters in {len(there)} groups, and '
             f'this one for {sum(here)} in {len(here)}, so training cannot go on. Start one from '
-            f'its weights, with `--cfg-options load_from=...` in place of `--resume`.'
+            'its weights, with `--cfg-options load_from=...` in place of `--resume`.'
         )
 
 

@@ -56,6 +56,10 @@ class WholeCheckpointHook(CheckpointHook):
             if path is not None:
                 here = None if elsewhere else self._in_this_folder(path)
                 self.best_ckpt_path_dict[key] = here
+        if is_main_process():
+            # Of a process that was killed while it saved.
+            for part in Path(self.out_dir).glob('*.pth.part'):
+                part.unlink(missing_ok=True)
         if not goes_on:
             self._warn_of_others(runner)
 

@@ -214,3 +214,22 @@ def test_an_optimizer_of_other_parameters_is_refused(tmp_path):
     torch.save(checkpoint, path)
     with pytest.raises(WrongCheckpointError, match='epoch_2.*for 3 parameters.*for 4'):
         train(tmp_path, resume=True, load_from=str(path))
+
+
+@pytest.mark.parametrize(
+    'change, missing',
+    [
+        (lambda c: c['meta'].pop('iter'), 'no meta.iter'),
+        (lambda c: c.pop('message_hub'), 'no message_hub'),
+        (lambda c: c.update(optimizer={}), 'no optimizer.state, no optimizer.param_groups'),
+        (lambda c: c.update(optimizer=None), 'no optimizer.state, no optimizer.param_groups'),
+    ],
+)
+def test_a_state_with_holes_is_refused(change, missing, tmp_path):
+    train(tmp_path)
+    path = tmp_path / 'epoch_2.pth'
+    checkpoint = torch.load(path)
+    change(checkpoint)
+    torch.save(checkpoint, path)
+    with pytest.raises(WrongCheckpointError, match=f'epoch_2.*{missing}'):
+        train(tmp_path, resume=True, load_from=str(path))

@@ -159,3 +159,11 @@ def test_files_in_another_folder(tmp_path):
         tmp_path / 'work', resume=True, train_cfg__max_epochs=3, default_hooks__checkpoint=out
     )
     assert len(runner.rates.rates) == 3
+
+
+def test_the_half_file_of_a_killed_process_is_removed(tmp_path):
+    train(tmp_path)
+    (tmp_path / 'best_acc_epoch_3.pth.part').touch()
+    assert Path(best_checkpoint(tmp_path)).name == 'epoch_2.pth'
+    train(tmp_path, resume=True)
+    assert names(tmp_path) == ['epoch_1.pth', 'epoch_2.pth', 'last_checkpoint']
