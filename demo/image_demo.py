@@ -9,8 +9,8 @@ import mapper_mm  # noqa: F401
 import torch
 
 from mapper_mm.apis import GroundingInferencer
+from mapper_mm.utils.best_checkpoint import best_checkpoint
 from mapper_mm.utils.cli import (
-    best_checkpoint,
     check_config_file,
     default_work_dir,
     plain_errors,

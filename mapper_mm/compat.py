@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import inspect
 import json
+import logging
 import os
 import os.path as osp
 import pickle
@@ -53,7 +54,9 @@ def apply() -> None:
     find_packages_without_pkg_resources()
     save_plain_checkpoints()
     save_whole_checkpoints()
+    find_last_checkpoints_by_name()
     load_checkpoints_safely()
+    log_on_full_disks()
     allow_amp_on_cpu()
     launch_on_cpu()
     rename_broadcast_buffers()
@@ -212,14 +215,22 @@ def save_plain_checkpoints() -> None:
     """Without it MMEngine's checkpoints do not load with ``weights_only=True``, torch's default.
 
     They hold ``HistoryBuffer`` objects and NumPy scalars and arrays. Both become lists and numbers
-    in the file; the history is rebuilt when the checkpoint is resumed from.
+    in the file; the history is rebuilt when the checkpoint is resumed from. Functions that a
+    scheduler keeps (``OneCycleLR``) are left out: a newly built one has them.
     """
     from mmengine.logging import HistoryBuffer, MessageHub
+    from mmengine.optim import _ParamScheduler
     from mmengine.runner import checkpoint as checkpoints
 
     original_save = checkpoints.save_checkpoint
     original_state_dict = MessageHub.state_dict
     original_load_state_dict = MessageHub.load_state_dict
+    original_scheduler_state = _ParamScheduler.state_dict
+
+    @functools.wraps(original_scheduler_state)
+    def scheduler_state(self: _ParamScheduler) -> dict:
+        state = original_scheduler_state(self)
+        return {key: value for key, value in state.items() if not callable(value)}
 
     @functools.wraps(original_save)
     def save_checkpoint(checkpoint: dict, *args: Any, **kwargs: Any) -> None:
@@ -246,6 +257,7 @@ def save_plain_checkpoints() -> None:
         original_load_state_dict(self, state_dict)
 
     _replace(original_save, save_checkpoint)
+    _ParamScheduler.state_dict = scheduler_state
     MessageHub.state_dict = state_dict
     MessageHub.load_state_dict = load_state_dict
 
@@ -259,6 +271,8 @@ def save_whole_checkpoints() -> None:
     """
     from mmengine.runner import checkpoint as checkpoints
 
+    from .utils.whole_files import whole_file
+
     original = checkpoints.save_checkpoint
 
     @functools.wraps(original)
@@ -267,15 +281,26 @@ def save_whole_checkpoints() -> None:
         if '://' in str(filename):
             original(checkpoint, filename, *args, **kwargs)
             return
-        part = f'{filename}.part'
-        try:
-            original(checkpoint, part, *args, **kwargs)
-            os.replace(part, filename)
-        finally:
-            if osp.exists(part):
-                os.remove(part)
+        with whole_file(filename) as part:
+            original(checkpoint, str(part), *args, **kwargs)
 
     _replace(original, save_checkpoint)
+
+
+def find_last_checkpoints_by_name() -> None:
+    """Without it a copied work directory resumes from the original's checkpoint.
+
+    MMEngine takes what ``last_checkpoint`` says for a path from the current folder.
+    """
+    from mmengine.runner import find_latest_checkpoint
+
+    from .utils.last_checkpoint import last_checkpoint
+
+    @functools.wraps(find_latest_checkpoint)
+    def find(path: str) -> str | None:
+        return last_checkpoint(path)
+
+    _replace(find_latest_checkpoint, find)
 
 
 def to_plain(value: Any, name: str = 'value') -> Any:
@@ -395,6 +420,38 @@ def _checkpoint_errors_name(source: str) -> Iterator[None]:
         raise DamagedCheckpointError(
             f'The checkpoint {source} cannot be read; it is truncated or no checkpoint: {error!r}'
         ) from error
+
+
+def log_on_full_disks() -> None:
+    """Without it every line of a log on a full disk is a traceback on the screen.
+
+    Python's logging prints one for each record that it cannot write, and goes on.
+    """
+    from mmengine.logging import MMLogger
+
+    from .utils.whole_files import is_full, why
+
+    original_init = MMLogger.__init__
+
+    @functools.wraps(original_init)
+    def __init__(self, *args, **kwargs):
+        original_init(self, *args, **kwargs)
+        for handler in self.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = functools.partial(say_once, handler)
+
+    def say_once(handler: logging.FileHandler, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not (isinstance(error, OSError) and is_full(error)):
+            logging.FileHandler.handleError(handler, record)
+        elif not getattr(handler, 'is_full', False):
+            handler.is_full = True
+            print(
+                f'The log {handler.baseFilename} could not be written: {why(error)}.',
+                file=sys.stderr,
+            )
+
+    MMLogger.__init__ = __init__
 
 
 def allow_amp_on_cpu() -> None:

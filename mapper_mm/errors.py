@@ -40,6 +40,10 @@ class WrongWeightsError(UserError, ValueError):
     """Pre-trained weights are there, but damaged, or not those that the model is for."""
 
 
+class MissingCheckpointError(UserError, FileNotFoundError):
+    """A checkpoint that was asked for, or that a work directory names, is not there."""
+
+
 class DamagedCheckpointError(UserError, RuntimeError):
     """A file that should be a checkpoint and cannot be read as one."""
 
@@ -62,3 +66,7 @@ class MissingPackageError(UserError, ModuleNotFoundError):
 
 class OptionError(UserError, ValueError):
     """An option of the command line that cannot be followed."""
+
+
+class WriteError(UserError, OSError):
+    """A file that could not be written; what was there before is unchanged."""

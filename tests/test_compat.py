@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.evaluator import BaseMetric
 from mmengine.fileio import LocalBackend
-from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.logging import HistoryBuffer, MessageHub, MMLogger
 from mmengine.model import BaseModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
@@ -530,3 +530,14 @@ def test_bert_of_mmdet_runs(bert_folder, by_phrase):
         assert not torch.allclose(out['embedded'][known], plain[known], atol=1e-3)
     else:
         torch.testing.assert_close(out['embedded'][known], plain[known])
+
+
+def test_a_log_on_a_full_disk_says_so_once(capsys):
+    logger = MMLogger('full', logger_name='full', log_file='/dev/full')
+    for number in range(3):
+        logger.warning(f'line {number}')
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == [
+        'The log /dev/full could not be written: No space left on device.'
+    ]
+    assert 'line 2' in printed.out + printed.err

@@ -49,6 +49,7 @@ from mapper_mm.datasets.shapes import (
     visible_masks,
 )
 from mapper_mm.datasets.shapes.scene import COLOURS, SHAPES, SIZES, TEXTURES
+from mapper_mm.utils.whole_files import whole_file
 
 CANVAS, PATCH = 128, 16
 GRID = CANVAS // PATCH
@@ -335,7 +336,8 @@ def start_wider(vit: VisionTransformer) -> None:
 def save_vision_and_clip(vit, clip, tokenizer, out: Path) -> None:
     """Write the ViT as timm's safetensors and CLIP's text side as a transformers directory."""
     state = {name: tensor.half().contiguous() for name, tensor in vit.state_dict().items()}
-    save_file(state, out / 'dinov2_tiny.safetensors')
+    with whole_file(out / 'dinov2_tiny.safetensors') as part:
+        save_file(state, part)
     half = CLIPTextModelWithProjection(clip.config)
     half.load_state_dict(clip.state_dict())
     half.half().save_pretrained(out / 'clip_text_tiny')

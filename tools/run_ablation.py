@@ -29,7 +29,6 @@ import mapper_mm  # noqa: F401
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import find_latest_checkpoint
 
 from mapper_mm.errors import WrongRunsError
 from mapper_mm.evaluation.ablation_table import (
@@ -43,6 +42,8 @@ from mapper_mm.evaluation.ablation_table import (
 from mapper_mm.models.adapters.protocol import num_tuned_in_encoders
 from mapper_mm.registry import MODELS
 from mapper_mm.utils.cli import plain_errors
+from mapper_mm.utils.last_checkpoint import last_checkpoint
+from mapper_mm.utils.whole_files import write_text
 from mapper_mm.visualization.ablation_figure import draw_ablation
 
 TOOLS = Path(__file__).resolve().parent
@@ -135,7 +136,7 @@ def execute(method: Method, seed: int, work_dir: Path, threads: int, lock: int) 
             work_dir, threads, lock, 'train.py', method.path, '--work-dir', work_dir, '--resume',
             '--cfg-options', f'randomness.seed={seed}',
         )  # fmt: skip
-        last = find_latest_checkpoint(str(work_dir))
+        last = last_checkpoint(work_dir)
         _call(
             work_dir, threads, lock, 'test.py', method.path, last, '--work-dir', work_dir / 'test'
         )
@@ -173,7 +174,7 @@ def _check_started(note: Path, method: Method) -> None:
             f'{note.parent} holds a training that was begun with another config than {method.path} '
             'is now: delete it.'
         )
-    note.write_text(method.digest)
+    write_text(note, method.digest)
 
 
 def _call(work_dir: Path, threads: int, lock: int, tool: str, *args: object) -> None:
@@ -230,7 +231,7 @@ def report(methods: list[Method], runs: list[Run], out: Path) -> None:
     """Write table and figure, methods in the order of the command line."""
     order = [method.name for method in methods]
     summaries = summarise(sorted(runs, key=lambda run: (order.index(run.method), run.seed)))
-    (out / 'table.md').write_text(markdown(summaries), encoding='utf-8')
+    write_text(out / 'table.md', markdown(summaries))
     data = ', '.join(sorted({method.data for method in methods}))
     draw_ablation(summaries, out / 'figure.png', f'{data}, val')
 

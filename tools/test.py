@@ -14,12 +14,13 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
 
+from mapper_mm.engine.hooks import KeptResultsHook
 from mapper_mm.evaluation.dump_predictions import DumpPredictions
 from mapper_mm.models.checkpoints import read_checkpoint
 from mapper_mm.models.stand_alone import use_spelled_out_archs
+from mapper_mm.utils.best_checkpoint import best_checkpoint
 from mapper_mm.utils.cli import (
     add_run_arguments,
-    best_checkpoint,
     plain_errors,
     process_group_left,
     read_config,
@@ -39,10 +40,10 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_intermixed_args()
 
 
-def build_runner(config: Config, args: argparse.Namespace) -> Runner:
+def build_runner(
+    config: Config, args: argparse.Namespace, dump: DumpPredictions | None = None
+) -> Runner:
     """A runner that does what the command line asks for."""
-    # Before anything heavy: a path where nothing can be written is an error here.
-    dump = DumpPredictions(args.out) if args.out else None
     if args.show_dir:
         Path(args.show_dir).mkdir(parents=True, exist_ok=True)
         hooks = config.get('custom_hooks') or []
@@ -96,9 +97,19 @@ def main() -> None:
         check_everything_is_there(
             config, ['test_dataloader'], weights=False, checkpoint=config.load_from
         )
-        metrics = build_runner(config, args).test()
-        if is_main_process():
-            print_table(metrics, config)
+        # Before anything heavy: a path where nothing can be written is an error here.
+        dump = DumpPredictions(args.out) if args.out else None
+        runner = build_runner(config, args, dump)
+        results = KeptResultsHook()
+        runner.register_hook(results)
+        try:
+            runner.test()
+        finally:
+            # What was computed is shown even if something else failed.
+            if results.metrics and is_main_process():
+                print_table(results.metrics, config)
+        if dump is not None and dump.failure is not None:
+            raise dump.failure
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from mapper_mm.errors import OptionError
 from mapper_mm.utils.cli import add_run_arguments, plain_errors, process_group_left, read_config
+from mapper_mm.utils.going_on import says_how_to_go_on
 from mapper_mm.utils.preflight import check_everything_is_there
 
 
@@ -64,7 +65,8 @@ def main() -> None:
         apply_options(config, args)
         loaders = ['train_dataloader', 'val_dataloader']
         check_everything_is_there(config, loaders, weights=True, checkpoint=config.get('load_from'))
-        Runner.from_cfg(config).train()
+        with says_how_to_go_on(config.work_dir, resumed=config.get('resume', False)):
+            Runner.from_cfg(config).train()
 
 
 if __name__ == '__main__':

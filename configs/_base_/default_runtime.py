@@ -14,6 +14,7 @@ default_hooks = dict(
     epoch_seed=dict(type='EpochSeedHook'),
     # 'warn' loads a checkpoint over other frozen weights than it was trained on all the same.
     frozen_weights=dict(type='FrozenWeightsHook', on_mismatch='error'),
+    resumed_settings=dict(type='ResumedSettingsHook'),
     resumed_validation=dict(type='ResumedValidationHook'),
     pictures=dict(type='PicturesHook', num_pictures=24))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import statistics
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from mapper_mm.errors import WrongRunsError
+from mapper_mm.utils.whole_files import write_text
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,20 @@ def read_runs(path: Path) -> list[Run]:
 
 
 def append_run(path: Path, run: Run) -> None:
-    """Write one more run at the end of a file, which is made if need be."""
+    """Write one more run at the end of a file, which is made if need be.
+
+    Raises:
+        WriteError: If the disk is full, or nothing may be written there. The runs before stay.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     is_new = not path.exists()
-    with open(path, 'a', encoding='utf-8', newline='') as file:
-        writer = csv.DictWriter(file, list(_COLUMNS), lineterminator='\n')
-        if is_new:
-            writer.writeheader()
-        writer.writerow(asdict(run))
+    lines = io.StringIO('' if is_new else path.read_text(encoding='utf-8'), newline='')
+    lines.seek(0, io.SEEK_END)
+    writer = csv.DictWriter(lines, list(_COLUMNS), lineterminator='\n')
+    if is_new:
+        writer.writeheader()
+    writer.writerow(asdict(run))
+    write_text(path, lines.getvalue())
 
 
 @dataclass(frozen=True)

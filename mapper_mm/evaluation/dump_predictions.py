@@ -1,6 +1,7 @@
 """Predictions in a file, for a look from outside."""
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,10 @@ from typing import Any
 import numpy as np
 from mmdet.structures.bbox import get_box_tensor
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from mapper_mm.errors import WriteError
+from mapper_mm.utils.whole_files import write_text
 
 from .grounding_metric import box_iou
 
@@ -19,8 +24,12 @@ class DumpPredictions(BaseMetric):
     pixels of the original picture), and iou. It computes no figure.
 
     Args:
-        path: The file (.jsonl). What it held before is lost when there are results.
+        path: The file (.jsonl). What it held before is replaced when there are results.
         **kwargs: Of :class:`mmengine.evaluator.BaseMetric`.
+
+    Attributes:
+        failure: Why the last results could not be written; None if they are. It is not raised, for
+            the figures of other metrics would be lost with it.
 
     Raises:
         OSError: If such a file cannot be written, before there is anything to write.
@@ -31,7 +40,8 @@ class DumpPredictions(BaseMetric):
     def __init__(self, path: str | Path, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.path = Path(path)
-        self._written = False
+        self.failure: WriteError | None = None
+        self._lines: list[str] = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.open('a').close()
 
@@ -55,10 +65,16 @@ class DumpPredictions(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict:
         """Write the lines; those of a second split follow the first's."""
-        with open(self.path, 'a' if self._written else 'w', encoding='utf-8') as file:
-            for result in results:
-                file.write(json.dumps(result, ensure_ascii=False) + '\n')
-        self._written = True
+        self._lines += [json.dumps(result, ensure_ascii=False) + '\n' for result in results]
+        try:
+            write_text(self.path, ''.join(self._lines))
+            self.failure = None
+        except WriteError as error:
+            print_log(str(error), logger='current', level=logging.ERROR)
+            self.failure = error
+        if not self.path.is_file():
+            # A pipe has what it was given.
+            self._lines.clear()
         return {}
 
 

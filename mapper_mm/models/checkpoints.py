@@ -12,6 +12,7 @@ So a file with all weights is a checkpoint like any other. ``ema_state_dict``, w
 ``EMAHook`` writes, is treated in the same way.
 """
 
+import io
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from mapper_mm.compat import SAFETENSORS_META, to_plain
 from mapper_mm.errors import WrongCheckpointError
+from mapper_mm.utils.whole_files import whole_file
 
 from .fingerprint import KEY, check_frozen_weights, frozen_encoders, frozen_keys
 from .frozen_encoder import FrozenEncoder
@@ -210,6 +212,10 @@ def write_weights(path: str | Path, state: Mapping[str, Tensor], meta: Mapping) 
         path: the file; ``.safetensors``, or anything else for PyTorch's format.
         state: tensors by name.
         meta: what numbers, strings, lists and dicts the checkpoint's ``meta`` is to hold.
+
+    Raises:
+        WriteError: if the disk is full, or nothing may be written there. A file that was there
+            stays.
     """
     meta = to_plain(dict(meta), 'meta')
     if Path(path).suffix == '.safetensors':
@@ -217,9 +223,14 @@ def write_weights(path: str | Path, state: Mapping[str, Tensor], meta: Mapping) 
         header = {SAFETENSORS_META: json.dumps(meta, sort_keys=True)}
         tensors = {key: tensor.contiguous() for key, tensor in state.items()}
         # Its save_file() makes files that only their owner can read.
-        Path(path).write_bytes(save(tensors, header))
+        data = save(tensors, header)
     else:
-        torch.save(dict(state_dict=dict(state), meta=meta), path)
+        # Of a full disk PyTorch says only that its writer failed.
+        buffer = io.BytesIO()
+        torch.save(dict(state_dict=dict(state), meta=meta), buffer)
+        data = buffer.getbuffer()
+    with whole_file(path) as part:
+        part.write_bytes(data)
 
 
 def _without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

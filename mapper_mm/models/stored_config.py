@@ -6,7 +6,7 @@ others, so nothing in it is run here.
 
 import ast
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -16,7 +16,7 @@ from mapper_mm import registry
 from mapper_mm.errors import WrongConfigError
 
 # Parts of a model whose settings change what their weights mean.
-_PARTS = ('data_preprocessor', 'backbone', 'language_model', 'neck')
+COMPARED = ('data_preprocessor', 'backbone', 'language_model', 'neck')
 # Where frozen weights come from, of which their fingerprints say more, and what input is refused.
 _NOT_COMPARED = {'pretrained', 'init_cfg', 'long_phrases'}
 _SHOWN = 5
@@ -166,22 +166,46 @@ def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> No
         return
     found = [
         line
-        for part in _PARTS
-        for line in _differences(model.get(part), config.model.get(part), f'model.{part}')
+        for part in COMPARED
+        for line in differences(model.get(part), config.model.get(part), f'model.{part}')
     ]
     if found:
         rest = f'; {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
         _warn(f'{name} was trained with other settings: {"; ".join(found[:_SHOWN])}{rest}.')
 
 
-def _differences(here: Any, there: Any, key: str) -> Iterator[str]:
-    """What two settings, or the settings in them, are and were; not set is as good as None."""
+def differences(
+    here: Any, there: Any, key: str, ignored: Collection[str] = _NOT_COMPARED
+) -> Iterator[str]:
+    """Say what settings are and were; one that is not set is as good as None.
+
+    Args:
+        here: A part of the config in use.
+        there: The same part of the one in a checkpoint.
+        key: Where the part is: 'model.neck'.
+        ignored: Names of settings that are not compared.
+
+    Yields:
+        str: 'model.neck.depth was 6 and is 3', for each setting that differs.
+    """
     if isinstance(here, Mapping) and isinstance(there, Mapping):
-        for name in sorted((here.keys() | there.keys()) - _NOT_COMPARED):
-            yield from _differences(here.get(name), there.get(name), f'{key}.{name}')
+        for name in sorted((here.keys() | there.keys()) - set(ignored)):
+            yield from differences(here.get(name), there.get(name), f'{key}.{name}', ignored)
+    elif _are_parts(here) and _are_parts(there) and len(here) == len(there):
+        for number, pair in enumerate(zip(here, there, strict=True)):
+            yield from differences(*pair, f'{key}.{number}', ignored)
     # A name of an architecture does not say whether it is another than one that is spelled out.
     elif not key.endswith('.arch') and _plain(here) != _plain(there):
-        yield f'{key} was {there!r} and is {here!r}'
+        yield f'{key} was {_short(there)} and is {_short(here)}'
+
+
+def _are_parts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(part, Mapping) for part in value)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f'{text[:77]}...'
 
 
 def _plain(value: Any) -> Any:

@@ -12,9 +12,11 @@ from pickle import UnpicklingError
 
 import torch.distributed
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from mapper_mm.errors import OptionError, UserError
+
+from .whole_files import is_full, why
 
 
 class _CfgOptions(DictAction):
@@ -118,21 +120,6 @@ def default_work_dir(config: str | Path) -> Path:
     return Path('work_dirs', *folders[len(folders) - below :], name)
 
 
-def best_checkpoint(work_dir: str | Path) -> str:
-    """The checkpoint to use after a training: the best by validation, else the last.
-
-    Raises:
-        FileNotFoundError: If there is none.
-    """
-    best = sorted(Path(work_dir).glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
-    if best:
-        return str(best[-1])
-    last = find_latest_checkpoint(str(work_dir)) if Path(work_dir).is_dir() else None
-    if last is None:
-        raise FileNotFoundError(f'There is no checkpoint in {work_dir}.')
-    return last
-
-
 def is_first_process() -> bool:
     """Whether this is the process that prints, asked before the processes know of each other."""
     ranks = (os.environ.get(name, '0') for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
@@ -164,12 +151,18 @@ def plain_errors(*more: type[Exception]) -> Iterator[None]:
         sys.stdout.flush()
     except (*_OF_THE_USER, *more) as error:
         sys.exit(_own_words(error) if is_first_process() else 1)
-    except KeyboardInterrupt:
-        sys.exit('Interrupted.' if is_first_process() else 1)
     except BrokenPipeError:
         # Who reads has enough (`| head`). Python would try once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        name = error.filename or 'A file'
+        message = f'{name} could not be written: {why(error)}.'
+        sys.exit(message if is_first_process() else 1)
+    except KeyboardInterrupt as stop:
+        sys.exit(str(stop) or 'Interrupted.' if is_first_process() else 1)
 
 
 def _own_words(error: Exception) -> str:

@@ -1,12 +1,16 @@
 """Warnings about what happens again and again."""
 
 import logging
+import sys
 
+from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
 
 
 class CountedWarning:
     """Warns the 1st, 2nd, 4th, 8th ... time: it is seen, and does not fill the log.
+
+    Of several processes each counts what it meets, and says which one it is.
 
     Args:
         what: What happens, after its number: 'phrases were cut'.
@@ -26,9 +30,13 @@ class CountedWarning:
             last: Which one it is: file and record.
         """
         self.count += 1
-        if self.count & (self.count - 1) == 0:
-            print_log(
-                f'{self.count} {self.what} so far, the last: {last}',
-                logger='current',
-                level=logging.WARNING,
-            )
+        if self.count & (self.count - 1):
+            return
+        rank, world_size = get_dist_info()
+        where = f' in process {rank + 1} of {world_size}' if world_size > 1 else ''
+        message = f'{self.count} {self.what} so far{where}, the last: {last}'
+        if rank == 0:
+            print_log(message, logger='current', level=logging.WARNING)
+        else:
+            # MMEngine's logger says only errors there.
+            print(message, file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from mapper_mm.evaluation.ablation_table import Summary
+from mapper_mm.utils.whole_files import whole_file
 
 # RefCOCO val, the paper's comparison: tuned parameters of the backbones in millions, Acc@0.5.
 PAPER = {
@@ -62,7 +63,8 @@ def draw_ablation(summaries: Sequence[Summary], path: Path, title: str) -> None:
     points = {h.get_label(): h for axes in (ours, papers) for h in axes.containers}
     figure.legend(handles=list(points.values()), loc='outside right upper')
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=100, format=path.suffix[1:])
 
 
 def _styles(methods: Sequence[str]) -> dict[str, dict]:

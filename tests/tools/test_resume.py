@@ -1,6 +1,9 @@
 """Killed in the middle of an epoch and resumed, training ends where it would have ended anyway."""
 
+import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +15,7 @@ import torch
 from mmengine.runner import ValLoop
 
 HERE = Path(__file__).parent
+NAMED = r'Interrupted\. The same command with `--resume` goes on from .*epoch_1\.pth'
 ROOT = HERE.parents[1]
 # All that draws random numbers is on: shuffling, augmentation, dropout.
 CONFIG = """
@@ -63,7 +67,7 @@ def test_a_validation_that_was_interrupted_is_made_up_for(small_config, run_tool
     config = tmp_path / 'config.py'
     config.write_text(f"_base_ = {str(small_config)!r}\ntrain_cfg = dict(max_epochs=1)\n")
     work_dir = tmp_path / 'work'
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match='Interrupted'):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match=NAMED):
         patch.setattr(ValLoop, 'run_iter', interrupt)
         run_tool('tools/train.py', config, '--work-dir', work_dir)
     assert (work_dir / 'epoch_1.pth').exists() and not [*work_dir.glob('best_*')]
@@ -73,3 +77,40 @@ def test_a_validation_that_was_interrupted_is_made_up_for(small_config, run_tool
 
 def interrupt(*args, **kwargs):
     raise KeyboardInterrupt
+
+
+def test_a_copied_folder_goes_on_with_the_schedule_of_now(
+    trained, small_config, run_tool, tmp_path
+):
+    """Three epochs of six iterations, where two of three were planned."""
+    work_dir = tmp_path / 'copy'
+    shutil.copytree(trained, work_dir)
+    before = {path: path.read_bytes() for path in trained.glob('*.pth')}
+    run_tool(
+        'tools/train.py', small_config, '--work-dir', work_dir, '--resume', '--cfg-options',
+        'train_cfg.max_epochs=3', 'train_dataloader.batch_size=4',
+        'optim_wrapper.optimizer.lr=0.002',
+    )  # fmt: skip
+    log = ' '.join(max(work_dir.glob('*/*.log')).read_text().split())
+    assert f'Load checkpoint from {work_dir}' in log
+    for said in (
+        'train_cfg.max_epochs was 2 and is 3', 'train_dataloader.batch_size was 8 and is 4',
+        'optim_wrapper.optimizer.lr was 0.001 and is 0.002',
+    ):  # fmt: skip
+        assert said in log
+    lines = max(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()
+    rates = [line['lr'] for line in map(json.loads, lines) if 'lr' in line]
+    assert rates == pytest.approx(fresh_rates(num_iters=18, lr=0.002)[12:], rel=1e-9)
+    assert (work_dir / 'last_checkpoint').read_text() == 'epoch_3.pth'
+    assert {path: path.read_bytes() for path in trained.glob('*.pth')} == before
+
+
+def fresh_rates(num_iters, lr):
+    """Those of schedule_shapes.py: a warm-up of 100 iterations, and at once a cosine."""
+    warm = [0.05 + 0.95 * i / 99 for i in range(num_iters)]
+    cosine = [1 + math.cos(math.pi * i / num_iters) for i in range(num_iters)]
+    rates = [lr * warm[0]]
+    for i in range(1, num_iters):
+        rate = rates[-1] * warm[i] / warm[i - 1]
+        rates.append((rate - 1e-5) * cosine[i] / cosine[i - 1] + 1e-5)
+    return rates

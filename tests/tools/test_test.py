@@ -1,8 +1,16 @@
+import errno
 import json
+import os
 import re
+from contextlib import contextmanager
 
 import pytest
 from mmengine.runner import Runner
+
+from mapper_mm.engine.hooks import pictures_hook
+from mapper_mm.engine.runner import SplitsTestLoop
+from mapper_mm.errors import BadImageError
+from mapper_mm.utils import whole_files
 
 
 @pytest.fixture(scope='module')
@@ -88,3 +96,68 @@ def test_a_place_that_cannot_be_written_is_said_before_testing(
 def test_without_a_checkpoint_it_says_so(small_config, run_tool, tmp_path):
     with pytest.raises(SystemExit, match='no checkpoint in'):
         run_tool('tools/test.py', small_config, '--work-dir', tmp_path / 'nothing')
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Lets the n-th write of the pictures' hook meet a full disk."""
+
+    def fill(number):
+        count = iter(range(1, 1000))
+
+        @contextmanager
+        def whole_file(path):
+            with whole_files.whole_file(path) as part:
+                if next(count) >= number:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                yield part
+
+        monkeypatch.setattr(pictures_hook, 'whole_file', whole_file)
+
+    return fill
+
+
+def table_of(printed):
+    """The last table's figures by row."""
+    rows = printed.split('┏')[-1].replace('┃', '│').splitlines()
+    return {cells[0]: cells[1:] for row in rows if len(cells := row.replace('│', ' ').split()) > 1}
+
+
+def test_figures_are_shown_where_predictions_cannot_be_written(
+    trained, small_config, run_tool, capsys, tmp_path
+):
+    with pytest.raises(SystemExit, match='/dev/full could not be written: No space left'):
+        run_tool('tools/test.py', small_config, '--work-dir', trained, '--out', '/dev/full')
+    assert len(table_of(capsys.readouterr().out)['miou']) == 3
+
+
+def test_figures_and_predictions_are_there_where_pictures_cannot_be_written(
+    trained, small_config, run_tool, capsys, tmp_path, full_disk
+):
+    full_disk(5)
+    out, shown = tmp_path / 'all.jsonl', tmp_path / 'shown'
+    with pytest.raises(SystemExit, match=r'shown/.*png could not be written: No space left'):
+        run_tool(
+            'tools/test.py', small_config, '--work-dir', trained, '--out', out, '--show-dir', shown
+        )
+    assert len(table_of(capsys.readouterr().out)['miou']) == 3
+    assert len(read(out)) == 27
+    assert len(list(shown.iterdir())) == 4
+
+
+def test_what_was_computed_is_shown_if_a_later_split_fails(
+    trained, small_config, run_tool, capsys, tmp_path, monkeypatch
+):
+    original = SplitsTestLoop.run_iter
+
+    def run_iter(self, idx, batch):
+        if 'testB' in batch['data_samples'][0].img_path:
+            raise BadImageError('testB.png is broken.')
+        original(self, idx, batch)
+
+    monkeypatch.setattr(SplitsTestLoop, 'run_iter', run_iter)
+    out = tmp_path / 'all.jsonl'
+    with pytest.raises(SystemExit, match='testB.png is broken'):
+        run_tool('tools/test.py', small_config, '--work-dir', trained, '--out', out)
+    assert table_of(capsys.readouterr().out)['%'] == ['val', 'testA']
+    assert len(read(out)) == 21

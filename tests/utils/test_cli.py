@@ -1,5 +1,4 @@
 import argparse
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,31 +20,11 @@ from mapper_mm.errors import (
 )
 from mapper_mm.utils.cli import (
     add_config_arguments,
-    best_checkpoint,
     check_config_file,
     default_work_dir,
     plain_errors,
     process_group_left,
 )
-
-
-def touch(path, age):
-    path.touch()
-    os.utime(path, (1e9 - age, 1e9 - age))
-    return str(path)
-
-
-def test_best_checkpoint_is_the_latest_trainings(tmp_path):
-    touch(tmp_path / 'best_grounding_acc@0.5_epoch_9.pth', age=100)
-    new = touch(tmp_path / 'best_grounding_acc@0.5_epoch_1.pth', age=0)
-    touch(tmp_path / 'epoch_2.pth', age=0)
-    assert best_checkpoint(tmp_path) == new
-
-
-def test_last_checkpoint_serves_where_none_is_best(tmp_path):
-    last = touch(tmp_path / 'epoch_2.pth', age=0)
-    (tmp_path / 'last_checkpoint').write_text(last)
-    assert best_checkpoint(tmp_path) == last
 
 
 @pytest.mark.parametrize(
@@ -61,12 +40,6 @@ def test_last_checkpoint_serves_where_none_is_best(tmp_path):
 )
 def test_configs_of_one_name_have_work_dirs_of_their_own(config, folder):
     assert default_work_dir(config) == Path('work_dirs', folder)
-
-
-def test_no_checkpoint_is_an_error(tmp_path):
-    for folder in (tmp_path, tmp_path / 'nothing'):
-        with pytest.raises(FileNotFoundError, match=str(folder)):
-            best_checkpoint(folder)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +132,16 @@ def test_ctrl_c_ends_without_a_traceback():
     with pytest.raises(SystemExit) as stop, plain_errors():
         raise KeyboardInterrupt
     assert stop.value.code == 'Interrupted.'
+    with pytest.raises(SystemExit) as stop, plain_errors():
+        raise KeyboardInterrupt('Interrupted. Go on so.')
+    assert stop.value.code == 'Interrupted. Go on so.'
+
+
+def test_a_full_disk_is_said_in_a_sentence():
+    with pytest.raises(SystemExit) as stop, plain_errors(), open('/dev/full', 'w') as file:
+        file.write('text')
+        file.flush()
+    assert stop.value.code == 'A file could not be written: No space left on device.'
 
 
 def test_an_option_without_a_value_is_a_usage_error(capsys):

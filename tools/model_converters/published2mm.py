@@ -85,9 +85,9 @@ def main() -> None:
             model = MODELS.build(config.model)
         conversion = convert_published(published, model)
         Path(args.output).parent.mkdir(parents=True, exist_ok=True)
-    # The adapters were trained beside the frozen weights that the file brings.
-    record = record_brought(model, conversion.state, args.input)
-    write_weights(args.output, conversion.state, {'cfg': config.pretty_text, KEY: record})
+        # The adapters were trained beside the frozen weights that the file brings.
+        record = record_brought(model, conversion.state, args.input)
+        write_weights(args.output, conversion.state, {'cfg': config.pretty_text, KEY: record})
     print_account(conversion)
     print(f'{args.output}: for {config.filename}')
     for first, second in BY_POSITIONS.values():

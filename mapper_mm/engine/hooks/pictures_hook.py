@@ -1,8 +1,10 @@
 """A folder of pictures that shows what the model finds."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import mmcv
 import numpy as np
 from mmdet.structures import DetDataSample
@@ -12,7 +14,9 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mapper_mm.datasets.transforms import LoadGroundingImage
+from mapper_mm.errors import WriteError
 from mapper_mm.registry import HOOKS
+from mapper_mm.utils.whole_files import whole_file
 from mapper_mm.visualization.drawing import contact_sheet
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 
@@ -37,6 +41,7 @@ class PicturesHook(Hook):
         self._wanted: set[int] = set()
         self._seen = 0
         self._samples: list[DetDataSample] = []
+        self._failure: WriteError | None = None
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Choose the samples."""
@@ -76,9 +81,25 @@ class PicturesHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[DetDataSample] | None = None,
     ) -> None:
-        """Draw every sample of a batch."""
-        if self.test_dir is None:
+        """Draw every sample of a batch, until the disk is full: testing goes on."""
+        if self.test_dir is None or self._failure is not None:
             return
+        try:
+            self._draw_tested(outputs)
+        except WriteError as error:
+            print_log(f'{error} No more pictures are drawn.', 'current', level=logging.ERROR)
+            self._failure = error
+
+    def after_test(self, runner: Runner) -> None:
+        """Say at the end, with all figures computed, that pictures are missing.
+
+        Raises:
+            WriteError: If some could not be written.
+        """
+        if self._failure is not None:
+            raise self._failure
+
+    def _draw_tested(self, outputs: Sequence[DetDataSample]) -> None:
         for sample in outputs:
             name = f'{Path(sample.img_path).stem}_{sample.ref_id}_{sample.sent_id}.png'
             _write(_draw(sample.cpu()), self.test_dir / name)
@@ -92,4 +113,7 @@ def _draw(sample: DetDataSample) -> np.ndarray:
 
 
 def _write(picture: np.ndarray, path: Path) -> None:
-    mmcv.imwrite(picture[..., ::-1], str(path))
+    _, data = cv2.imencode(path.suffix, picture[..., ::-1])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part:
+        part.write_bytes(data)

@@ -63,7 +63,9 @@ class SplitsTestLoop(TestLoop):
             for idx, data_batch in enumerate(dataloader):
                 self.run_iter(idx, data_batch)
             results = self.evaluator.evaluate(len(dataset))
-            metrics.update({f'{split}/{name}': value for name, value in results.items()})
+            results = {f'{split}/{name}': value for name, value in results.items()}
+            self.runner.call_hook('after_test_split', metrics=results)
+            metrics.update(results)
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')
         return metrics

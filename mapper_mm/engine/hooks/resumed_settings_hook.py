@@ -1,0 +1,265 @@
+"""What counts where a training goes on with other settings than it began with."""
+
+from collections.abc import Iterator, Sequence
+
+from mmengine.config import Config, ConfigDict
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from mapper_mm.errors import WrongCheckpointError, WrongConfigError
+from mapper_mm.models.stored_config import COMPARED, differences, stored_config
+from mapper_mm.registry import HOOKS
+
+from ..schedule import fast_forward, with_settings_of
+
+# What training depends on. Of the model, FrozenWeightsHook compares the rest.
+_PARTS = (
+    *('train_cfg', 'train_dataloader', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr'),
+    *('custom_hooks', 'val_cfg', 'val_evaluator'),
+)
+# How fast data are loaded changes no number.
+_NOT_COMPARED = {
+    *('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'workers'),
+    *('pretrained', 'init_cfg', 'long_phrases'),
+}
+# Settings of optimizers that change what they remember of a parameter.
+_OF_THE_STATE = ('amsgrad', 'centered', 'momentum')
+_ALIKE = ({'Adam', 'AdamW'},)
+
+
+@HOOKS.register_module()
+class ResumedSettingsHook(Hook):
+    """Lets the settings of now count when training is resumed, and names those that changed.
+
+    MMEngine restores rates, schedules and the number of the iteration as they were stored, so a
+    training that is resumed with more epochs, another batch size or another learning rate goes on
+    with the old ones and says nothing. Here, if any setting differs from the checkpoint's config,
+    the schedule is that of the config in use, at the place where training goes on: every remaining
+    step has the rate that it would have had if the training had begun with these settings. What
+    the optimizer remembers (momentum) stays. A warning names each setting that differs.
+
+    With the same settings nothing is changed, to the last digit.
+
+    Schedulers that depend on validation's results cannot be moved: then the stored schedule counts,
+    and the warning says so. The seed is always the checkpoint's.
+    """
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note how many processes share a batch."""
+        checkpoint['meta']['num_processes'] = runner.world_size
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Change what MMEngine is about to restore.
+
+        Raises:
+            WrongCheckpointError: If the optimizer in it is for other parameters, or what else is
+                needed to go on is missing.
+        """
+        built = isinstance(runner.optim_wrapper, OptimWrapper)
+        if not (runner._resume and built and 'optimizer' in checkpoint):
+            return
+        name = runner._load_from or f'The last checkpoint of {runner.work_dir}'
+        _check_state(checkpoint, name)
+        try:
+            stored = stored_config(checkpoint, name)
+        except WrongConfigError:
+            # FrozenWeightsHook has said so.
+            stored = None
+        found = [] if stored is None else list(_changed(runner.cfg, stored))
+        found += _moved(runner, checkpoint, stored)
+        outcome = ''
+        if found or stored is None:
+            outcome = _use_schedule_of_now(runner, checkpoint, stored, name)
+        elif not isinstance(runner.optim_wrapper, OptimWrapperDict):
+            _check_sizes(runner.optim_wrapper, checkpoint, name)
+        if found:
+            runner.logger.warning(
+                f'{name} was trained with other settings; those of now count from here on: '
+                f'{"; ".join(found)}.{outcome}'
+            )
+        elif outcome:
+            runner.logger.warning(f'{name} does not say with which settings it began.{outcome}')
+        if stored is not None:
+            seeds = differences(
+                runner.cfg.get('randomness', {}).get('seed'),
+                stored.get('randomness', {}).get('seed'),
+                'randomness.seed',
+            )
+            for line in seeds:
+                runner.logger.warning(f"{line}: the checkpoint's counts.")
+        _say_if_nothing_is_left(runner, checkpoint, name)
+
+
+def _check_state(checkpoint: dict, name: str) -> None:
+    """Check that what MMEngine is about to restore is there."""
+    meta, optimizer = checkpoint.get('meta') or {}, checkpoint['optimizer']
+    there = {
+        'meta.epoch': isinstance(meta.get('epoch'), int),
+        'meta.iter': isinstance(meta.get('iter'), int),
+        'message_hub': isinstance(checkpoint.get('message_hub'), dict),
+        'optimizer.state': isinstance(optimizer, dict) and isinstance(optimizer.get('state'), dict),
+        'optimizer.param_groups': isinstance(optimizer, dict)
+        and bool(optimizer.get('param_groups')),
+    }
+    missing = [key for key, is_there in there.items() if not is_there]
+    if missing:
+        raise WrongCheckpointError(
+            f'{name} does not hold all that training goes on from (no {", no ".join(missing)}). '
+            'Start one from its weights, with `--cfg-options load_from=...` in place of `--resume`.'
+        )
+
+
+def _changed(config: Config, stored: Config) -> Iterator[str]:
+    """A line about each setting that training depends on and that is not the stored one."""
+    for part in _PARTS:
+        yield from differences(config.get(part), stored.get(part), part, _NOT_COMPARED)
+    datasets = [(cfg.get('val_dataloader') or {}).get('dataset') for cfg in (config, stored)]
+    yield from differences(*datasets, 'val_dataloader.dataset', _NOT_COMPARED)
+    seeding = [(cfg.get('default_hooks') or {}).get('epoch_seed') for cfg in (config, stored)]
+    yield from differences(*seeding, 'default_hooks.epoch_seed', _NOT_COMPARED)
+    ignored = _NOT_COMPARED | set(COMPARED)
+    yield from differences(config.get('model'), stored.get('model'), 'model', ignored)
+
+
+def _moved(runner: Runner, checkpoint: dict, stored: Config | None) -> list[str]:
+    """Count the iterations done as the epochs of now have them, in the checkpoint.
+
+    Returns:
+        list[str]: A line about each thing that differs and that no config says.
+    """
+    meta, found = checkpoint['meta'], []
+    processes = meta.get('num_processes', runner.world_size)
+    if processes != runner.world_size:
+        found.append(f'the number of processes was {processes} and is {runner.world_size}')
+    loop = runner.train_loop
+    if not isinstance(loop, EpochBasedTrainLoop):
+        return found
+    now = len(loop.dataloader)
+    if stored is not None and 'IterBased' in str((stored.get('train_cfg') or {}).get('type')):
+        # It knows of no epochs.
+        meta['epoch'] = meta['iter'] // now
+        meta['iter'] = meta['epoch'] * now
+        return found
+    before = _epoch_length(checkpoint)
+    if before is not None and before != now:
+        found.append(f'an epoch had {before} iterations and has {now}')
+        # MMEngine begins an epoch that was interrupted anew.
+        meta['iter'] = meta['epoch'] * now
+    return found
+
+
+def _epoch_length(checkpoint: dict) -> int | None:
+    """Iterations of an epoch of the training that wrote a checkpoint."""
+    info = checkpoint.get('message_hub', {}).get('runtime_info', {})
+    if info.get('max_epochs') and info.get('max_iters'):
+        return info['max_iters'] // info['max_epochs']
+    meta = checkpoint['meta']
+    whole = meta['epoch'] > 0 and meta['iter'] % meta['epoch'] == 0
+    return meta['iter'] // meta['epoch'] if whole else None
+
+
+def _use_schedule_of_now(
+    runner: Runner, checkpoint: dict, stored: Config | None, name: str
+) -> str:
+    """Put the schedule of now into the checkpoint, and say what became of the learning rate."""
+    wrapper, schedulers = runner.optim_wrapper, runner.param_schedulers or []
+    kept = " It cannot be moved, so the checkpoint's rates and schedule count."
+    if isinstance(wrapper, OptimWrapperDict) or isinstance(schedulers, dict):
+        return ' There are several optimizers.' + kept
+    state = checkpoint['optimizer']
+    _reorder(runner, state, stored)
+    _check_sizes(wrapper, checkpoint, name)
+    if any(getattr(scheduler, 'need_val_args', False) for scheduler in schedulers):
+        return " The schedule depends on validation's results." + kept
+    outcome = _forget_state(wrapper, state, stored, runner.cfg)
+    before = state['param_groups'][0].get('lr')
+    meta, loop = checkpoint['meta'], runner.train_loop
+    is_by_epoch = isinstance(loop, EpochBasedTrainLoop)
+    epochs = meta['epoch'] if is_by_epoch else 0
+    length = len(loop.dataloader) if is_by_epoch else 0
+    fast_forward(wrapper, schedulers, epochs, meta['iter'], length)
+    state['param_groups'] = with_settings_of(wrapper.optimizer, schedulers, state['param_groups'])
+    # MMEngine's record of the rate without multipliers, where there are several groups.
+    state.pop('base_param_settings', None)
+    if wrapper.base_param_settings is not None:
+        state['base_param_settings'] = wrapper.base_param_settings
+    checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in schedulers]
+    now = state['param_groups'][0].get('lr')
+    if before != now:
+        done = f'{epochs} epochs' if is_by_epoch else f'{meta["iter"]} iterations'
+        outcome += (
+            f' The learning rate goes on at {now:.4g}, where the schedule of now is after {done}; '
+            f'the stored one would have gone on at {before:.4g}.'
+        )
+    return outcome
+
+
+def _reorder(runner: Runner, state: dict, stored: Config | None) -> None:
+    """Number what the optimizer remembers as the groups of now number the parameters."""
+    was = (stored or {}).get('optim_wrapper') or {}
+    here = runner.cfg.optim_wrapper
+    if stored is None or was.get('paramwise_cfg') == here.get('paramwise_cfg'):
+        return
+    config = ConfigDict({**here, 'paramwise_cfg': was.get('paramwise_cfg')})
+    before = _parameters(build_optim_wrapper(runner.model, config).optimizer.param_groups)
+    if len(before) != sum(len(group['params']) for group in state['param_groups']):
+        # Other parameters: said by the check of sizes.
+        return
+    numbers = {id(param): number for number, param in enumerate(before)}
+    order = [numbers[id(p)] for p in _parameters(runner.optim_wrapper.optimizer.param_groups)]
+    state['state'] = {
+        new: state['state'][old] for new, old in enumerate(order) if old in state['state']
+    }
+    start = 0
+    groups = []
+    for group in runner.optim_wrapper.optimizer.param_groups:
+        end = start + len(group['params'])
+        groups.append({**state['param_groups'][0], 'params': list(range(start, end))})
+        start = end
+    state['param_groups'] = groups
+
+
+def _parameters(groups: Sequence[dict]) -> list:
+    return [param for group in groups for param in group['params']]
+
+
+def _check_sizes(wrapper: OptimWrapper, checkpoint: dict, name: str) -> None:
+    here, there = (
+        [len(group['params']) for group in groups]
+        for groups in (wrapper.optimizer.param_groups, checkpoint['optimizer']['param_groups'])
+    )
+    if here != there:
+        raise WrongCheckpointError(
+            f'{name}: its optimizer is for {sum(there)} parameters in {len(there)} groups, and '
+            f'this one for {sum(here)} in {len(here)}, so training cannot go on. Start one from '
+            'its weights, with `--cfg-options load_from=...` in place of `--resume`.'
+        )
+
+
+def _forget_state(wrapper: OptimWrapper, state: dict, stored: Config | None, config: Config) -> str:
+    """Begin anew what another optimizer would not understand, and say so."""
+    if stored is None:
+        return ''
+    types = {
+        str(cfg.optim_wrapper.optimizer.get('type')).rpartition('.')[2] for cfg in (stored, config)
+    }
+    group, before = wrapper.optimizer.param_groups[0], state['param_groups'][0]
+    is_other = len(types) > 1 and types not in _ALIKE
+    if is_other or any(bool(group.get(k)) != bool(before.get(k)) for k in _OF_THE_STATE):
+        state['state'] = {}
+        return ' What the optimizer remembers (momentum) begins anew.'
+    return ''
+
+
+def _say_if_nothing_is_left(runner: Runner, checkpoint: dict, name: str) -> None:
+    meta, loop = checkpoint['meta'], runner.train_loop
+    if isinstance(loop, EpochBasedTrainLoop):
+        done, wanted, key = meta['epoch'], loop.max_epochs, 'max_epochs'
+    else:
+        done, wanted, key = meta['iter'], loop.max_iters, 'max_iters'
+    if done >= wanted:
+        runner.logger.warning(
+            f'{name} has {done} {key[4:]} of training behind it, and train_cfg.{key} is {wanted}: '
+            'nothing is left to train. Raise it to go on.'
+        )
