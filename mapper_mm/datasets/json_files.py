@@ -37,7 +37,7 @@ def read_utf8(path: str) -> bytes:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise MissingDataError(f'{path} cannot be read: {error.strerror}.') from error
+        raise MissingDataError(f'{path} cannot be read: {error}') from error
     for start, what in _OTHER_KINDS.items():
         if data.startswith(start):
             raise BadRecordError(f'{path} {what}.')

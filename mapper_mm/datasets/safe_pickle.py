@@ -110,4 +110,4 @@ def _read(path: str | Path) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise MissingDataError(f'{path} cannot be read: {error.strerror}.') from error
+        raise MissingDataError(f'{path} cannot be read: {error}') from error

@@ -1,6 +1,9 @@
 """Predictions in a file, for a look from outside."""
 
 import json
+import logging
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import numpy as np
 from mmdet.structures.bbox import get_box_tensor
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 
 from .grounding_metric import box_iou
 
@@ -16,7 +20,12 @@ class DumpPredictions(BaseMetric):
     """Writes one line of JSON per expression: what was asked, what is true, what was found.
 
     The fields are split, img, ref_id, sent_id, phrase, truth and prediction (x1, y1, x2, y2 in
-    pixels of the original picture), and iou. It computes no figure.
+    pixels of the original picture), and iou. It computes no figure. A file's name that is not UTF-8
+    is written with JSON's escapes of Python's surrogates: ``json.loads`` gives the name that opens
+    the file.
+
+    If the file cannot be written in the end, the figures of other metrics are not lost with it: the
+    lines go to the folder for temporary files, an error in the log says so, and `error` keeps why.
 
     Args:
         path: The file (.jsonl). What it held before is lost when there are results.
@@ -31,7 +40,9 @@ class DumpPredictions(BaseMetric):
     def __init__(self, path: str | Path, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.path = Path(path)
+        self.error: OSError | None = None
         self._written = False
+        self._lines: list[str] = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.open('a').close()
 
@@ -55,11 +66,32 @@ class DumpPredictions(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict:
         """Write the lines; those of a second split follow the first's."""
-        with open(self.path, 'a' if self._written else 'w', encoding='utf-8') as file:
-            for result in results:
-                file.write(json.dumps(result, ensure_ascii=False) + '\n')
-        self._written = True
+        lines = [json.dumps(result, ensure_ascii=False) + '\n' for result in results]
+        self._lines += lines
+        try:
+            _write(self.path, lines, 'a' if self._written else 'w')
+            self._written = True
+        except OSError as error:
+            self.error = error
+            print_log(f'{self.path} was not written: {error}', 'current', logging.ERROR)
+            self._write_elsewhere()
         return {}
+
+    def _write_elsewhere(self) -> None:
+        try:
+            handle, path = tempfile.mkstemp(prefix=f'{self.path.stem}-', suffix='.jsonl')
+            os.close(handle)
+            _write(path, self._lines, 'w')
+        except OSError as error:
+            print_log(f'Nor could they be kept elsewhere: {error}', 'current', logging.ERROR)
+            return
+        print_log(f'The predictions so far are in {path} instead.', 'current', logging.ERROR)
+
+
+def _write(path: str | Path, lines: list[str], mode: str) -> None:
+    # Halves of characters, in names that are not UTF-8, become what JSON calls them too.
+    with open(path, mode, encoding='utf-8', errors='backslashreplace') as file:
+        file.writelines(lines)
 
 
 def _box(instances: dict) -> np.ndarray:

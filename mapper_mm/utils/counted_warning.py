@@ -4,6 +4,8 @@ import logging
 
 from mmengine.logging import print_log
 
+from .text import printable
+
 
 class CountedWarning:
     """Warns the 1st, 2nd, 4th, 8th ... time: it is seen, and does not fill the log.
@@ -28,7 +30,7 @@ class CountedWarning:
         self.count += 1
         if self.count & (self.count - 1) == 0:
             print_log(
-                f'{self.count} {self.what} so far, the last: {last}',
+                printable(f'{self.count} {self.what} so far, the last: {last}'),
                 logger='current',
                 level=logging.WARNING,
             )
