@@ -13,10 +13,14 @@ _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 _REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 6
 _REPR.maxlevel = 3
+_PLAIN = 10**18
 
 
 def shown(value: Any) -> str:
     """A value as a message shows it: on one line, and cut where it is long."""
+    # Records are named by numbers, many thousand times.
+    if type(value) is int and abs(value) < _PLAIN:
+        return str(value)
     try:
         return ' '.join(_REPR.repr(value).split('\n'))
     # A whole number of thousands of digits, and a tensor without values.
