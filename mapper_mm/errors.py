@@ -32,6 +32,14 @@ class UnsafePickleError(UserError, UnpicklingError):
     """A pickle that asks for something other than plain data."""
 
 
+class DamagedDataError(UserError, UnpicklingError):
+    """A pickled file of a dataset that is truncated, or not what its name says."""
+
+
+class FolderInUseError(UserError, FileExistsError):
+    """A folder that would have to be replaced holds what is not ours to remove."""
+
+
 class MissingWeightsError(UserError, FileNotFoundError):
     """Pre-trained weights that a config names are not on this machine."""
 

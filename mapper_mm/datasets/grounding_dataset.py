@@ -3,32 +3,29 @@
 import functools
 import glob
 import logging
-import math
+import os
 import os.path as osp
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from numbers import Real
-from types import UnionType
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from tokenizers.normalizers import BertNormalizer
 
 from mapper_mm.errors import BadImageError, BadRecordError, MissingDataError
 from mapper_mm.utils.counted_warning import CountedWarning
+from mapper_mm.utils.text import printable
 
+from .boxes import BOX_FORMATS, BOX_UNITS, check_no_share, check_size, clip_box, four_numbers
+from .checks import check_type, shown
 from .image_size import read_image_size
+from .misread_boxes import misread, thousandths
 
-#: x, y, width, height (COCO's), or x1, y1, x2, y2.
-BOX_FORMATS = ('xywh', 'xyxy')
-
-# Boxes traced by hand overshoot the picture: COCO's by fractions of a pixel, through rounding.
-# That much is clipped; more means that box and picture do not belong together.
-_MAX_OVERSHOOT = 1.0
-# No format of pictures has so many pixels in a row.
-_TOO_LONG = 2**32
 _SHOWN = 5
+# A box in 0..1 has no corner beyond 2, whatever its format.
+_SUSPICIOUS = 3
 _BERT = BertNormalizer()
 
 
@@ -52,13 +49,15 @@ class GroundingDataset(BaseDataset):
         exif_orientation: Whether boxes and sizes are those of the picture as it is shown, turned as
             its EXIF orientation says (True), or as it is stored (False). `LoadGroundingImage` loads
             it that way. None: as is known of the reader's files.
+        box_unit: What the boxes are in: 'pixel'; '0..1' or '0..1000', parts of the picture's width
+            and height. None: pixels, and boxes that seem to be in such parts are an error.
         **kwargs: Of :class:`mmengine.dataset.BaseDataset` (data_root, pipeline, test_mode, indices,
             metainfo, ...).
 
     Raises:
         MissingDataError: If a file is not there.
         BadRecordError: If the split does not exist, is empty or, unless skipped, holds a bad
-            record; or if most boxes make sense only in the other of `BOX_FORMATS`.
+            record; or if the boxes make sense only in another format or unit.
     """
 
     METAINFO = dict(
@@ -79,6 +78,7 @@ class GroundingDataset(BaseDataset):
         bad_records: str = 'error',
         test_mode: bool = False,
         exif_orientation: bool | None = None,
+        box_unit: str | None = None,
         **kwargs: Any,
     ) -> None:
         if bad_records not in ('error', 'skip'):
@@ -90,8 +90,11 @@ class GroundingDataset(BaseDataset):
             )
         if self.box_format not in BOX_FORMATS:
             raise ValueError(f'box_format={self.box_format!r}: must be one of {BOX_FORMATS}.')
+        if box_unit not in (None, *BOX_UNITS):
+            raise ValueError(f'box_unit={box_unit!r}: must be None or one of {(*BOX_UNITS,)}.')
         self.split = split
         self.bad_records = bad_records
+        self.box_unit = box_unit
         if exif_orientation is not None:
             self.exif_orientation = exif_orientation
         self._ann_template = ann_file
@@ -109,9 +112,9 @@ class GroundingDataset(BaseDataset):
 
         A record is a dict of ``record`` (its name in messages) and either ``problem`` (why it
         cannot be read) or all of ``file_name`` (below data_prefix['img']), ``img_id``, ``ref_id``,
-        ``sent_id``, ``text`` and ``bbox`` (in pixels, in ``self.box_format``), with ``height`` and
-        ``width`` in pixels or without: then the picture's header is read. The ids name the sample:
-        (img_id, ref_id, sent_id) is unique.
+        ``sent_id``, ``text`` and ``bbox`` (in ``self.box_format`` and ``self.box_unit``), with
+        ``height`` and ``width`` in pixels or without: then the picture's header is read. The ids
+        name the sample: (img_id, ref_id, sent_id) is unique.
         """
 
     def required_files(self) -> list[tuple[str, str]]:
@@ -129,10 +132,12 @@ class GroundingDataset(BaseDataset):
         for path, what in self.required_files():
             if not osp.exists(path):
                 raise self.missing(path, what)
+            if osp.isdir(path) and path != self.data_prefix['img']:
+                raise self.missing(path, f'{what}; there is a folder of this name')
         data_list, problems = self.check_records()
         self._report(problems, len(data_list))
         if not data_list:
-            raise BadRecordError(f'{self.source}: split {self.split!r} holds no usable sample.')
+            raise BadRecordError(f'{self.source}{self._of_split()}: there is no usable sample.')
         # One look tells a folder that was never filled, or a wrong prefix, from a hole in it; the
         # hole is found when its picture is loaded.
         first = data_list[0]
@@ -151,10 +156,12 @@ class GroundingDataset(BaseDataset):
             tuple: the samples, and one line about each record that cannot be used.
 
         Raises:
-            BadRecordError: If the split does not exist, or most boxes make sense only in the other
-                format: leaving those out would keep the rest, which is wrong too.
+            BadRecordError: If the split does not exist; or if so many boxes make sense only in
+                another format or unit that leaving those out would keep the rest, which is wrong
+                too.
         """
-        data_list, problems, seen, misread = [], [], set(), 0
+        data_list, problems, failed = [], [], []
+        names, sizes = {}, {}
         # A picture's header is read once for all of its expressions.
         read_size = functools.cache(
             read_size
@@ -165,21 +172,22 @@ class GroundingDataset(BaseDataset):
             try:
                 record = self._with_size(record, read_size)
                 sample = self._parse(record)
+                size = sample['width'], sample['height']
+                other, first = sizes.setdefault(record['file_name'], (size, name))
+                if other != size:
+                    raise BadRecordError(
+                        f'its image {shown(record["file_name"])} has {size[0]} x {size[1]} pixels '
+                        f'here and {other[0]} x {other[1]} in {first}'
+                    )
                 key = sample['img_id'], sample['ref_id'], sample['sent_id']
-                if key in seen:
-                    raise BadRecordError('there is another sample with the same ids')
-                seen.add(key)
+                first = names.setdefault(key, name)
+                if len(names) == len(data_list):
+                    raise BadRecordError(f'there is another sample with the same ids, {first}')
                 data_list.append(sample)
             except BadRecordError as error:
                 problems.append(f'{name}: {error}')
-                misread += self._fits_other_format(record)
-        if misread > len(data_list):
-            right = self._other_format()
-            raise BadRecordError(
-                f'{self.source}: {misread} of {len(data_list) + len(problems)} boxes do not fit '
-                f'into their pictures as {self.box_format} but do as {right}. Was the file made '
-                f'with box_format={right!r}?'
-            )
+                failed.append(record)
+        self._check_boxes(data_list, failed)
         return data_list, problems
 
     @property
@@ -204,13 +212,15 @@ class GroundingDataset(BaseDataset):
     def _with_size(self, record: dict, read_size: Callable) -> dict:
         if 'problem' in record:
             raise BadRecordError(record['problem'])
-        if not isinstance(record['file_name'], str):
-            raise BadRecordError(f'image {record["file_name"]!r} is not the name of a file')
+        name = record['file_name']
+        if not _can_name_a_file(name):
+            raise BadRecordError(f'image {shown(name)} is not the name of a file')
+        if '://' in name:
+            raise BadRecordError(f'image {shown(name)} is an address: download it')
         if 'width' in record and 'height' in record:
             return record
-        path = osp.join(self.data_prefix['img'], record['file_name'])
         try:
-            width, height = read_size(path)
+            width, height = read_size(osp.join(self.data_prefix['img'], name))
         except OSError as error:
             raise BadRecordError(f'cannot read the size of its image: {error}') from error
         return dict(record, width=width, height=height)
@@ -223,11 +233,14 @@ class GroundingDataset(BaseDataset):
         try:
             text.encode()
         except UnicodeEncodeError as error:  # half a character, which json lets through
-            raise BadRecordError(f'phrase {text!r} is not text: {error.reason}') from None
+            raise BadRecordError(f'phrase {shown(text)} is not text: {error.reason}') from None
         # What BERT leaves out: blanks, control characters, accents without a letter.
         if not _BERT.normalize_str(text).strip():
-            raise BadRecordError(f'empty phrase {text!r}')
-        bbox = clip_box(record['bbox'], width, height, self.box_format)
+            raise BadRecordError(f'empty phrase {shown(text)}')
+        unit = self.box_unit or 'pixel'
+        bbox = clip_box(record['bbox'], width, height, self.box_format, unit)
+        if self.box_unit is None and max(bbox) < _SUSPICIOUS:
+            check_no_share(record['bbox'], width, height)
         return dict(
             img_path=osp.join(self.data_prefix['img'], record['file_name']),
             img_id=record['img_id'],
@@ -241,16 +254,47 @@ class GroundingDataset(BaseDataset):
             instances=[dict(bbox=bbox, bbox_label=0, ignore_flag=0)],
         )
 
-    def _other_format(self) -> str:
-        return BOX_FORMATS[1 - BOX_FORMATS.index(self.box_format)]
+    def _check_boxes(self, good: list[dict], failed: list[dict]) -> None:
+        """Look at all boxes together, for what no single one tells."""
+        numbers, sizes = [], []
+        for sample in good:
+            x1, y1, x2, y2 = sample['instances'][0]['bbox']
+            xywh = self.box_format == 'xywh'
+            numbers.append((x1, y1, x2 - x1, y2 - y1) if xywh else (x1, y1, x2, y2))
+            sizes.append((sample['width'], sample['height']))
+        for record in failed:
+            row = self._numbers(record)
+            if row is not None:
+                numbers.append(row)
+                sizes.append((record['width'], record['height']))
+        numbers = np.array(numbers, float).reshape(-1, 4)
+        sizes = np.array(sizes, float).reshape(-1, 2)
+        found = misread(numbers, sizes, self.box_format, self.box_unit is None)
+        if found:
+            raise BadRecordError(f'{self.source}: {found}')
+        if self.box_unit is None and good:
+            pictures = [sample['img_path'] for sample in good]
+            found = thousandths(
+                numbers[: len(good)], sizes[: len(good)], pictures, self.box_format
+            )
+            if found:
+                what, certain = found
+                if certain:
+                    raise BadRecordError(f'{self.source}: {what}')
+                print_log(f'{self.source}: {what}', logger='current', level=logging.WARNING)
 
-    def _fits_other_format(self, record: dict) -> bool:
+    def _numbers(self, record: dict) -> list[float] | None:
+        """The box of a record that cannot be used, in pixels; None if it has no such box."""
         if not {'bbox', 'width', 'height'} <= record.keys():
-            return False
-        size = record['width'], record['height']
-        return _fits(record['bbox'], *size, self._other_format()) and not _fits(
-            record['bbox'], *size, self.box_format
-        )
+            return None
+        try:
+            check_size(record['width'], record['height'])
+            box = four_numbers(record['bbox'], self.box_format)
+        except BadRecordError:
+            return None
+        whole = BOX_UNITS[self.box_unit or 'pixel']
+        size = (record['width'], record['height']) * 2
+        return [v * side / whole for v, side in zip(box, size, strict=True)] if whole else box
 
     def _report(self, problems: list[str], num_good: int) -> None:
         if not problems:
@@ -258,13 +302,17 @@ class GroundingDataset(BaseDataset):
         shown = '\n  '.join(problems[:_SHOWN])
         more = f'\n  ... and {len(problems) - _SHOWN} more' if len(problems) > _SHOWN else ''
         summary = (
-            f'{self.source}, split {self.split!r}: {len(problems)} of '
+            f'{self.source}{self._of_split()}: {len(problems)} of '
             f'{len(problems) + num_good} records cannot be used:\n  {shown}{more}'
         )
         if self.bad_records == 'error':
             hint = '' if self.test_mode else " Or train without them: bad_records='skip'."
             raise BadRecordError(f'{summary}\nMend the file.{hint}')
-        print_log(f'{summary}\nThey are skipped.', logger='current', level=logging.WARNING)
+        message = printable(f'{summary}\nThey are skipped.')
+        print_log(message, logger='current', level=logging.WARNING)
+
+    def _of_split(self) -> str:
+        return '' if self.split is None else f', split {self.split!r}'
 
     def missing(self, path: str, what: str) -> MissingDataError:
         """The error for a file or folder that is not there."""
@@ -286,63 +334,8 @@ class GroundingDataset(BaseDataset):
             return None
 
 
-def check_type(what: str, value: Any, wanted: type | UnionType) -> None:
-    """Check what a file says.
-
-    Args:
-        what: the value's name, for the message.
-        value: the value.
-        wanted: the type or types it may have.
-
-    Raises:
-        BadRecordError: If the value is of another type.
-    """
-    if not isinstance(value, wanted):
-        name = getattr(wanted, '__name__', str(wanted))
-        raise BadRecordError(f'{what} {value!r} is not of type {name}')
-
-
-def clip_box(bbox: list, width: float, height: float, box_format: str) -> list[float]:
-    """Check a box against its picture; an overshoot up to a pixel is cut off.
-
-    Args:
-        bbox: Four numbers in pixels.
-        width: The picture's, in pixels.
-        height: The picture's, in pixels.
-        box_format: What the numbers are, one of `BOX_FORMATS`.
-
-    Returns:
-        list: x1, y1, x2, y2, inside of the picture.
-
-    Raises:
-        BadRecordError: If it is not four finite numbers, has no area or is outside the picture; or
-            if the picture has no size.
-    """
-    if not all(isinstance(side, Real) and 0 < side < _TOO_LONG for side in (width, height)):
-        raise BadRecordError(f'image size {width!r:.20} x {height!r:.20} is not that of a picture')
+def _can_name_a_file(name: Any) -> bool:
     try:
-        x1, y1, x2, y2 = box = [float(value) for value in bbox if not isinstance(value, str | bool)]
-    # Of a tensor that is no number, and of a whole number that is no float.
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise BadRecordError(f'box {bbox!r:.200} is not four numbers ({box_format})') from None
-    # min() and max() keep or lose a NaN by its position, so it has to go first.
-    if not all(map(math.isfinite, box)):
-        raise BadRecordError(f'box {box} is not finite')
-    if box_format == 'xywh':
-        x2, y2 = x1 + x2, y1 + y2
-    if min(x1, y1, width - x2, height - y2) < -_MAX_OVERSHOOT:
-        raise BadRecordError(f'box {box} ({box_format}) is outside of its {width} x {height} image')
-    clipped = [max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))]
-    if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
-        raise BadRecordError(
-            f'box {box} ({box_format}) has no area in its {width} x {height} image'
-        )
-    return clipped
-
-
-def _fits(bbox: list, width: float, height: float, box_format: str) -> bool:
-    try:
-        clip_box(bbox, width, height, box_format)
-    except BadRecordError:
+        return isinstance(name, str) and name != '' and b'\0' not in os.fsencode(name)
+    except UnicodeEncodeError:  # half a character
         return False
-    return True

@@ -9,15 +9,23 @@ from typing import Any
 from mapper_mm.errors import BadRecordError
 from mapper_mm.registry import DATASETS
 
+from .checks import nearest, shown
 from .grounding_dataset import GroundingDataset
+from .json_files import json_problem, parse_json, read_utf8
+
+_FIELDS = ('image', 'expression', 'bbox')
+_SIZE = ('width', 'height')
+_NO_OBJECT = 'it is not an object: {"image": ..., "expression": ..., "bbox": ...}'
 
 
 @DATASETS.register_module()
 class JSONLinesDataset(GroundingDataset):
     """A line is ``{"image": "a/b.jpg", "expression": "the red cup", "bbox": [10, 20, 110, 220]}``.
 
-    A line may also have ``split``, and ``width`` and ``height``: the picture's size in pixels,
-    otherwise read from its header. Other fields and blank lines are ignored. Boxes and sizes are
+    ``expression`` may be a list of several that mean the same box. A line may also have ``split``,
+    and ``width`` and ``height``: the picture's size in pixels, otherwise read from its header. A
+    null is as if the field were not there; other fields and blank lines are ignored. Instead of
+    lines, the file may be one array of such objects. Boxes and sizes are
     those of the picture as it is shown, turned as its EXIF orientation says;
     ``exif_orientation=False`` is for tools that measure it as it is stored.
 
@@ -25,14 +33,14 @@ class JSONLinesDataset(GroundingDataset):
     per split, with ``{split}`` in ann_file; or one file whose every line has ``split``.
 
     Sample ids: ``img_id`` is the line's ``image``, ``ref_id`` and ``sent_id`` are its number, from
-    1.
+    1. Of a list of expressions on line 7, ``sent_id`` is '7.1', '7.2' and so on.
 
     Args:
         data_root: The data's folder.
         ann_file: The file, relative to data_root.
         split: Which part to read; None for a file that is not split.
-        box_format: What the boxes are: 'xyxy' (x1, y1, x2, y2) or 'xywh' (x, y, width, height), in
-            pixels from the upper left corner.
+        box_format: What the boxes are: 'xyxy' (x1, y1, x2, y2) or 'xywh' (x, y, width, height),
+            from the upper left corner.
         **kwargs: Of `GroundingDataset`; the images' folder defaults to data_root.
 
     Raises:
@@ -53,58 +61,122 @@ class JSONLinesDataset(GroundingDataset):
         super().__init__(data_root=data_root, ann_file=ann_file, split=split, **kwargs)
 
     def iter_records(self) -> Iterator[dict]:
-        """Yield one record per line of the split."""
-        # As bytes, so that a line that is not UTF-8 is one bad line.
-        with open(self.ann_file, 'rb') as file:
-            lines = [(n, _read_line(line)) for n, line in enumerate(file, 1) if line.strip()]
-        counts = Counter(
-            line['split'] for _, line in lines if isinstance(line, dict) and 'split' in line
-        )
-        self._check_split(counts)
-        for number, line in lines:
-            record = dict(record=f'{osp.basename(self.ann_file)}: line {number}')
-            if isinstance(line, str):
-                yield dict(record, problem=line)
-            elif counts and 'split' not in line:
-                yield dict(record, problem="field 'split' is missing, which other lines have")
-            elif line.get('split', self.split) == self.split:
-                yield dict(
-                    record,
-                    file_name=line['image'],
-                    img_id=line['image'],
+        """Yield one record per expression of the split."""
+        unit, rows = _read_rows(self.ann_file)
+        objects = [row for _, row in rows if isinstance(row, dict)]
+        self._check_fields(unit, rows, objects)
+        counts = Counter()
+        for row in objects:
+            if isinstance(row.get('split'), str):
+                texts = row.get('expression')
+                counts[row['split']] += len(texts) if isinstance(texts, list) else 1
+        self._check_split(unit, counts, objects)
+        for number, row in rows:
+            record = dict(record=f'{osp.basename(self.ann_file)}: {unit} {number}')
+            problem = _problem(row)
+            if problem:
+                yield dict(record, problem=problem)
+            elif counts and row.get('split') is None:
+                what = 'null' if 'split' in row else 'missing'
+                yield dict(record, problem=f"field 'split' is {what}, which other {unit}s have")
+            elif not counts or row['split'] == self.split:
+                record |= dict(
+                    file_name=row['image'],
+                    img_id=row['image'],
                     ref_id=number,
-                    sent_id=number,
-                    text=line['expression'],
-                    bbox=line['bbox'],
-                    **{key: line[key] for key in ('width', 'height') if key in line},
+                    bbox=row['bbox'],
+                    **{key: row[key] for key in _SIZE if row.get(key) is not None},
+                )
+                texts = row['expression']
+                if not isinstance(texts, list):
+                    yield dict(record, sent_id=number, text=texts)
+                    continue
+                for index, text in enumerate(texts, 1):
+                    name = f'{record["record"]}, expression {index}'
+                    yield dict(record, record=name, sent_id=f'{number}.{index}', text=text)
+
+    def _check_fields(self, unit: str, rows: list[tuple], objects: list[dict]) -> None:
+        """Check what can be said of all lines together better than of each."""
+        if not objects:
+            example = f' {unit.capitalize()} {rows[0][0]}: {_problem(rows[0][1])}.' if rows else ''
+            raise BadRecordError(
+                f'{self.ann_file}: no {unit} is a JSON object.{example} Write one object a line, '
+                'or an array of them.'
+            )
+        fields = {key for row in objects for key, value in row.items() if value is not None}
+        for key in _FIELDS:
+            if key not in fields:
+                null = ' other than null' if any(key in row for row in objects) else ''
+                there = ', '.join(map(shown, sorted(fields)[:20])) or 'none'
+                raise BadRecordError(
+                    f'{self.ann_file}: no {unit} has the field {key!r}{null}; there are: {there}.'
+                    f'{nearest(key, fields)} To train or test, each {unit} needs '
+                    f"'image', 'expression' and 'bbox'."
                 )
 
-    def _check_split(self, counts: Counter) -> None:
-        there = ', '.join(f'{split} ({n:,} expressions)' for split, n in counts.items())
+    def _check_split(self, unit: str, counts: Counter, objects: list[dict]) -> None:
         if counts and self.split not in counts:
+            there = ', '.join(f'{_plain(split)} ({n:,} expressions)' for split, n in counts.items())
             raise BadRecordError(
-                f'{self.ann_file} has no split {self.split!r}; it has: {there}. Set split=...'
+                f'{self.ann_file} has no split {self.split!r}; it has: {there}.'
+                f'{nearest(str(self.split), counts)} Set split=...'
             )
         if not counts and self.split is not None and '{split}' not in self._ann_template:
+            what = f"no {unit} has the field 'split'"
+            if any('split' in row for row in objects):
+                what = f"no {unit} has a name in the field 'split', but null or something else"
             raise BadRecordError(
-                f"{self.ann_file} has no split {self.split!r}: no line has the field 'split'. "
-                'Leave out split=... to read every line.'
+                f'{self.ann_file} has no split {self.split!r}: {what}. Leave out split=... to read '
+                f'every {unit}.'
             )
 
 
-def _read_line(line: bytes) -> dict | str:
-    """The line's object, or what is wrong with it."""
+def _read_rows(path: str) -> tuple[str, list[tuple[int, Any]]]:
+    """What a row is called, and each with its number from 1; an error where it cannot be read."""
+    data = read_utf8(path)
+    if data.lstrip()[:1] == b'[':
+        try:
+            return 'record', list(enumerate(parse_json(data.decode()), 1))
+        except (ValueError, RecursionError) as error:
+            first = data.lstrip().splitlines()[0]
+            if isinstance(_read_line(first), BadRecordError):
+                raise BadRecordError(
+                    f'{path} begins as an array, and is truncated or not JSON: '
+                    f'{json_problem(error)}'
+                ) from error
+    # As bytes, so that a line that is not UTF-8 is one bad line. Old Macs had lines of their own.
+    lines = data.split(b'\n' if b'\n' in data else b'\r')
+    return 'line', [(n, _read_line(line)) for n, line in enumerate(lines, 1) if line.strip()]
+
+
+def _read_line(line: bytes) -> Any:
     try:
-        content = json.loads(line)
+        return parse_json(line)
     except (ValueError, RecursionError) as error:
-        return f'it is not JSON: {error}'
-    if not isinstance(content, dict):
-        return 'it is not an object: {"image": ..., "expression": ..., "bbox": ...}'
-    missing = [key for key in ('image', 'expression', 'bbox') if key not in content]
-    if missing:
-        return f'field {missing[0]!r} is missing'
-    if ('width' in content) != ('height' in content):
+        where = f'{error.msg} (character {error.colno})' if isinstance(
+            error, json.JSONDecodeError
+        ) else json_problem(error)
+        return BadRecordError(f'it is not JSON: {where}')
+
+
+def _problem(row: Any) -> str | None:
+    if isinstance(row, BadRecordError):
+        return str(row)
+    if not isinstance(row, dict):
+        return _NO_OBJECT
+    for key in _FIELDS:
+        if row.get(key) is None:
+            what = 'null' if key in row else 'missing'
+            return f'field {key!r} is {what}.{nearest(key, row)}'.rstrip('.')
+    if (row.get('width') is None) != (row.get('height') is None):
         return "it has one of 'width' and 'height' without the other"
-    if not isinstance(content.get('split', ''), str):
-        return f'split {content["split"]!r} is not a name'
-    return content
+    if not isinstance(row.get('split'), str | None):
+        return f'split {shown(row["split"])} is not a name'
+    if row['expression'] == []:
+        return 'expression is an empty list'
+    return None
+
+
+def _plain(name: str) -> str:
+    """A split's name, in quotes where it would not be seen what it is."""
+    return name if name and name == name.strip() and name.isprintable() else repr(name)

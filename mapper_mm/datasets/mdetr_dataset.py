@@ -1,16 +1,18 @@
 """The reader of the json files that came with MDETR."""
 
-import json
 import os.path as osp
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from mapper_mm.errors import BadRecordError
 from mapper_mm.registry import DATASETS
 
+from .checks import shown
+from .coco_tables import differing, lists_of
 from .grounding_dataset import GroundingDataset
+from .json_files import load_json
 
+# An image is an expression here.
 _IMAGE = ('id', 'file_name', 'height', 'width', 'caption')
 
 
@@ -54,15 +56,27 @@ class MDETRDataset(GroundingDataset):
 
     def iter_records(self) -> Iterator[dict]:
         """Yield one record per entry of ``images``."""
-        images, annotations = self._load_file()
+        images, entries = lists_of(
+            self.ann_file, load_json(self.ann_file), dict(images='', annotations='image_id')
+        )
+        annotations = defaultdict(list)
+        for entry in entries:
+            own = annotations[entry['image_id']]
+            # A copy says nothing new.
+            if not any(all(o.get(k) == entry.get(k) for k in ('id', 'bbox')) for o in own):
+                own.append(entry)
+        ambiguous = differing(images, _IMAGE, 'images')
         for index, image in enumerate(images):
-            name = f'image id {image["id"]}' if 'id' in image else f'image #{index}'
+            name = f'image id {shown(image["id"])}' if 'id' in image else f'image #{index}'
             record = dict(record=f'{osp.basename(self.ann_file)}: {name}')
             missing = [key for key in _IMAGE if key not in image]
             if missing:
                 yield dict(record, problem=f'field {missing[0]!r} is missing')
             elif not isinstance(image['id'], int | str):
                 yield dict(record, problem='its id is neither a number nor a string')
+            elif image['id'] in ambiguous:
+                problem = f'there is another sample of this id: {ambiguous[image["id"]]}'
+                yield dict(record, problem=problem)
             elif len(own := annotations.get(image['id'], [])) != 1:
                 yield dict(record, problem=f'it has {len(own)} annotations instead of one')
             elif not {'id', 'bbox'} <= own[0].keys():
@@ -79,26 +93,3 @@ class MDETRDataset(GroundingDataset):
                     width=image['width'],
                     bbox=own[0]['bbox'],
                 )
-
-    def _load_file(self) -> tuple[list[dict], dict[int, list[dict]]]:
-        """The expressions, and the annotations by the expression's id."""
-        try:
-            with open(self.ann_file, encoding='utf-8') as file:
-                content = json.load(file)
-        except (ValueError, RecursionError) as error:
-            raise BadRecordError(
-                f'{self.ann_file} is truncated or not a JSON file: {error}'
-            ) from error
-        annotations = defaultdict(list)
-        try:
-            images = content['images']
-            for annotation in content['annotations']:
-                annotations[annotation['image_id']].append(annotation)
-            if not all(isinstance(image, dict) for image in images):
-                raise TypeError("not all of 'images' are dicts")
-        except (KeyError, TypeError) as error:
-            raise BadRecordError(
-                f"{self.ann_file}: must be a dict of 'images' and 'annotations', lists of dicts, "
-                f"the latter with 'image_id'; {error!r}"
-            ) from error
-        return images, annotations

@@ -1,9 +1,8 @@
 """The reader of REFER's own files."""
 
-import json
 import os.path as osp
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mmengine.logging import print_log
@@ -11,11 +10,14 @@ from mmengine.logging import print_log
 from mapper_mm.errors import BadRecordError
 from mapper_mm.registry import DATASETS
 
-from .grounding_dataset import GroundingDataset, check_type
+from .checks import check_type, shown
+from .coco_tables import differing, lists_of
+from .grounding_dataset import GroundingDataset
+from .json_files import load_json
 from .safe_pickle import load_plain_pickle
 
-_ANNOTATION = {'image_id', 'bbox'}
-_IMAGE = {'file_name', 'height', 'width'}
+_ANNOTATION = ('image_id', 'bbox')
+_IMAGE = ('file_name', 'height', 'width')
 
 
 @DATASETS.register_module()
@@ -47,6 +49,8 @@ class ReferDataset(GroundingDataset):
     )
     box_format = 'xywh'
     exif_orientation = False
+    #: How the boxes' file is loaded. Who reads many splits may keep what it holds.
+    load_json: Callable = staticmethod(load_json)
 
     def __init__(
         self,
@@ -83,13 +87,17 @@ class ReferDataset(GroundingDataset):
 
     def iter_records(self) -> Iterator[dict]:
         """Yield one record per expression of the split."""
-        refs, images, annotations = self._load_files()
+        refs = _load_refs(self.source)
+        images, annotations = self._load_tables()
+        # Of each ref_id the first object that it means.
+        objects: dict = {}
         excluded = self._excluded_images()
         file = osp.basename(self.source)
         found, left_out = False, Counter()
         counts: Counter = Counter()
         for index, ref in enumerate(refs):
-            name = f'{file}: ref_id {ref["ref_id"]}' if 'ref_id' in ref else f'{file}: ref #{index}'
+            name = f'ref_id {shown(ref["ref_id"])}' if 'ref_id' in ref else f'ref #{index}'
+            name = f'{file}: {name}'
             try:
                 check_type('split', ref['split'], str)
                 check_type('sentences', ref['sentences'], list)
@@ -109,6 +117,12 @@ class ReferDataset(GroundingDataset):
                 continue
             try:
                 common = _read_ref(ref, images, annotations)
+                ann_id, first = objects.setdefault(ref['ref_id'], (ref['ann_id'], index))
+                if ann_id != ref['ann_id']:
+                    raise BadRecordError(
+                        f'refs #{first} and #{index} both have this id, and mean ann_id '
+                        f'{shown(ann_id)} and {shown(ref["ann_id"])}'
+                    )
                 sentences = ref['sentences']
                 if not sentences:
                     raise BadRecordError('it has no sentences')
@@ -123,7 +137,7 @@ class ReferDataset(GroundingDataset):
                     check_type(f'sentence {number}', sentence, dict)
                     sent_id = sentence['sent_id']
                     check_type('sent_id', sent_id, int | str)
-                    record = f'{name}, sent_id {sent_id}'
+                    record = f'{name}, sent_id {shown(sent_id)}'
                     yield dict(common, record=record, sent_id=sent_id, text=sentence['sent'])
                 except KeyError as error:
                     record = f'{name}, sentence {number}'
@@ -171,57 +185,64 @@ class ReferDataset(GroundingDataset):
                 excluded |= images[split]
         return excluded
 
-    def _load_files(self) -> tuple[list, dict, dict]:
-        """The refs, and images and annotations by id."""
-        refs = _load_refs(self.source)
-        try:
-            with open(self.ann_file, encoding='utf-8') as file:
-                instances = json.load(file)
-        except (ValueError, RecursionError) as error:
-            raise BadRecordError(
-                f'{self.ann_file} is truncated or not a JSON file: {error}'
-            ) from error
-        tables = []
-        for key in ('images', 'annotations'):
-            try:
-                tables.append({entry['id']: entry for entry in instances[key]})
-            except (KeyError, TypeError) as error:
-                raise BadRecordError(
-                    f"{self.ann_file}: must be a dict whose {key!r} is a list of dicts with 'id'; "
-                    f'{error!r}'
-                ) from error
-        return refs, *tables
+    def _load_tables(self) -> tuple['_Table', '_Table']:
+        """Images and annotations by id."""
+        content = self.load_json(self.ann_file)
+        images, annotations = lists_of(self.ann_file, content, dict(images='id', annotations='id'))
+        return _Table(images, 'images', _IMAGE), _Table(annotations, 'annotations', _ANNOTATION)
+
+
+class _Table:
+    """Entries by id."""
+
+    def __init__(self, entries: list[dict], name: str, fields: Sequence[str]) -> None:
+        self.name, self.fields = name, fields
+        self.by_id = {entry['id']: entry for entry in entries}
+        copies = len(self.by_id) < len(entries)
+        self.ambiguous = differing(entries, fields, name) if copies else {}
+
+    def find(self, key: str, value: int | str) -> dict:
+        """The entry that a ref's `key` names, which is one and has all fields."""
+        if value not in self.by_id:
+            raise BadRecordError(f'{key} {shown(value)} is not in the {self.name}')
+        if value in self.ambiguous:
+            raise BadRecordError(f'its {key} is ambiguous: {self.ambiguous[value]}')
+        entry = self.by_id[value]
+        missing = [field for field in self.fields if field not in entry]
+        if missing:
+            what = self.name.removesuffix('s')
+            raise BadRecordError(f'{what} {shown(value)}: field {missing[0]!r} is missing')
+        return entry
 
 
 def _load_refs(path: str) -> list[dict]:
     refs = load_plain_pickle(path)
-    if not isinstance(refs, list) or not all(isinstance(ref, dict) for ref in refs):
-        raise BadRecordError(f'{path}: must hold a list of dicts.')
+    if not isinstance(refs, list):
+        raise BadRecordError(f'{path}: must hold a list of dicts, but is a {type(refs).__name__}.')
+    for index, ref in enumerate(refs):
+        if not isinstance(ref, dict):
+            raise BadRecordError(
+                f'{path}: must hold a list of dicts, but ref #{index} is {shown(ref)}.'
+            )
     return refs
 
 
-def _read_ref(ref: dict, images: dict, annotations: dict) -> dict:
+def _read_ref(ref: dict, images: _Table, annotations: _Table) -> dict:
     """What all expressions of an object share."""
     for key in ('ref_id', 'image_id', 'ann_id'):
         check_type(key, ref[key], int | str)
-    ref_id, img_id, ann_id = ref['ref_id'], ref['image_id'], ref['ann_id']
-    if ann_id not in annotations:
-        raise BadRecordError(f'ann_id {ann_id} is not in the annotations')
-    if img_id not in images:
-        raise BadRecordError(f'image_id {img_id} is not in the images')
-    annotation, image = annotations[ann_id], images[img_id]
-    missing = [f'annotation {ann_id}: field {k!r} is missing' for k in _ANNOTATION - {*annotation}]
-    missing += [f'image {img_id}: field {k!r} is missing' for k in _IMAGE - {*image}]
-    if missing:
-        raise BadRecordError('; '.join(missing))
+    img_id, ann_id = ref['image_id'], ref['ann_id']
+    annotation = annotations.find('ann_id', ann_id)
+    image = images.find('image_id', img_id)
     if annotation['image_id'] != img_id:
         raise BadRecordError(
-            f'image_id is {img_id}, but ann_id {ann_id} is on image {annotation["image_id"]}'
+            f'image_id is {shown(img_id)}, but ann_id {shown(ann_id)} is on image '
+            f'{shown(annotation["image_id"])}'
         )
     return dict(
         file_name=image['file_name'],
         img_id=img_id,
-        ref_id=ref_id,
+        ref_id=ref['ref_id'],
         height=image['height'],
         width=image['width'],
         bbox=annotation['bbox'],

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mapper_mm.errors import UnsafePickleError
+from mapper_mm.errors import DamagedDataError, MissingDataError, UnsafePickleError
 
 # Pickle has no opcode for a set below protocol 4: it names the class instead. Every other plain
 # container, string and number is built by an opcode of its own and needs no global at all.
@@ -47,10 +47,10 @@ def load_plain_pickle(path: str | Path) -> Any:
 
     Raises:
         UnsafePickleError: If the file asks for any class or function; the error names both.
-        pickle.UnpicklingError: If the file is truncated or not a pickle.
-        OSError: If the file cannot be read.
+        DamagedDataError: If the file is truncated or not a pickle.
+        MissingDataError: If the file cannot be read.
     """
-    data = Path(path).read_bytes()
+    data = _read(path)
     try:
         try:
             return _PlainUnpickler(io.BytesIO(data), encoding='utf-8').load()
@@ -64,7 +64,7 @@ def load_plain_pickle(path: str | Path) -> Any:
     except Exception as error:
         # The unpickler meets broken bytes with almost any exception (EOFError, ValueError,
         # IndexError, TypeError ...); none of them says which file.
-        raise pickle.UnpicklingError(
+        raise DamagedDataError(
             f'{path} ({len(data)} bytes) is truncated or not a pickle: '
             f'{type(error).__name__}: {error}'
         ) from error
@@ -85,22 +85,29 @@ def load_plain_torch(path: str | Path) -> Any:
 
     Raises:
         UnsafePickleError: If the file asks for any other class or function; the error names it.
-        pickle.UnpicklingError: If the file is truncated or not written by ``torch.save``.
-        OSError: If the file cannot be read.
+        DamagedDataError: If the file is truncated or not written by ``torch.save``.
+        MissingDataError: If the file cannot be read.
     """
-    with open(path, 'rb') as file:
-        try:
-            return torch.load(file, map_location='cpu', weights_only=True)
-        # As above: broken bytes are met with almost any exception, and torch's advice to load the
-        # file by other means is not ours.
-        except Exception as error:
-            asked_for = re.search(r'GLOBAL (\S+)', str(error))
-            if asked_for is None:
-                raise pickle.UnpicklingError(
-                    f'{path} is truncated or not written by torch.save: {type(error).__name__}'
-                ) from error
+    data = _read(path)
+    try:
+        return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
+    # As above: broken bytes are met with almost any exception, and torch's advice to load the file
+    # by other means is not ours.
+    except Exception as error:
+        asked_for = re.search(r'GLOBAL (\S+)', str(error))
+        if asked_for is None:
+            raise DamagedDataError(
+                f'{path} is truncated or not written by torch.save: {type(error).__name__}'
+            ) from error
     raise UnsafePickleError(
         f'{path} was refused: it asks for {asked_for[1]}, and a data file may hold only plain '
         'containers, strings and numbers. If you trust who wrote it, save it again with lists in '
         'place of arrays (array.tolist()) and numbers in place of NumPy scalars.'
     )
+
+
+def _read(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise MissingDataError(f'{path} cannot be read: {error}') from error

@@ -7,6 +7,7 @@ from typing import Any
 from mapper_mm.errors import BadRecordError
 from mapper_mm.registry import DATASETS
 
+from .checks import shown
 from .grounding_dataset import GroundingDataset
 from .safe_pickle import load_plain_torch
 
@@ -85,11 +86,13 @@ class TransVGDataset(GroundingDataset):
         """Yield one record per tuple of the file."""
         rows = load_plain_torch(self.ann_file)
         if not isinstance(rows, list):
-            raise BadRecordError(f'{self.ann_file}: must hold a list of tuples.')
+            raise BadRecordError(
+                f'{self.ann_file}: must hold a list of tuples, but is a {type(rows).__name__}.'
+            )
         for number, row in enumerate(rows):
             record = f'{osp.basename(self.ann_file)}: record {number}'
             if not isinstance(row, tuple | list) or len(row) not in (3, 5):
-                yield dict(record=record, problem=f'it must be a tuple of 3 or 5: {row!r:.80}')
+                yield dict(record=record, problem=f'it must be a tuple of 3 or 5: {shown(row)}')
                 continue
             image, bbox, text = row if len(row) == 3 else (row[0], row[2], row[3])
             yield dict(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,12 @@ class DumpPredictions(BaseMetric):
     """Writes one line of JSON per expression: what was asked, what is true, what was found.
 
     The fields are split, img, ref_id, sent_id, phrase, truth and prediction (x1, y1, x2, y2 in
-    pixels of the original picture), and iou. It computes no figure.
+    pixels of the original picture), and iou. It computes no figure. A file's name that is not UTF-8
+    is written with JSON's escapes of Python's surrogates: ``json.loads`` gives the name that opens
+    the file.
+
+    If the file cannot be written in the end, the figures of other metrics are not lost with it: the
+    lines go to the folder for temporary files, and an error in the log says so.
 
     Args:
         path: The file (.jsonl). What it held before is replaced when there are results.
@@ -67,15 +73,29 @@ class DumpPredictions(BaseMetric):
         """Write the lines; those of a second split follow the first's."""
         self._lines += [json.dumps(result, ensure_ascii=False) + '\n' for result in results]
         try:
-            write_text(self.path, ''.join(self._lines))
+            self._write(self.path)
             self.failure = None
         except WriteError as error:
             print_log(str(error), logger='current', level=logging.ERROR)
             self.failure = error
+            self._write_elsewhere()
         if not self.path.is_file():
             # A pipe has what it was given.
             self._lines.clear()
         return {}
+
+    def _write(self, path: Path) -> None:
+        # Halves of characters, in names that are not UTF-8, become what JSON calls them too.
+        write_text(path, ''.join(self._lines), errors='backslashreplace')
+
+    def _write_elsewhere(self) -> None:
+        path = Path(tempfile.mkdtemp(prefix='predictions-'), self.path.name)
+        try:
+            self._write(path)
+        except WriteError as error:
+            print_log(f'Nor could they be kept elsewhere: {error}', 'current', logging.ERROR)
+            return
+        print_log(f'The predictions so far are in {path} instead.', 'current', logging.ERROR)
 
 
 def _box(instances: dict) -> np.ndarray:

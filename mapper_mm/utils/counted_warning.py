@@ -6,6 +6,8 @@ import sys
 from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
 
+from .text import printable
+
 
 class CountedWarning:
     """Warns the 1st, 2nd, 4th, 8th ... time: it is seen, and does not fill the log.
@@ -34,7 +36,7 @@ class CountedWarning:
             return
         rank, world_size = get_dist_info()
         where = f' in process {rank + 1} of {world_size}' if world_size > 1 else ''
-        message = f'{self.count} {self.what} so far{where}, the last: {last}'
+        message = printable(f'{self.count} {self.what} so far{where}, the last: {last}')
         if rank == 0:
             print_log(message, logger='current', level=logging.WARNING)
         else:

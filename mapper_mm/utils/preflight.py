@@ -57,8 +57,12 @@ def _missing_data(config: Config, loaders: Sequence[str]) -> Iterator[str]:
     hints = {}
     for cfg in _datasets([cfg for key in loaders for cfg in _loaded(config, key)]):
         dataset = DATASETS.build(dict(cfg, pipeline=[], lazy_init=True))
-        # Generated data are made when they are needed; of other datasets nothing is known here.
-        if not isinstance(dataset, GroundingDataset) or isinstance(dataset, ShapesRefDataset):
+        # Of other datasets nothing is known here.
+        if not isinstance(dataset, GroundingDataset):
+            continue
+        # Generated data are made when they are needed, if they may be.
+        if isinstance(dataset, ShapesRefDataset):
+            dataset.check_place()
             continue
         for path, what in dataset.required_files():
             if not Path(path).exists():

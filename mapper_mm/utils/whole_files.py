@@ -48,14 +48,19 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             raise
 
 
-def write_text(path: str | Path, text: str) -> None:
+def write_text(path: str | Path, text: str, errors: str = 'strict') -> None:
     """Write a whole text file, as UTF-8.
+
+    Args:
+        path: The file.
+        text: What it is to hold.
+        errors: What becomes of halves of characters, as :func:`open` calls it.
 
     Raises:
         WriteError: If the disk is full, or nothing may be written there.
     """
     with whole_file(path) as part:
-        part.write_text(text, encoding='utf-8')
+        part.write_text(text, encoding='utf-8', errors=errors)
 
 
 @contextmanager

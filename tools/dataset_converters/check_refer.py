@@ -24,10 +24,12 @@ from rich.table import Table
 
 from mapper_mm.datasets import GroundingDataset
 from mapper_mm.datasets.image_size import read_image_size
+from mapper_mm.datasets.json_files import load_json
 from mapper_mm.datasets.published_counts import PUBLISHED_COUNTS
 from mapper_mm.errors import BadRecordError
 from mapper_mm.registry import DATASETS
 from mapper_mm.utils.cli import plain_errors
+from mapper_mm.utils.text import printable
 
 
 def refer(name: str, split_by: str, images: str = '../coco/train2014') -> dict:
@@ -181,10 +183,14 @@ def check_data_set(name: str, folder: str, num_images: int | None) -> Iterator[R
     """Check every split of a data set in all kinds of files that are there, or report the first."""
     counts = PUBLISHED_COUNTS[name]
     there = [cfg for cfg in SOURCES[name] if is_there(cfg, folder, list(counts))]
+    # REFER's splits have their boxes in one large file.
+    load_once = functools.lru_cache(maxsize=1)(load_json)
     for cfg in there or SOURCES[name][:1]:
         for split, published in counts.items():
             result = Result(name, cfg['type'].removesuffix('Dataset'), split, published)
-            check(result, open_split(cfg, folder, split), num_images)
+            dataset = open_split(cfg, folder, split)
+            dataset.load_json = load_once
+            check(result, dataset, num_images)
             yield result
 
 
@@ -212,7 +218,7 @@ def print_report(results: list[Result], console: Console) -> None:
     # What several splits miss is said once.
     lines = (line for row in results for line in (*row.problems, *row.notes))
     for line in dict.fromkeys(lines):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
     if any(row.problems for row in results):
         console.print('docs/data.md says where everything belongs and how to get it.')
 

@@ -3,9 +3,16 @@
 from .phrases import Phrase, Referring, attribute_filter, sample_phrases
 from .render import render
 from .scene import Background, Scene, Thing, sample_scene, visible_masks
-from .writer import PHRASES_PER_SCENE, is_current, write_shapes_ref
+from .writer import (
+    DEFAULT_SPLITS,
+    PHRASES_PER_SCENE,
+    check_replaceable,
+    is_current,
+    write_shapes_ref,
+)
 
 __all__ = [
+    'DEFAULT_SPLITS',
     'PHRASES_PER_SCENE',
     'Background',
     'Phrase',
@@ -13,6 +20,7 @@ __all__ = [
     'Scene',
     'Thing',
     'attribute_filter',
+    'check_replaceable',
     'is_current',
     'render',
     'sample_phrases',

@@ -20,6 +20,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mapper_mm.errors import FolderInUseError
+
 from .phrases import STYLES, sample_phrases
 from .render import render
 from .scene import SHAPES, sample_scene
@@ -84,7 +86,7 @@ def write_shapes_ref(
 
     Raises:
         ValueError: If a split or weather is unknown or a number out of range.
-        FileExistsError: If ``root`` holds something that this function did not write.
+        FolderInUseError: If ``root`` holds something that this function did not write.
     """
     root = Path(root)
     splits = _check_splits(splits)
@@ -93,11 +95,7 @@ def write_shapes_ref(
             raise ValueError(f'unknown weather {kind!r}: use some of {", ".join(WEATHER)}')
     if phrases_per_scene < 1:
         raise ValueError(f'phrases_per_scene must be at least 1, not {phrases_per_scene}')
-    if root.exists() and any(root.iterdir()) and not (root / MARKER).is_file():
-        raise FileExistsError(
-            f'{root} has files in it but no {MARKER}, so it is not a ShapesRef folder that may be '
-            'replaced: delete it or choose another folder'
-        )
+    check_replaceable(root)
     wanted = {
         'seed': seed,
         'splits': splits,
@@ -131,6 +129,22 @@ def write_shapes_ref(
         shutil.rmtree(draft, ignore_errors=True)
         raise
     return root
+
+
+def check_replaceable(root: str | os.PathLike) -> None:
+    """Check that a folder is missing, empty, or was written by :func:`write_shapes_ref`.
+
+    Raises:
+        FolderInUseError: If it is not, or a file.
+    """
+    root = Path(root)
+    if root.exists() and not root.is_dir():
+        raise FolderInUseError(f'{root} is a file, where ShapesRef needs a folder.')
+    if root.exists() and any(root.iterdir()) and not (root / MARKER).is_file():
+        raise FolderInUseError(
+            f'{root} has files in it but no {MARKER}, so it is not a ShapesRef folder that may be '
+            'replaced: delete it or choose another folder'
+        )
 
 
 def _remove_abandoned_drafts(root: Path) -> None:

@@ -108,7 +108,8 @@ class SeedBySample:
     def __call__(self, results: dict) -> dict:
         """Seed by ``sample_idx``, which MMEngine's datasets set, or by ``img_path``."""
         if self.by == 'image':
-            sample = zlib.crc32(results['img_path'].encode())
+            # A file's name may have bytes that are not UTF-8, which Python keeps as surrogates.
+            sample = zlib.crc32(results['img_path'].encode(errors='surrogatepass'))
         else:
             sample = results['sample_idx']
         seed = _mix(self.seed, int(self.epoch), sample)
