@@ -177,7 +177,7 @@ def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> No
 def _differences(here: Any, there: Any, key: str) -> Iterator[str]:
     """What two settings, or the settings in them, are and were; not set is as good as None."""
     if isinstance(here, Mapping) and isinstance(there, Mapping):
-        for name in sorted((here.keys() | there.keys()) - _NOT_COMPARED):
+        for name in sorted((here.keys() | there.keys()) - _NOT_COMPARED, key=str):
             yield from _differences(here.get(name), there.get(name), f'{key}.{name}')
     # A name of an architecture does not say whether it is another than one that is spelled out.
     elif not key.endswith('.arch') and _plain(here) != _plain(there):

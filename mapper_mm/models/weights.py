@@ -139,7 +139,12 @@ def load_frozen(
     wrong += [
         f'{name}: {why}'
         for name, tensor in own.items()
-        if name in state and (why := why_no_numbers(state[name], tensor.dtype))
+        if name in state and (why := why_another_kind(state[name], tensor.dtype))
+    ]
+    wrong += [
+        f'{name}: not all of its numbers are finite'
+        for name in own.keys() & state.keys()
+        if not is_finite(state[name])
     ]
     if wrong:
         shown = '\n  '.join(wrong[:8]) + (f'\n  ... {len(wrong) - 8} more' if wrong[8:] else '')
@@ -151,21 +156,26 @@ def load_frozen(
             tensor.copy_(state[name])
 
 
-def why_no_numbers(tensor: Tensor, dtype: torch.dtype) -> str | None:
-    """Say why what a file holds cannot be a tensor of a model; None: it can.
+def why_another_kind(tensor: Tensor, dtype: torch.dtype) -> str | None:
+    """Say why what a file holds is not of a model's kind of numbers; None: it is.
 
     Args:
         tensor: what it holds.
         dtype: what the model has. Another precision is welcome.
     """
-    if tensor.is_floating_point() != dtype.is_floating_point or tensor.is_complex():
-        return f'{tensor.dtype} in the file, {dtype} in the model'
-    if tensor.is_meta or not tensor.is_floating_point():
+    if (tensor.is_floating_point(), tensor.is_complex()) == (dtype.is_floating_point, False):
         return None
+    return f'{tensor.dtype} in the file, {dtype} in the model'
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether a tensor holds neither NaN nor infinity."""
+    if tensor.is_meta or not tensor.is_floating_point() or not tensor.numel():
+        return True
     # The extremes are found several times faster than each number is looked at.
-    if tensor.numel() and not all(end.isfinite() for end in tensor.float().aminmax()):
-        return 'not all of its numbers are finite'
-    return None
+    if tensor.dtype.itemsize == 1:
+        tensor = tensor.float()
+    return all(bool(end.isfinite()) for end in tensor.aminmax())
 
 
 def content_hash(tensors: Mapping[str, Tensor]) -> str:
