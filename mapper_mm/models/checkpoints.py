@@ -22,9 +22,9 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from mapper_mm.compat import SAFETENSORS_CHECKSUM, SAFETENSORS_META, to_plain
+from mapper_mm.compat import SAFETENSORS_META, to_plain
 from mapper_mm.errors import WrongCheckpointError
-from mapper_mm.utils.checksums import checksum
+from mapper_mm.utils.checksums import with_checksum
 
 from .fingerprint import KEY, check_frozen_weights, frozen_encoders, frozen_keys
 from .frozen_encoder import FrozenEncoder
@@ -265,10 +265,10 @@ def write_weights(path: str | Path, state: Mapping[str, Tensor], meta: Mapping) 
     part = Path(f'{path}.part')
     try:
         if Path(path).suffix == '.safetensors':
-            # In one order: the same weights are the same bytes.
-            text = json.dumps(meta, sort_keys=True)
             tensors = {key: tensor.cpu().contiguous() for key, tensor in state.items()}
-            header = {SAFETENSORS_META: text, SAFETENSORS_CHECKSUM: checksum(tensors, text)}
+            # One key, in one order: the same weights are the same bytes.
+            text = with_checksum(json.dumps(meta, sort_keys=True), tensors)
+            header = {SAFETENSORS_META: text}
             # Its save_file() makes files that only their owner can read.
             part.write_bytes(save(tensors, header))
         else:

@@ -118,7 +118,8 @@ def _is_of_new_format(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as file:
             return not any(name.endswith('/constants.pkl') for name in file.namelist())
-    except zipfile.BadZipFile:
+    # Of a damaged directory of the archive zipfile raises almost anything.
+    except Exception:
         return False
 
 

@@ -1,5 +1,6 @@
 """Checksums of files of weights: torch and safetensors read damaged numbers without a word."""
 
+import re
 import struct
 import zipfile
 import zlib
@@ -41,16 +42,46 @@ def check_zip(path: str | Path) -> None:
         raise ValueError(f'{damaged} in it is not what its checksum says')
 
 
-def checksum(tensors: Mapping[str, Tensor], text: str) -> str:
-    """The CRC-32 of names, types, shapes and bytes of tensors, and of a text.
+def with_checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """Write the CRC-32 of a text and tensors into the text.
 
     Args:
+        text: a JSON object.
         tensors: by name, on the CPU.
-        text: what else is to be as it was.
 
     Returns:
-        str: 8 hexadecimal digits.
+        str: the object with one key more, the first.
     """
+    rest = text.removeprefix('{')
+    return f'{{"crc32": "{_checksum(text, tensors)}"{"" if rest == "}" else ", "}{rest}'
+
+
+def check_text(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """Compare a text and tensors with the checksum in the text, if it has one.
+
+    Args:
+        text: as of :func:`with_checksum`; files of other programs have no checksum.
+        tensors: by name, on the CPU.
+
+    Returns:
+        str: the text as it was before.
+
+    Raises:
+        ValueError: if something is not as it was.
+    """
+    recorded = _RECORDED.match(text)
+    if recorded is None:
+        return text
+    text = '{' + text[recorded.end() :]
+    if _checksum(text, tensors) != recorded[1]:
+        raise ValueError('what is in it is not what its checksum says')
+    return text
+
+
+_RECORDED = re.compile(r'\{"crc32": "(.*?)"(?:, )?')
+
+
+def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
     value = zlib.crc32(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach()

@@ -72,7 +72,8 @@ def check_same(
         problem = f'is no DINOv2, which `backbone.arch={arch!r}` is'
     elif theirs is not None and not isinstance(theirs, VisionTransformer):
         problem = f'is a {type(theirs).__name__} and no plain vision transformer'
-    elif theirs is not None:
+    # Of another size the shapes tell.
+    elif theirs is not None and _size(theirs) == _size(vit):
         own = _computed(vit)
         problem = ', '.join(
             f'has {key} {value}, not {own[key]} as `backbone.arch`'
@@ -110,6 +111,10 @@ def _build(name: str, arguments: dict, where: str) -> torch.nn.Module | None:
     except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError,
             AttributeError) as error:  # fmt: skip
         raise WrongWeightsError(f'{where} cannot be built: {error}') from error
+
+
+def _size(vit: VisionTransformer) -> tuple[int, int]:
+    return vit.embed_dim, len(vit.blocks)
 
 
 def _computed(vit: VisionTransformer) -> dict[str, object]:
