@@ -29,7 +29,7 @@ from mapper_mm.utils.checksums import with_checksum
 from .fingerprint import KEY, check_frozen_weights, frozen_encoders, frozen_keys
 from .frozen_encoder import FrozenEncoder
 from .stand_alone import TOKENIZERS, bring_tokenizers
-from .weights import is_finite, why_another_kind
+from .weights import is_finite, is_plain, why_another_kind
 
 # Where models are in a checkpoint, and what stands before the names of their tensors there.
 _MODELS = {'state_dict': '', 'ema_state_dict': 'module.'}
@@ -240,16 +240,7 @@ def _is_state(values: object) -> bool:
         not extra
         and _has_form(versions, dict)
         and all(isinstance(one.get('version', 1), int | None) for one in versions.values())
-        and all(map(_is_plain, values.values()))
-    )
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """Not so are sparse and quantised ones, and those whose shape is larger than what is stored."""
-    return (
-        tensor.layout is torch.strided
-        and not (tensor.is_quantized or tensor.is_nested or tensor.is_meta)
-        and tensor.numel() * tensor.itemsize <= tensor.untyped_storage().nbytes()
+        and all(map(is_plain, values.values()))
     )
 
 

@@ -95,7 +95,8 @@ def read_weights(source: str, config_key: str) -> dict[str, Tensor]:
     except Exception as error:
         raise unreadable(config_key, source, error) from error
     if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+        isinstance(name, str) and isinstance(value, Tensor) and is_plain(value)
+        for name, value in state.items()
     ):
         raise WrongWeightsError(
             f'`{config_key}.pretrained={source!r}` holds no flat state dict (tensors by name).'
@@ -166,6 +167,19 @@ def why_another_kind(tensor: Tensor, dtype: torch.dtype) -> str | None:
     if (tensor.is_floating_point(), tensor.is_complex()) == (dtype.is_floating_point, False):
         return None
     return f'{tensor.dtype} in the file, {dtype} in the model'
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor holds all of its numbers.
+
+    Not so are sparse and quantised ones, those without storage, and those whose shape is larger
+    than what is stored.
+    """
+    return (
+        tensor.layout is torch.strided
+        and not (tensor.is_quantized or tensor.is_nested or tensor.is_meta)
+        and tensor.numel() * tensor.itemsize <= tensor.untyped_storage().nbytes()
+    )
 
 
 def is_finite(tensor: Tensor) -> bool:

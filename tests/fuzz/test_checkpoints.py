@@ -18,6 +18,7 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from mapper_mm.apis import GroundingInferencer
+from mapper_mm.models.backbones import DINOv2
 from mapper_mm.models.checkpoints import (
     check_fits,
     check_form,
@@ -275,6 +276,36 @@ def test_the_inferencer_says_what_is_damaged(files, folder, suffix, damage):
     path.write_bytes(damaged(whole[suffix], damage))
     with answers(path.name):
         GroundingInferencer(weights=str(path), device='cpu')
+
+
+VIT = dict(patch_size=8, embed_dim=8, depth=1, num_heads=1, init_values=1.0)
+SHAPES = st.one_of(
+    st.lists(st.integers(0, 9), max_size=5),
+    st.sampled_from([(1, 17, 8), (1, 16, 8), (1, 65, 8), (1, 26, 8), (8, 3, 8, 8), (8, 3, 4, 4)]),
+)
+OTHERS = (
+    *('register_tokens', 'reg_token', 'mask_token', 'visual.class_embedding', 'head.weight'),
+    *('pos_embed', 'patch_embed.proj.weight', 'blocks.1.norm1.weight', 'blocks.', 'model', ''),
+    *('rope.periods', 'norm_pre.weight', 'patch_embed.patch_embedding.weight', 'encoder.norm.bias'),
+    *('visual.trunk.pos_embed', 'module.visual.trunk.pos_embed', 'blocks.0.ls1', 'storage_tokens'),
+)
+
+
+@fuzz(st.data(), examples=60)
+def test_image_weights_of_any_shape_and_name_are_an_error_or_fit(folder, data):
+    backbone = DINOv2(arch=VIT, img_size=32, pretrained=str(folder / 'made_up.pth'))
+    state = backbone.vit.state_dict()
+    for _ in range(data.draw(st.integers(1, 2))):
+        name = data.draw(st.sampled_from([*state, *OTHERS]))
+        if data.draw(st.booleans()):
+            state.pop(name, None)
+        else:
+            kind = data.draw(st.sampled_from([torch.float32, torch.float16, torch.int8]))
+            value = data.draw(st.one_of(st.none(), LEAVES))
+            state[name] = torch.ones(data.draw(SHAPES)).to(kind) if value is None else value
+    torch.save(dict(state), folder / 'made_up.pth')
+    with answers('made_up.pth'):
+        backbone.init_weights()
 
 
 PARTS = {'bert_tiny': PriorGuidedBERT, 'clip_text_tiny': CLIPTextPrior}

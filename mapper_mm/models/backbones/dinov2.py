@@ -21,6 +21,8 @@ from .declared import check_declared, check_same
 # Width and blocks of the released sizes.
 ARCHS = {(384, 12): 'small', (768, 12): 'base', (1024, 24): 'large', (1536, 40): 'giant'}
 
+_DIMENSIONS = {'pos_embed': 3, 'patch_embed.proj.weight': 4, 'reg_token': 3, 'register_tokens': 3}
+
 
 @MODELS.register_module()
 class DINOv2(FrozenEncoder):
@@ -110,13 +112,23 @@ class DINOv2(FrozenEncoder):
             theirs = _timm_model(self.pretrained)
             state, name = theirs.state_dict(), theirs.pretrained_cfg.get('architecture', '')
             check_same(name, theirs, self.vit, self.arch, where)
+        for name in state.keys() & _DIMENSIONS.keys():
+            if state[name].dim() != _DIMENSIONS[name]:
+                shape = tuple(state[name].shape)
+                raise WrongWeightsError(f"{where}: {name} of shape {shape} is not DINOv2's.")
         self._check_kind(state)
         if 'pos_embed' in state:
             # timm's own files of models with registers hold positions of patches only.
             prefix = 0 if 'reg_token' in state else 1
             grid = self.vit.patch_embed.grid_size
             state['pos_embed'] = interpolate_positions(state['pos_embed'], prefix, grid)
-        return checkpoint_filter_fn(state, self.vit)
+        try:
+            return checkpoint_filter_fn(state, self.vit)
+        # timm converts some other models' tensors, or what has one of their names.
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise WrongWeightsError(
+                f"{where} holds tensors that are not DINOv2's and cannot be converted: {error}"
+            ) from error
 
     def _check_kind(self, state: dict[str, Tensor]) -> None:
         """Say which option is wrong, where names of tensors would not.
