@@ -26,7 +26,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 from unittest import mock
 
-from .errors import DamagedCheckpointError, UnsafePickleError
+from .errors import DamagedCheckpointError, MissingWeightsError, UnsafePickleError
 
 # Kept equal to requirements/runtime.txt and mminstall.txt (a test compares them).
 REQUIRED = {
@@ -352,27 +352,32 @@ def load_checkpoints_safely() -> None:
     """Without it a checkpoint from a URL is unpickled, which runs whatever its author put in it.
 
     Local files are read with ``weights_only=True`` by torch itself, but its refusal fills a screen
-    and names no file. ``.safetensors`` files, which MMEngine does not know, can be loaded too, with
-    the checkpoint's ``meta`` as JSON in their header.
+    and names no file; and what is damaged within its numbers it reads as if it were not.
+    ``.safetensors`` files, which MMEngine does not know, can be loaded too, with the checkpoint's
+    ``meta`` as JSON in their header.
     """
     import torch
     from mmengine.runner import checkpoint as checkpoints
     from mmengine.runner.checkpoint import CheckpointLoader
     from safetensors import safe_open
 
+    from .utils.checksums import check_text, check_zip
+
     original_load_url = checkpoints.load_url
 
     def load_from_local(filename: str, map_location: Any = None) -> dict:
         filename = osp.expanduser(filename)
         if not osp.isfile(filename):
-            raise FileNotFoundError(f'There is no checkpoint {filename}.')
+            what = 'it is no file' if osp.lexists(filename) else 'nothing has this name'
+            raise MissingWeightsError(f'There is no checkpoint {filename}: {what}.')
         with _checkpoint_errors_name(filename):
             if filename.endswith('.safetensors'):
                 with safe_open(filename, framework='pt') as file:
                     state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                     metadata = file.metadata() or {}
-                meta = json.loads(metadata.get(SAFETENSORS_META, '{}'))
-                return dict(state_dict=state, meta=meta)
+                text = check_text(metadata.get(SAFETENSORS_META, '{}'), state)
+                return dict(state_dict=state, meta=json.loads(text))
+            check_zip(filename)
             return torch.load(
                 filename, map_location=map_location, weights_only=not _unpickling_is_allowed())
 
@@ -400,8 +405,6 @@ ALLOW_UNPICKLING = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 @contextmanager
 def _checkpoint_errors_name(source: str) -> Iterator[None]:
     """Turns what goes wrong while a checkpoint is read into one sentence that names the file."""
-    from safetensors import SafetensorError
-
     try:
         yield
     except pickle.UnpicklingError as error:
@@ -413,12 +416,12 @@ def _checkpoint_errors_name(source: str) -> Iterator[None]:
             f'{source} holds Python objects ({objects[1]}), and reading those can run any code: if '
             f'you trust where it comes from, set the environment variable {ALLOW_UNPICKLING}=1.'
         ) from error
-    # The unpickler meets a file that is no pickle with a KeyError or an IndexError.
-    except (
-        EOFError, LookupError, OSError, RuntimeError, SafetensorError, json.JSONDecodeError
-    ) as error:
+    # Of bytes that are not what they should be, torch and safetensors raise almost anything.
+    except Exception as error:
+        reason = f'{type(error).__name__}: {error}'.partition('\n')[0][:300]
         raise DamagedCheckpointError(
-            f'The checkpoint {source} cannot be read; it is truncated or no checkpoint: {error!r}'
+            f'The checkpoint {source} cannot be read; it is damaged, truncated or no checkpoint: '
+            f'{reason}'
         ) from error
 
 

@@ -3,6 +3,7 @@
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 # First, for it says in a sentence what of the following is missing or too old.
 import mapper_mm  # noqa: F401
@@ -10,7 +11,9 @@ import mapper_mm  # noqa: F401
 # isort: split
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from rich.console import Console
 from rich.table import Table
 
@@ -41,19 +44,48 @@ def parse_args() -> argparse.Namespace:
 
 
 def build_runner(
-    config: Config, args: argparse.Namespace, dump: DumpPredictions | None = None
+    config: Config,
+    args: argparse.Namespace,
+    dump: DumpPredictions | None = None,
+    checkpoint: dict | None = None,
 ) -> Runner:
-    """A runner that does what the command line asks for."""
+    """A runner that does what the command line asks for.
+
+    Args:
+        config: The whole config.
+        args: The command line.
+        dump: What writes the predictions.
+        checkpoint: What was read from the file to test. None: it is an address.
+    """
     if args.show_dir:
         Path(args.show_dir).mkdir(parents=True, exist_ok=True)
         hooks = config.get('custom_hooks') or []
         config.custom_hooks = [*hooks, dict(type='PicturesHook', test_dir=args.show_dir)]
     runner = Runner.from_cfg(config)
-    # MMEngine only warns when a checkpoint is another model's.
-    runner.load_checkpoint = partial(runner.load_checkpoint, strict=True)
+    if checkpoint is None:
+        # MMEngine only warns when a checkpoint is another model's.
+        runner.load_checkpoint = partial(runner.load_checkpoint, strict=True)
+    else:
+        runner.load_checkpoint = partial(load_what_was_read, runner, checkpoint)
     if dump is not None:
         runner.test_evaluator.metrics.append(dump)
     return runner
+
+
+def load_what_was_read(runner: Runner, checkpoint: dict, filename: str, **_: Any) -> None:
+    """Load weights as ``Runner.load_checkpoint`` does, without reading the file once more.
+
+    Args:
+        runner: The runner.
+        checkpoint: As read from the file; it is empty then, for its memory to be free.
+        filename: The file, for the log.
+    """
+    runner.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    _load_checkpoint_to_model(model, checkpoint, strict=True)
+    checkpoint.clear()
+    runner._has_loaded = True
+    runner.logger.info(f'Load checkpoint from {filename}')
 
 
 def print_table(metrics: dict[str, float], config: Config) -> None:
@@ -91,15 +123,20 @@ def main() -> None:
         config = read_config(args)
         config.load_from = args.checkpoint or best_checkpoint(config.work_dir)
         config.resume = False
-        if Path(config.load_from).is_file():
+        checkpoint = None
+        if Path(config.load_from).exists():
             checkpoint = read_checkpoint(config.load_from)
             use_spelled_out_archs(config.model, checkpoint, config.load_from)
         check_everything_is_there(
-            config, ['test_dataloader'], weights=False, checkpoint=config.load_from
+            config,
+            ['test_dataloader'],
+            weights=False,
+            checkpoint=config.load_from,
+            held=None if checkpoint is None else checkpoint['state_dict'],
         )
         # Before anything heavy: a path where nothing can be written is an error here.
         dump = DumpPredictions(args.out) if args.out else None
-        runner = build_runner(config, args, dump)
+        runner = build_runner(config, args, dump, checkpoint)
         results = KeptResultsHook()
         runner.register_hook(results)
         try:

@@ -89,10 +89,10 @@ class DumpPredictions(BaseMetric):
         write_text(path, ''.join(self._lines), errors='backslashreplace')
 
     def _write_elsewhere(self) -> None:
-        path = Path(tempfile.mkdtemp(prefix='predictions-'), self.path.name)
         try:
+            path = Path(tempfile.mkdtemp(prefix='predictions-'), self.path.name)
             self._write(path)
-        except WriteError as error:
+        except OSError as error:
             print_log(f'Nor could they be kept elsewhere: {error}', 'current', logging.ERROR)
             return
         print_log(f'The predictions so far are in {path} instead.', 'current', logging.ERROR)

@@ -24,11 +24,13 @@ from torch import Tensor, nn
 
 from mapper_mm.compat import SAFETENSORS_META, to_plain
 from mapper_mm.errors import WrongCheckpointError
+from mapper_mm.utils.checksums import with_checksum
 from mapper_mm.utils.whole_files import whole_file
 
 from .fingerprint import KEY, check_frozen_weights, frozen_encoders, frozen_keys
 from .frozen_encoder import FrozenEncoder
 from .stand_alone import TOKENIZERS, bring_tokenizers
+from .weights import is_finite, is_plain, why_another_kind
 
 # Where models are in a checkpoint, and what stands before the names of their tensors there.
 _MODELS = {'state_dict': '', 'ema_state_dict': 'module.'}
@@ -113,7 +115,8 @@ def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[
 
     Raises:
         WrongCheckpointError: if it lacks anything else, even one frozen tensor of an encoder that
-            it has others of, or a tensor in it is not known or of another shape.
+            it has others of, or a tensor in it is not known, of another shape or another kind of
+            number.
     """
     absent = {
         key
@@ -127,6 +130,11 @@ def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[
         f'{key}: {tuple(state[key].shape)} in the file, {tuple(tensor.shape)} in the model'
         for key, tensor in own.items()
         if key in state and state[key].shape != tensor.shape
+    ]
+    wrong += [
+        f'{key}: {why}'
+        for key, tensor in own.items()
+        if key in state and (why := why_another_kind(state[key], tensor.dtype))
     ]
     if wrong:
         shown = '\n  '.join(wrong[:8]) + (f'\n  ... {len(wrong) - 8} more' if wrong[8:] else '')
@@ -154,33 +162,34 @@ def read_checkpoint(path: str) -> dict:
         dict: with ``state_dict`` and ``meta``, empty if the file has none.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        MissingWeightsError: if there is no such file.
         DamagedCheckpointError: if it cannot be read.
         WrongCheckpointError: if it has not the form of a checkpoint.
     """
     checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
-    if not isinstance(checkpoint, dict):
-        raise WrongCheckpointError(
-            f'{path} is no checkpoint: it holds a {type(checkpoint).__name__}.'
-        )
+    check_form(checkpoint, path)
     if 'state_dict' not in checkpoint:
         checkpoint = dict(state_dict=checkpoint)
-    check_form(checkpoint, path)
     return dict(checkpoint, meta=checkpoint.get('meta') or {})
 
 
 def check_form(checkpoint: Mapping, name: str) -> None:
-    """Check that what a file holds has the form of a checkpoint.
+    """Check that what a file holds has the form of a checkpoint, and that its weights are numbers.
 
     Args:
         checkpoint: as read from it, or a bare state dict.
         name: what messages call it.
 
     Raises:
-        WrongCheckpointError: if it has not.
+        WrongCheckpointError: if it has not, or a weight is NaN or infinite.
     """
-    state = checkpoint.get('state_dict', checkpoint)
-    if not _has_form(state, Tensor):
+    if not isinstance(checkpoint, Mapping):
+        raise WrongCheckpointError(
+            f'{name} is no checkpoint: it holds a {type(checkpoint).__name__}.'
+        )
+    states = [checkpoint.get('state_dict', checkpoint)]
+    states += [checkpoint['ema_state_dict']] if 'ema_state_dict' in checkpoint else []
+    if not all(map(_is_state, states)):
         raise WrongCheckpointError(
             f'{name} is no checkpoint: not everything in its state dict is a tensor.'
         )
@@ -196,6 +205,22 @@ def check_form(checkpoint: Mapping, name: str) -> None:
             f'{name} is no checkpoint of this project: what its meta says of frozen weights or '
             'tokenizers has another form.'
         )
+    if 'optimizer' in checkpoint and not (
+        all(isinstance(meta.get(key), int) and meta[key] >= 0 for key in ('epoch', 'iter'))
+        and all(isinstance(checkpoint.get(key, {}), dict) for key in ('optimizer', 'message_hub'))
+        and isinstance(checkpoint.get('param_schedulers', []), list | dict)
+    ):
+        raise WrongCheckpointError(
+            f'{name}: what a training would go on from (optimizer, message_hub, param_schedulers, '
+            'epoch and iter in meta) has another form than MMEngine writes.'
+        )
+    for state in states:
+        wrong = next((key for key, tensor in state.items() if not is_finite(tensor)), None)
+        if wrong is not None:
+            raise WrongCheckpointError(
+                f'{name}: not all numbers of {wrong} are finite (NaN or infinity), boxes would be '
+                'nonsense. If its training diverged, use an earlier checkpoint.'
+            )
 
 
 def _has_form(values: object, kind: type) -> bool:
@@ -205,8 +230,23 @@ def _has_form(values: object, kind: type) -> bool:
     )
 
 
+def _is_state(values: object) -> bool:
+    """Whether it is a state dict of tensors that hold all of their numbers."""
+    if not _has_form(values, Tensor):
+        return False
+    # What torch.load allows to be set on a state dict: the versions of its modules.
+    extra = dict(getattr(values, '__dict__', {}))
+    versions = extra.pop('_metadata', None) or {}
+    return (
+        not extra
+        and _has_form(versions, dict)
+        and all(isinstance(one.get('version', 1), int | None) for one in versions.values())
+        and all(map(is_plain, values.values()))
+    )
+
+
 def write_weights(path: str | Path, state: Mapping[str, Tensor], meta: Mapping) -> None:
-    """Write a checkpoint without a training's state.
+    """Write a checkpoint without a training's state; the file gets its name once it is whole.
 
     Args:
         path: the file; ``.safetensors``, or anything else for PyTorch's format.
@@ -219,9 +259,9 @@ def write_weights(path: str | Path, state: Mapping[str, Tensor], meta: Mapping) 
     """
     meta = to_plain(dict(meta), 'meta')
     if Path(path).suffix == '.safetensors':
+        tensors = {key: tensor.cpu().contiguous() for key, tensor in state.items()}
         # One key, in one order: the same weights are the same bytes.
-        header = {SAFETENSORS_META: json.dumps(meta, sort_keys=True)}
-        tensors = {key: tensor.contiguous() for key, tensor in state.items()}
+        header = {SAFETENSORS_META: with_checksum(json.dumps(meta, sort_keys=True), tensors)}
         # Its save_file() makes files that only their owner can read.
         data = save(tensors, header)
     else:

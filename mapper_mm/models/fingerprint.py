@@ -123,11 +123,11 @@ def check_frozen_weights(
             problems.append(f'{key}: the file is damaged, its weights are not those it records')
         compared = found is None or keep_frozen or encoder.has_pretrained
         if compared and encoder.content_hash() != recorded['sha256']:
-            trained_on = _shown(recorded['source'], recorded['sha256'])
+            trained_on = _shown(recorded.get('source'), recorded['sha256'])
             has = _shown(encoder.source, encoder.content_hash())
             problems.append(f'{key}: it was trained on {trained_on}, the model has {has}')
         if found is not None:
-            sources[encoder] = recorded['source']
+            sources[encoder] = recorded.get('source')
     if problems:
         message = '\n  '.join([f'{name} does not go with the frozen weights:', *problems])
         if on_mismatch == 'error':

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mapper_mm.errors import MissingWeightsError
+from mapper_mm.errors import MissingWeightsError, WrongWeightsError
+from mapper_mm.utils.checksums import check_zip
 
 # What a pickled tensor asks for. Storage types are resolved by torch.load itself.
 _ALLOWED = {
@@ -70,21 +71,22 @@ def read_tensors(path: str | Path, entry: str = 'model') -> dict[str, Tensor]:
 
     Raises:
         MissingWeightsError: If there is no such file.
-        ValueError: If the file cannot be read, or the state dict holds anything but tensors.
+        WrongWeightsError: If the file cannot be read, or the state dict holds anything but tensors.
     """
     path = Path(path)
     if not path.is_file():
         raise MissingWeightsError(f'There is no checkpoint {path}.')
     old = _is_of_old_format(path)
     if not old and not _is_of_new_format(path):
-        raise ValueError(f'{path} is damaged, or was not written by torch.save.')
+        raise WrongWeightsError(f'{path} is damaged, or was not written by torch.save.')
     how = dict(weights_only=True) if old else dict(weights_only=False, pickle_module=_TENSOR_PICKLE)
     try:
+        check_zip(path)
         content = torch.load(path, map_location='cpu', **how)
     except Exception as error:  # a damaged file makes torch and pickle raise almost anything
         asked_for = re.search(r'GLOBAL (\S+)', str(error)) if old else None
         if asked_for is not None:
-            raise ValueError(
+            raise WrongWeightsError(
                 f'{path} is in the format of PyTorch before 1.6 and holds more than tensors '
                 f'({asked_for[1]}), which is not read in that format. If you trust who wrote it, '
                 'save its tensors again: '
@@ -92,17 +94,17 @@ def read_tensors(path: str | Path, entry: str = 'model') -> dict[str, Tensor]:
             ) from error
         # The first line: what follows is torch's advice to load it by unsafe means.
         reason = str(error).partition('\n')[0]
-        raise ValueError(
+        raise WrongWeightsError(
             f'{path} cannot be read as a checkpoint: {type(error).__name__}: {reason}'
         ) from error
     where = str(path)
     if isinstance(content, dict) and entry in content:
         content, where = content[entry], f'{path}[{entry!r}]'
     if not isinstance(content, dict):
-        raise ValueError(f'{where} is {_kind(content)} and no state dict (tensors by name).')
+        raise WrongWeightsError(f'{where} is {_kind(content)} and no state dict (tensors by name).')
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise ValueError(f'{where}[{name!r}] is {_kind(value)} and no tensor.')
+            raise WrongWeightsError(f'{where}[{name!r}] is {_kind(value)} and no tensor.')
     return dict(content)
 
 
@@ -116,7 +118,8 @@ def _is_of_new_format(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as file:
             return not any(name.endswith('/constants.pkl') for name in file.namelist())
-    except zipfile.BadZipFile:
+    # Of a damaged directory of the archive zipfile raises almost anything.
+    except Exception:
         return False
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mapper_mm.errors import WrongWeightsError
+
 from .foreign_checkpoint import read_tensors
 
 # Ours: theirs, by the beginning of the name, then inside of the rest, in this order.
@@ -100,7 +102,7 @@ def read_published(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         MissingWeightsError: If there is no such file.
-        ValueError: If the file cannot be read or holds anything but tensors in its place.
+        WrongWeightsError: If the file cannot be read or holds anything but tensors in its place.
     """
     published = read_tensors(path, entry='model')
     if all(name.startswith('module.') for name in published):
@@ -108,17 +110,20 @@ def read_published(path: str | Path) -> dict[str, Tensor]:
     return published
 
 
-def convert_published(published: Mapping[str, Tensor], model: nn.Module) -> Conversion:
+def convert_published(
+    published: Mapping[str, Tensor], model: nn.Module, name_of_file: str = 'This'
+) -> Conversion:
     """Name a published checkpoint's tensors as a model has them, accounting for every one.
 
     Args:
         published: The published ``state_dict``.
         model: The model they are for; only its names, shapes and kinds of numbers are read, so it
             may be on the meta device.
+        name_of_file: What messages call it.
 
     Raises:
-        ValueError: If a tensor is missing, of another shape or kind, not finite or not known; it
-            names them.
+        WrongWeightsError: If a tensor is missing, of another shape or kind, not finite or not
+            known; it names them.
     """
     result = Conversion(state={}, used=[])
     wrong = []
@@ -156,7 +161,9 @@ def convert_published(published: Mapping[str, Tensor], model: nn.Module) -> Conv
     if wrong:
         wrong = sorted(dict.fromkeys(wrong))
         shown = '\n  '.join(wrong[:12]) + (f'\n  ... {len(wrong) - 12} more' if wrong[12:] else '')
-        raise ValueError(f'no checkpoint of the published code for this model:\n  {shown}')
+        raise WrongWeightsError(
+            f'{name_of_file} is no checkpoint of the published code for this model:\n  {shown}'
+        )
     return result
 
 

@@ -59,7 +59,7 @@ def bring_tokenizers(model: nn.Module, checkpoint: Mapping, source: str) -> None
     """
     meta = checkpoint.get('meta') or {}
     encoders, record = _text_encoders(model), meta.get(KEY) or {}
-    for name, files in meta.get(TOKENIZERS, {}).items():
+    for name, files in (meta.get(TOKENIZERS) or {}).items():
         if name not in encoders:
             continue
         encoder = encoders[name]

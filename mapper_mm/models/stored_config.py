@@ -189,7 +189,7 @@ def differences(
         str: 'model.neck.depth was 6 and is 3', for each setting that differs.
     """
     if isinstance(here, Mapping) and isinstance(there, Mapping):
-        for name in sorted((here.keys() | there.keys()) - set(ignored)):
+        for name in sorted((here.keys() | there.keys()) - set(ignored), key=str):
             yield from differences(here.get(name), there.get(name), f'{key}.{name}', ignored)
     elif _are_parts(here) and _are_parts(there) and len(here) == len(there):
         for number, pair in enumerate(zip(here, there, strict=True)):

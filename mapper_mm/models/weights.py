@@ -11,6 +11,7 @@ from timm import get_pretrained_cfg, is_model_pretrained
 from torch import Tensor, nn
 
 from mapper_mm.errors import MissingWeightsError, WrongWeightsError
+from mapper_mm.utils.checksums import check_zip
 
 from .adapters.slots import frozen_tensors
 
@@ -88,12 +89,14 @@ def read_weights(source: str, config_key: str) -> dict[str, Tensor]:
     try:
         if path.suffix == '.safetensors':
             return load_file(path)
+        check_zip(path)
         state = torch.load(path, map_location='cpu', weights_only=True)
     # safetensors, torch and pickle raise many kinds for a file that is no state dict.
     except Exception as error:
-        raise unreadable(config_key, source) from error
+        raise unreadable(config_key, source, error) from error
     if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+        isinstance(name, str) and isinstance(value, Tensor) and is_plain(value)
+        for name, value in state.items()
     ):
         raise WrongWeightsError(
             f'`{config_key}.pretrained={source!r}` holds no flat state dict (tensors by name).'
@@ -101,11 +104,13 @@ def read_weights(source: str, config_key: str) -> dict[str, Tensor]:
     return state
 
 
-def unreadable(config_key: str, source: str) -> WrongWeightsError:
+def unreadable(config_key: str, source: str, error: Exception) -> WrongWeightsError:
     """The error for a file that is there but cannot be read."""
+    # The first line: what follows is torch's advice to load it by unsafe means.
+    reason = f'{type(error).__name__}: {error}'.partition('\n')[0][:200]
     return WrongWeightsError(
-        f'`{config_key}.pretrained={source!r}` cannot be read: the file is damaged, or holds '
-        'Python objects, of which nothing was run. Get it again, or name other weights.'
+        f'`{config_key}.pretrained={source!r}` cannot be read ({reason}): the file is damaged, or '
+        'holds Python objects, of which nothing was run. Get it again, or name other weights.'
     )
 
 
@@ -121,7 +126,8 @@ def load_frozen(
         config_key: where the encoder stands in the model's config, for messages.
 
     Raises:
-        WrongWeightsError: if a tensor is missing, left over or of another shape; it names them.
+        WrongWeightsError: if a tensor is missing, left over, of another shape or kind, or not
+            finite; it names them.
     """
     own = frozen_tensors(module)
     wrong = [f'missing: {name}' for name in own if name not in state]
@@ -131,6 +137,16 @@ def load_frozen(
         for name, tensor in own.items()
         if name in state and tensor.shape != state[name].shape
     ]
+    wrong += [
+        f'{name}: {why}'
+        for name, tensor in own.items()
+        if name in state and (why := why_another_kind(state[name], tensor.dtype))
+    ]
+    wrong += [
+        f'{name}: not all of its numbers are finite'
+        for name in own.keys() & state.keys()
+        if not is_finite(state[name])
+    ]
     if wrong:
         shown = '\n  '.join(wrong[:8]) + (f'\n  ... {len(wrong) - 8} more' if wrong[8:] else '')
         raise WrongWeightsError(
@@ -139,6 +155,41 @@ def load_frozen(
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(state[name])
+
+
+def why_another_kind(tensor: Tensor, dtype: torch.dtype) -> str | None:
+    """Say why what a file holds is not of a model's kind of numbers; None: it is.
+
+    Args:
+        tensor: what it holds.
+        dtype: what the model has. Another precision is welcome.
+    """
+    if (tensor.is_floating_point(), tensor.is_complex()) == (dtype.is_floating_point, False):
+        return None
+    return f'{tensor.dtype} in the file, {dtype} in the model'
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor holds all of its numbers.
+
+    Not so are sparse and quantised ones, those without storage, and those whose shape is larger
+    than what is stored.
+    """
+    return (
+        tensor.layout is torch.strided
+        and not (tensor.is_quantized or tensor.is_nested or tensor.is_meta)
+        and tensor.numel() * tensor.itemsize <= tensor.untyped_storage().nbytes()
+    )
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether a tensor holds neither NaN nor infinity."""
+    if tensor.is_meta or not tensor.is_floating_point() or not tensor.numel():
+        return True
+    # The extremes are found several times faster than each number is looked at.
+    if tensor.dtype.itemsize == 1:
+        tensor = tensor.float()
+    return all(bool(end.isfinite()) for end in tensor.aminmax())
 
 
 def content_hash(tensors: Mapping[str, Tensor]) -> str:

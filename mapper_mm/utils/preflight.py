@@ -2,7 +2,7 @@
 
 import os.path as osp
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -23,7 +23,11 @@ _HUB_NAME = re.compile(r'[\w-][\w.-]*/[\w.-]+(?<!\.pth)(?<!\.safetensors)')
 
 
 def check_everything_is_there(
-    config: Config, loaders: Sequence[str], weights: bool, checkpoint: str | None = None
+    config: Config,
+    loaders: Sequence[str],
+    weights: bool,
+    checkpoint: str | None = None,
+    held: Collection[str] | None = None,
 ) -> None:
     """List everything that is missing at once.
 
@@ -33,6 +37,7 @@ def check_everything_is_there(
         weights: Whether the pre-trained weights will be used.
         checkpoint: What will be tested, or gone on from. Pre-trained weights that it leaves out
             will be used. Only a file is looked for and into, no address.
+        held: The names of the weights in it, for it not to be read once more. None: it is read.
 
     Raises:
         MissingDataError: If anything is missing; the message says what, where it belongs and how to
@@ -45,7 +50,9 @@ def check_everything_is_there(
     if weights:
         problems += _missing_weights(_named_weights(config.model))
     elif there:
-        problems += _missing_weights(_left_out_weights(config, checkpoint))
+        if held is None:
+            held = read_checkpoint(checkpoint)['state_dict']
+        problems += _missing_weights(_left_out_weights(config, held))
     if problems:
         where = f'{config.filename} needs' if config.filename else 'The config needs'
         raise MissingDataError(
@@ -108,11 +115,11 @@ def _missing_weights(names: Iterable[str]) -> Iterator[str]:
                 yield f'    If it is a name on the hub: hf download {name} --local-dir {name}'
 
 
-def _left_out_weights(config: Config, checkpoint: str) -> Iterator[str]:
+def _left_out_weights(config: Config, held: Collection[str]) -> Iterator[str]:
     init_default_scope(config.get('default_scope', 'mapper_mm'))
     with torch.device('meta'):
         model = MODELS.build(config.model)
-    for encoder in lacking(model, read_checkpoint(checkpoint)['state_dict']).values():
+    for encoder in lacking(model, held).values():
         if encoder.pretrained is not None:
             yield encoder.pretrained
 

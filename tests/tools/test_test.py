@@ -5,7 +5,7 @@ import re
 from contextlib import contextmanager
 
 import pytest
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 
 from mapper_mm.engine.hooks import pictures_hook
 from mapper_mm.engine.runner import SplitsTestLoop
@@ -61,13 +61,21 @@ def test_table_shows_splits_side_by_side(trained, small_config, run_tool, capsys
         assert float(percent) == pytest.approx(100 * sum(ious) / len(ious), abs=0.02)
 
 
-def test_one_split_alone_works_too(trained, small_config, run_tool, capsys, tmp_path):
+def test_one_split_alone_works_too_and_the_file_is_read_once(
+    trained, small_config, run_tool, capsys, tmp_path, monkeypatch
+):
+    reads, load = [], CheckpointLoader.load_checkpoint
+    monkeypatch.setattr(
+        CheckpointLoader, 'load_checkpoint',
+        staticmethod(lambda name, *args, **kw: reads.append(name) or load(name, *args, **kw)),
+    )  # fmt: skip
     run_tool(
         'tools/test.py', small_config, trained / 'epoch_2.pth', '--work-dir', tmp_path,
         '--cfg-options', 'test_cfg.type=TestLoop', 'test_cfg._delete_=True',
     )  # fmt: skip
     table = capsys.readouterr().out.split('┏')[-1]
     assert re.search(r'┃ +val ┃', table)
+    assert reads == [str(trained / 'epoch_2.pth')]
 
 
 def test_another_models_checkpoint_is_refused(trained, small_config, run_tool, tmp_path):

@@ -83,7 +83,7 @@ def main() -> None:
         init_default_scope(config.default_scope)
         with torch.device('meta'):
             model = MODELS.build(config.model)
-        conversion = convert_published(published, model)
+        conversion = convert_published(published, model, args.input)
         Path(args.output).parent.mkdir(parents=True, exist_ok=True)
         # The adapters were trained beside the frozen weights that the file brings.
         record = record_brought(model, conversion.state, args.input)

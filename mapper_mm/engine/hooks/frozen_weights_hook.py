@@ -64,7 +64,7 @@ class FrozenWeightsHook(Hook):
                 f'its weights, with `--cfg-options load_from={name}` in place of `--resume`.'
             )
         # A config of MMCV 1.x, which MMEngine would run as Python to compare numbers of GPUs.
-        checkpoint.get('meta', {}).pop('config', None)
+        (checkpoint.get('meta') or {}).pop('config', None)
         warn_of_other_settings(runner.cfg.get('model', {}), checkpoint, name)
         make_whole(_model(runner), checkpoint, name, self.on_mismatch)
 

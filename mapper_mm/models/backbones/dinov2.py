@@ -15,10 +15,13 @@ from mapper_mm.registry import MODELS
 from ..adapters.protocol import freeze_all_but_adapters
 from ..adapters.slots import ParallelSlot, SequentialSlot
 from ..frozen_encoder import FrozenEncoder
-from ..weights import WEIGHT_FILES, how_to_get, read_weights
+from ..weights import WEIGHT_FILES, how_to_get, read_weights, resolve_source
+from .declared import check_declared, check_same
 
 # Width and blocks of the released sizes.
 ARCHS = {(384, 12): 'small', (768, 12): 'base', (1024, 24): 'large', (1536, 40): 'giant'}
+
+_DIMENSIONS = {'pos_embed': 3, 'patch_embed.proj.weight': 4, 'reg_token': 3, 'register_tokens': 3}
 
 
 @MODELS.register_module()
@@ -101,17 +104,31 @@ class DINOv2(FrozenEncoder):
         return self.vit.patch_embed.patch_size
 
     def _pretrained_weights(self) -> dict[str, Tensor]:
+        where = f'`backbone.pretrained={self.pretrained!r}`'
         if Path(self.pretrained).suffix in WEIGHT_FILES:
             state = read_weights(self.pretrained, self.config_key)
+            check_declared(Path(resolve_source(self.pretrained)), self.vit, self.arch, where)
         else:
-            state = _timm_weights(self.pretrained)
+            theirs = _timm_model(self.pretrained)
+            state, name = theirs.state_dict(), theirs.pretrained_cfg.get('architecture', '')
+            check_same(name, theirs, self.vit, self.arch, where)
+        for name in state.keys() & _DIMENSIONS.keys():
+            if state[name].dim() != _DIMENSIONS[name]:
+                shape = tuple(state[name].shape)
+                raise WrongWeightsError(f"{where}: {name} of shape {shape} is not DINOv2's.")
         self._check_kind(state)
         if 'pos_embed' in state:
             # timm's own files of models with registers hold positions of patches only.
             prefix = 0 if 'reg_token' in state else 1
             grid = self.vit.patch_embed.grid_size
             state['pos_embed'] = interpolate_positions(state['pos_embed'], prefix, grid)
-        return checkpoint_filter_fn(state, self.vit)
+        try:
+            return checkpoint_filter_fn(state, self.vit)
+        # timm converts some other models' tensors, or what has one of their names.
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise WrongWeightsError(
+                f"{where} holds tensors that are not DINOv2's and cannot be converted: {error}"
+            ) from error
 
     def _check_kind(self, state: dict[str, Tensor]) -> None:
         """Say which option is wrong, where names of tensors would not.
@@ -199,9 +216,9 @@ def interpolate_positions(pos_embed: Tensor, prefix: int, grid: tuple[int, int])
     return torch.cat([first, square.flatten(2).transpose(1, 2).to(first)], dim=1)
 
 
-def _timm_weights(name: str) -> dict[str, Tensor]:
+def _timm_model(name: str) -> nn.Module:
     try:
-        return timm.create_model(name, pretrained=True, num_classes=0).state_dict()
+        return timm.create_model(name, pretrained=True, num_classes=0)
     except (OSError, RuntimeError, ValueError) as error:
         command = how_to_get(name)
         if command is None:

@@ -6,14 +6,14 @@ import torch
 from tokenizers import Encoding
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+from transformers import CLIPTextModelWithProjection
 
 from mapper_mm.registry import MODELS
 from mapper_mm.utils.counted_warning import CountedWarning
 
 from ..adapters.protocol import freeze_all_but_adapters
 from .alignment import alignment
-from .hub import transformers_config, transformers_weights
+from .hub import transformers_model, transformers_weights
 from .text_encoder import TextEncoder
 
 
@@ -38,6 +38,7 @@ class CLIPTextPrior(TextEncoder):
     """
 
     config_key = 'language_model.prior'
+    vocabularies = ('BPE',)
 
     def __init__(
         self,
@@ -48,10 +49,9 @@ class CLIPTextPrior(TextEncoder):
         super().__init__(pretrained)
         if reads not in ('phrase', 'bert_ids'):
             raise ValueError(f"language_model.prior.reads={reads!r}: 'phrase' or 'bert_ids'.")
-        config = transformers_config(CLIPTextConfig, arch, 'language_model.prior.arch')
-        self.clip = CLIPTextModelWithProjection(config)
+        self.clip = transformers_model(CLIPTextModelWithProjection, arch, self.config_key)
         self.reads = reads
-        self.limit = config.max_position_embeddings
+        self.limit = self.clip.config.max_position_embeddings
         self.cut = CountedWarning(f'phrases were cut to the {self.limit} tokens that CLIP reads')
         freeze_all_but_adapters(self)
 

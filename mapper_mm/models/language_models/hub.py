@@ -1,26 +1,31 @@
-"""Tokenizers and weights from a transformers directory or hub name, with one clear error."""
+"""Architectures and weights from a transformers directory or hub name, with one clear error."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
-from tempfile import TemporaryDirectory
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from mapper_mm.errors import MissingWeightsError, WrongWeightsError
+from mapper_mm.errors import MissingWeightsError, WrongConfigError, WrongWeightsError
+from mapper_mm.utils.checksums import check_zip
 
 from ..weights import PACKAGE, how_to_get, resolve_source, unreadable
+from .model_kind import (
+    KIND_OF,
+    read_config_json,
+    why_another_kind,
+    why_no_sizes,
+    why_not_computed,
+)
 
-# What two models of one class can differ in. The last three do not show in any tensor's shape.
+# What two models of one class can differ in. The last four do not show in any tensor's shape.
 _ARCHITECTURE = (
     *('hidden_size', 'num_hidden_layers', 'intermediate_size', 'vocab_size'),
-    *('max_position_embeddings', 'projection_dim'),
-    *('num_attention_heads', 'hidden_act', 'layer_norm_eps'),
+    *('max_position_embeddings', 'type_vocab_size', 'projection_dim'),
+    *('num_attention_heads', 'hidden_act', 'layer_norm_eps', 'is_decoder'),
 )
 # What a config.json says of its file, and not of the model.
 _OF_THE_FILE = {'architectures', 'dtype', 'model_type', 'transformers_version'}
@@ -34,35 +39,101 @@ def transformers_config(
 
     Args:
         config_class: its class; the defaults of its arguments are the 'base' architecture.
-        arch: 'base', a directory with a config.json, or a dict of the class's arguments.
+        arch: 'base', a directory with a config.json of the class's kind of model, or a dict of the
+            class's arguments.
         config_key: the config key it stands under, for the error message.
 
     Raises:
         MissingWeightsError: if there is no such directory.
-        WrongWeightsError: if its config.json cannot be read.
+        WrongWeightsError: if its config.json cannot be read, or is of another kind of model.
+        WrongConfigError: if a dict is no architecture.
     """
-    if isinstance(arch, dict):
-        return config_class(**arch)
     if arch == 'base':
         return config_class()
+    if isinstance(arch, dict):
+        return _config_of_dict(config_class, arch, config_key)
     directory = resolve_source(arch)
-    if not (Path(directory) / 'config.json').is_file():
+    if not Path(directory, 'config.json').is_file() and not Path(directory).is_file():
         packaged = arch.startswith(PACKAGE)
         remedy = ' It comes with the package: install it again, or run tools/pretrain_tiny.py.'
         raise MissingWeightsError(
             f"`{config_key}={arch!r}` is neither 'base' nor a directory with a config.json."
             + (remedy if packaged else '')
         )
+    where = f'`{config_key}={arch!r}`'
+    _check_kind(directory, config_class, where)
     try:
-        config = config_class.from_pretrained(directory)
-    # TypeError: of json that is no object.
-    except (OSError, TypeError) as error:
+        with quiet():
+            config = config_class.from_pretrained(directory)
+    # transformers and its checks of types raise many kinds.
+    except Exception as error:
         raise WrongWeightsError(
-            f'`{config_key}={arch!r}`: its config.json cannot be read: {error}'
+            f'{where}: its config.json cannot be read: {_short(error)}'
         ) from error
+    problem = why_no_sizes(config)
+    if problem is not None:
+        raise WrongWeightsError(f'{where}: its config.json {problem}.')
     # Files may hold half precision; what is computed in is for autocast to say.
     config.dtype = torch.float32
     return config
+
+
+def _config_of_dict(
+    config_class: type[PreTrainedConfig], arch: dict, config_key: str
+) -> PreTrainedConfig:
+    kind = arch.get('model_type', config_class.model_type)
+    problem = f'is of model_type {kind!r}' if kind != config_class.model_type else None
+    problem = problem or why_not_computed(arch)
+    if problem is None:
+        try:
+            config = config_class(**arch)
+        # Of values of other types transformers raises kinds of its own.
+        except Exception as error:
+            problem = f'is none of {config_class.__name__}: {_short(error)}'
+        else:
+            problem = why_no_sizes(config)
+    if problem is not None:
+        raise WrongConfigError(f'`{config_key}`, a dict, {problem}.')
+    return config
+
+
+def _check_kind(source: str, config_class: type[PreTrainedConfig], where: str) -> None:
+    problem = why_another_kind(read_config_json(source, where), config_class)
+    if problem is not None:
+        raise WrongWeightsError(
+            f"{where}: its config.json {problem}. Another model's weights would run and give "
+            f'nonsense: name a directory of {KIND_OF[config_class]}.'
+        )
+
+
+def transformers_model(
+    model_class: type[PreTrainedModel], arch: str | dict, config_key: str, **kwargs
+) -> PreTrainedModel:
+    """Build a transformers model with random weights.
+
+    Args:
+        model_class: its class.
+        arch: as of :func:`transformers_config`.
+        config_key: where the encoder stands in the model's config, for messages.
+        **kwargs: more arguments of the class.
+
+    Raises:
+        MissingWeightsError: if there is no such directory.
+        WrongWeightsError: if its config.json cannot be read, is of another kind of model, or of a
+            model that cannot be built.
+        WrongConfigError: if a dict is no architecture.
+    """
+    key = f'{config_key}.arch'
+    config = transformers_config(model_class.config_class, arch, key)
+    try:
+        return model_class(config, **kwargs)
+    # A function that there is not, numbers that do not divide each other, too much memory.
+    except (ArithmeticError, AssertionError, LookupError, MemoryError, RuntimeError, TypeError,
+            ValueError, ImportError) as error:  # fmt: skip
+        what, kind = f'`{key}`, a dict,', WrongConfigError
+        if not isinstance(arch, dict):
+            what, kind = f'`{key}={arch!r}`: its config.json', WrongWeightsError
+        raise kind(f'{what} is of a model that cannot be built: {_short(error)}') from error
 
 
 def spelled_out(config: PreTrainedConfig) -> dict:
@@ -77,104 +148,6 @@ def spelled_out(config: PreTrainedConfig) -> dict:
         for name, value in config.to_diff_dict().items()
         if name not in _OF_THE_FILE and isinstance(value, _PLAIN)
     }
-
-
-def load_tokenizer(
-    name_or_dir: str | None, config_key: str, vocab_size: int
-) -> PreTrainedTokenizerBase:
-    """Load a tokenizer.
-
-    From a directory, never from a vocabulary file: transformers 5 ignores ``vocab_file=...``
-    without a word and then knows no word at all. So it does where a directory of CLIP holds no
-    tokenizer's files.
-
-    Args:
-        name_or_dir: a directory with the tokenizer's files, or a hub name.
-        config_key: the config key it stands under, for the error message.
-        vocab_size: how many tokens the model has embeddings of.
-
-    Raises:
-        MissingWeightsError: if there is neither.
-        WrongWeightsError: if it is not the model's tokenizer.
-    """
-    if name_or_dir is None:
-        raise MissingWeightsError(
-            f'`{config_key}` is None: without it there is no tokenizer to read phrases with.'
-        )
-    try:
-        tokenizer = _read_tokenizer(resolve_source(name_or_dir))
-    except (OSError, ValueError) as error:
-        raise _missing(name_or_dir, config_key, error) from error
-    problem = _why_not(tokenizer, vocab_size)
-    if problem is not None:
-        raise WrongWeightsError(
-            f'`{config_key}={name_or_dir!r}`: its tokenizer {problem}. Put the tokenizer files '
-            'that belong to the model there (tokenizer.json; or vocab.txt of BERT, vocab.json and '
-            'merges.txt of CLIP).'
-        )
-    return tokenizer
-
-
-def tokenizer_to_files(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
-    """What transformers writes of a tokenizer: the texts of files by their names.
-
-    Args:
-        tokenizer: any that it has.
-    """
-    with TemporaryDirectory() as folder:
-        tokenizer.save_pretrained(folder)
-        paths = sorted(Path(folder).iterdir())
-        return {path.name: path.read_text(encoding='utf-8') for path in paths}
-
-
-def tokenizer_from_files(
-    files: Mapping[str, str], source: str, vocab_size: int
-) -> PreTrainedTokenizerBase:
-    """Load a tokenizer from the texts of its files, without running any code.
-
-    Args:
-        files: as of :func:`tokenizer_to_files`.
-        source: what messages call it.
-        vocab_size: how many tokens the model has embeddings of.
-
-    Raises:
-        WrongWeightsError: if they are no tokenizer, or not the model's.
-    """
-    with TemporaryDirectory() as folder:
-        try:
-            for name, text in files.items():
-                if Path(name).name != name:
-                    raise ValueError(f'{name!r} is no name of a file')
-                Path(folder, name).write_text(text, encoding='utf-8')
-            tokenizer = _read_tokenizer(folder)
-            problem = _why_not(tokenizer, vocab_size)
-        # Of what is no tokenizer.json, tokenizers raises Exception itself.
-        except Exception as error:
-            raise WrongWeightsError(f'{source} cannot be read: {error}') from error
-    if problem is not None:
-        raise WrongWeightsError(f'{source} {problem}.')
-    return tokenizer
-
-
-def _read_tokenizer(source: str) -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-
-
-def _why_not(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> str | None:
-    """Say why a tokenizer is not one of BERT's or CLIP's kind, or of another model; None: it is."""
-    # Embeddings are made a few more than there are tokens, for round numbers.
-    if not 0.9 * vocab_size <= len(tokenizer) <= vocab_size:
-        return f'has {len(tokenizer)} tokens, the model {vocab_size}'
-    if not tokenizer.is_fast:
-        return f'is a {type(tokenizer).__name__}, of which the characters of a token are not known'
-    if max(tokenizer.get_vocab().values()) >= vocab_size:
-        return f'has token {max(tokenizer.get_vocab().values())}, the model {vocab_size} tokens'
-    (phrase,) = tokenizer(['a']).encodings
-    if not phrase.ids or phrase.special_tokens_mask[0] != 1 or phrase.special_tokens_mask[-1] != 1:
-        return 'puts no special token before or behind a phrase'
-    if None in (tokenizer.pad_token_id, tokenizer.unk_token_id):
-        return 'has no token for padding or for unknown words'
-    return None
 
 
 def transformers_weights(
@@ -205,10 +178,13 @@ def transformers_weights(
             model or hold one that is not known.
     """
     key = f'{config_key}.pretrained'
+    source = resolve_source(name_or_dir)
     try:
-        with _quiet():
+        _check_kind(source, model_class.config_class, f'`{key}={name_or_dir!r}`')
+        _check_files(Path(source))
+        with quiet():
             model, info = model_class.from_pretrained(
-                resolve_source(name_or_dir),
+                source,
                 output_loading_info=True,
                 # So that it is reported below, with the rest.
                 ignore_mismatched_sizes=True,
@@ -216,10 +192,12 @@ def transformers_weights(
                 **kwargs,
             )
     except OSError as error:
-        raise _missing(name_or_dir, key, error) from error
-    # EOFError: an empty file, as a download leaves that failed.
-    except (RuntimeError, SafetensorError, UnpicklingError, EOFError) as error:
-        raise unreadable(config_key, name_or_dir) from error
+        raise missing(name_or_dir, key, error) from error
+    except WrongWeightsError:
+        raise
+    # safetensors, torch, pickle and transformers raise many kinds for what cannot be read.
+    except Exception as error:
+        raise unreadable(config_key, name_or_dir, error) from error
     unknown = [name for name in info['unexpected_keys'] if not name.startswith(not_needed)]
     wrong = [f'missing: {name}' for name in sorted(info['missing_keys'])]
     wrong += [f'left over: {name}' for name in sorted(unknown)]
@@ -246,8 +224,22 @@ def transformers_weights(
     return model.state_dict()
 
 
+def _check_files(directory: Path) -> None:
+    """Check what transformers would not.
+
+    Raises:
+        OSError: if there are only adapters: it would look for what they were trained beside.
+        ValueError: if a PyTorch file is damaged.
+    """
+    if (directory / 'adapter_config.json').is_file():
+        raise FileNotFoundError('it holds adapters of peft, merge them into their model first')
+    if not any(directory.glob('model*.safetensors')):
+        for path in directory.glob('pytorch_model*.bin'):
+            check_zip(path)
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars and no report of left-over tensors: ours says what matters."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -260,7 +252,8 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _missing(name_or_dir: str, config_key: str, error: Exception) -> MissingWeightsError:
+def missing(name_or_dir: str, config_key: str, error: Exception) -> MissingWeightsError:
+    """The error for a directory or hub name that lacks what is needed."""
     state = 'is not on this machine'
     if Path(resolve_source(name_or_dir)).is_dir():
         state = f'is incomplete ({str(error).splitlines()[0]})'
@@ -270,3 +263,9 @@ def _missing(name_or_dir: str, config_key: str, error: Exception) -> MissingWeig
         'tokenizer files, model.safetensors) there and name it, or connect once to let '
         'transformers fetch it.' + (f'\n  {command}' if command else '')
     )
+
+
+def _short(error: Exception) -> str:
+    # The checks of types put the reason on a second line.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f'{type(error).__name__}: {" ".join(lines[:2])}'[:300]

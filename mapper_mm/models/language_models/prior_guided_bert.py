@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
+from transformers import BertModel
 
 from mapper_mm.registry import MODELS
 
 from ..adapters.protocol import freeze_all_but_adapters
 from ..adapters.slots import PriorSlot, ResidualSlot, SequentialSlot, Slot, prior_lent_to
-from .hub import transformers_config, transformers_weights
+from .hub import transformers_model, transformers_weights
 from .phrases import PhraseTokenizer
 from .text_encoder import TextEncoder
 
@@ -45,6 +45,8 @@ class PriorGuidedBERT(TextEncoder):
     """
 
     config_key = 'language_model'
+    # Unigram is the vocabulary of BERTs for many languages.
+    vocabularies = ('WordPiece', 'WordLevel', 'Unigram')
     sites = {
         (sublayer, placement): site
         for sublayer, end in (('attention', 'attention.output'), ('mlp', 'output'))
@@ -68,15 +70,15 @@ class PriorGuidedBERT(TextEncoder):
         frozen_dropout: bool = False,
     ) -> None:
         super().__init__(pretrained)
-        config = transformers_config(BertConfig, arch, 'language_model.arch')
-        if not 3 <= max_tokens <= config.max_position_embeddings:
+        self.bert = transformers_model(BertModel, arch, self.config_key, add_pooling_layer=False)
+        positions = self.bert.config.max_position_embeddings
+        if not 3 <= max_tokens <= positions:
             raise ValueError(
                 f'language_model.max_tokens={max_tokens}: must be 3 ([CLS], a word, [SEP]) to '
-                f"{config.max_position_embeddings}, BERT's number of positions."
+                f"{positions}, BERT's number of positions."
             )
         if long_phrases not in ('error', 'cut'):
             raise ValueError(f"language_model.long_phrases={long_phrases!r}: 'error' or 'cut'.")
-        self.bert = BertModel(config, add_pooling_layer=False)
         self.max_tokens = max_tokens
         self.long_phrases = long_phrases
         self.token_types = token_types

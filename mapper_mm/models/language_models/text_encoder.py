@@ -1,22 +1,27 @@
 """What the text encoders have in common: architecture and tokenizer of transformers."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from transformers import PreTrainedTokenizerBase
 
 from ..frozen_encoder import FrozenEncoder
-from .hub import load_tokenizer, spelled_out, tokenizer_from_files, tokenizer_to_files
+from .hub import spelled_out
+from .tokenizer import load_tokenizer, tokenizer_from_files, tokenizer_to_files
 
 
 class TextEncoder(FrozenEncoder):
     """Base of a frozen encoder of phrases, and of the tokenizer that belongs to its weights.
 
     Attributes:
+        vocabularies: the kinds of vocabulary that its tokenizer may have, as ``tokenizers`` names
+            them.
         reads_phrases: whether it uses its tokenizer.
         brought_tokenizer: the files of the tokenizer that a checkpoint brought, see
             :meth:`tokenizer_files`. None: ``pretrained`` has it.
     """
 
+    vocabularies: ClassVar[tuple[str, ...]]
     reads_phrases: bool = True
 
     def __init__(self, pretrained: str | None) -> None:
@@ -34,7 +39,10 @@ class TextEncoder(FrozenEncoder):
         """
         if self._tokenizer is None:
             self._tokenizer = load_tokenizer(
-                self.pretrained, f'{self.config_key}.pretrained', self.encoder.config.vocab_size
+                self.pretrained,
+                f'{self.config_key}.pretrained',
+                self.encoder.config.vocab_size,
+                self.vocabularies,
             )
         return self._tokenizer
 
@@ -53,7 +61,9 @@ class TextEncoder(FrozenEncoder):
             WrongWeightsError: if they are no tokenizer, or not the model's.
         """
         what = f'{source}: the tokenizer of {self.config_key}'
-        self._tokenizer = tokenizer_from_files(files, what, self.encoder.config.vocab_size)
+        self._tokenizer = tokenizer_from_files(
+            files, what, self.encoder.config.vocab_size, self.vocabularies
+        )
         self.brought_tokenizer = dict(files)
 
     def spelled_out_arch(self) -> dict:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import timm
 import torch
@@ -276,6 +278,72 @@ def test_every_tensor_is_accounted_for(released, tmp_path):
     save_file(state, path)
     with pytest.raises(ValueError, match='(?s)missing: norm.weight.*left over: something.else'):
         build(pretrained=str(path)).init_weights()
+
+
+def beside(weight_file, **values):
+    weight_file.with_name('config.json').write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize('settings, said', [
+    (dict(num_heads=4), 'has num_heads 4, not 2 as `backbone.arch`'),
+    (dict(num_heads=5), 'cannot be built'),
+    (dict(num_heads='many'), 'cannot be built'),
+])  # fmt: skip
+def test_heads_that_the_file_is_not_of_are_named(settings, said, weight_file):
+    """No shape tells of them."""
+    sizes = dict(embed_dim=24, depth=4)
+    name = 'vit_small_patch14_dinov2'
+    beside(weight_file, architecture=name, model_args=dict(sizes, num_heads=2))
+    build(pretrained=str(weight_file)).init_weights()
+    beside(weight_file, architecture=name, model_args=sizes | settings)
+    with pytest.raises(WrongWeightsError, match=f'released.safetensors.*config.json.*{said}'):
+        build(pretrained=str(weight_file)).init_weights()
+
+
+@pytest.mark.parametrize('name', ['vit_base_patch16_clip_224', 'deit3_base_patch16_224', 'new'])
+def test_a_name_of_dinov2_takes_no_other_model(name, weight_file):
+    beside(weight_file, architecture=name)
+    with torch.device('meta'):
+        backbone = DINOv2(pretrained=str(weight_file), arch='base')
+    with pytest.raises(WrongWeightsError, match=f'{name} by the config.json.*is no DINOv2'):
+        backbone.init_weights()
+
+
+def test_the_releases_name_says_how_many_heads(monkeypatch):
+    with torch.device('meta'):
+        state = {name: torch.empty(s) for name, s in release_shapes(384, 12).items()}
+        arch = dict(TINY, embed_dim=384, depth=12, num_heads=8)
+        backbone = DINOv2(arch=arch, pretrained='dinov2_vits14_pretrain.pth')
+    monkeypatch.setattr('mapper_mm.models.backbones.dinov2.read_weights', lambda *_: dict(state))
+    with pytest.raises(WrongWeightsError, match='patch14_dinov2 by its name.*num_heads 6, not 8'):
+        backbone.init_weights()
+
+
+def test_transformers_format_is_named(weight_file):
+    beside(weight_file, model_type='dinov2', hidden_size=24)
+    with pytest.raises(WrongWeightsError, match="of model_type 'dinov2'.*Wanted is.*or timm's"):
+        build(pretrained=str(weight_file)).init_weights()
+
+
+@pytest.mark.parametrize('content', [b'', b'[]', b'{', b'\xff'])
+def test_a_damaged_config_beside_is_named(content, weight_file):
+    weight_file.with_name('config.json').write_bytes(content)
+    with pytest.raises(WrongWeightsError, match='released.safetensors.*config.json .* is damaged'):
+        build(pretrained=str(weight_file)).init_weights()
+
+
+@pytest.mark.parametrize('value, said', [
+    (torch.nan, 'not all of its numbers are finite'), (None, 'torch.int64 in the file'),
+])  # fmt: skip
+def test_weights_that_are_no_numbers_are_named(value, said, released, tmp_path):
+    state = released.state_dict()
+    if value is None:
+        state['norm.bias'] = state['norm.bias'].long()
+    else:
+        state['norm.bias'][2] = value
+    save_file(state, tmp_path / 'it.safetensors')
+    with pytest.raises(WrongWeightsError, match=f'it.safetensors(?s:.*)norm.bias: {said}'):
+        build(pretrained=str(tmp_path / 'it.safetensors')).init_weights()
 
 
 def test_code_in_a_weight_file_is_not_run(tmp_path):
