@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 from mmdet.structures import DetDataSample
 from mmengine.dist import is_main_process
