@@ -234,5 +234,6 @@ def _scale_to_8_bits(values: np.ndarray) -> np.ndarray:
     whites = [1.0] if fractions and largest <= 1.1 else []
     whites += [white for white in (255.0, 65535.0) if largest <= white]
     white = whites[0] if whites else largest
-    shares = np.nan_to_num(values / np.float32(white), nan=0, posinf=1, neginf=0)
+    with np.errstate(invalid='ignore'):  # of some kinds of no number
+        shares = np.nan_to_num(values / np.float32(white), nan=0, posinf=1, neginf=0)
     return np.rint(shares.clip(0, 1) * 255)

@@ -1,5 +1,6 @@
 import io
 import struct
+import warnings
 import zlib
 
 import cv2
@@ -141,6 +142,10 @@ def test_all_depths_become_8_bits(content, tolerance):
 def test_numbers_that_are_no_levels():
     values = np.float32([[-1, np.nan, 0, 0.5, 1, 1.02, np.inf, -np.inf]])
     assert decode_image(tiff(values))[0, :, 0].tolist() == [0, 0, 0, 128, 255, 255, 255, 0]
+    signalling = np.uint32([[0x7F800001, 0]]).view(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert not decode_image(tiff(signalling)).any()
     for empty in (0, np.nan):
         assert not decode_image(tiff(np.full((2, 2), empty, np.float32))).any()
 
