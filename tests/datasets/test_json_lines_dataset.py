@@ -246,7 +246,7 @@ def test_parts_of_the_picture_are_not_pixels(write):
     with pytest.raises(BadRecordError, match="3 of 3 boxes reach beyond .*box_unit='0..1000'"):
         write(*thousandths)(bad_records='skip')
     assert _box(write(*thousandths)(box_unit='0..1000')) == [10, 12, 60, 42]
-    with pytest.raises(BadRecordError, match=r'box \[10.0, .* \(xyxy, 0..1\) is outside of its 100'):
+    with pytest.raises(BadRecordError, match=r'box \[10.0, .* \(xyxy, 0..1\) is outside of its'):
         write(GOOD)(box_unit='0..1')
     with pytest.raises(ValueError, match="box_unit='percent': must be"):
         write(GOOD)(box_unit='percent')

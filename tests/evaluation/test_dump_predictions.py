@@ -28,7 +28,7 @@ def _read(path):
 
 
 def test_names_of_any_bytes_can_be_read_back(tmp_path):
-    names = [os.fsdecode(name) for name in (b'caf\xe9.jpg', 'café \\u00e9 🙂.jpg'.encode(), b'\xff')]
+    names = [os.fsdecode(name) for name in (b'caf\xe9.jpg', 'é \\u00e9 🙂'.encode(), b'\xff')]
     dump = DumpPredictions(tmp_path / 'out.jsonl')
     _evaluate(dump, *(_sample(i, name, 'café') for i, name in enumerate(names)))
     lines = _read(tmp_path / 'out.jsonl')

@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset, ConcatDataset, DefaultSampler, pseudo_
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch.utils.data import DataLoader
 
-from mapper_mm.engine.hooks.epoch_seed_hook import EpochSeedHook
+from mapper_mm.engine.hooks.epoch_seed_hook import EpochSeedHook, SeedBySample
 
 
 def draw(results):
