@@ -102,3 +102,34 @@ def test_other_files_are_named(tmp_path, text, message):
 
 def test_it_is_not_mmdets_reader():
     assert DATASETS.get('MDETRDataset') is MDETRDataset
+
+
+def _change(tmp_path, change):
+    synthetic.write_mdetr(tmp_path)
+    path = tmp_path / 'mdetr_annotations/finetune_refcoco_train.json'
+    content = json.loads(path.read_text())
+    change(content['images'], content['annotations'])
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_byte_order_mark(tmp_path):
+    path = _change(tmp_path, lambda images, annotations: None)
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+    assert len(_read(tmp_path)) == 4
+
+
+def test_two_images_of_one_id(tmp_path):
+    _change(tmp_path, lambda images, _: images.append(dict(images[0], file_name='b.jpg')))
+    with pytest.raises(BadRecordError, match="image id 0: there is another sample of this id: "
+                                             "images #0 and #4 both .* differ in 'file_name'"):
+        _read(tmp_path)
+    assert len(_read(tmp_path, bad_records='skip')) == 3
+
+
+def test_two_annotations_of_one_image(tmp_path):
+    _change(tmp_path, lambda _, annotations: annotations.append(annotations[0]))
+    assert len(_read(tmp_path)) == 4
+    _change(tmp_path, lambda _, annotations: annotations.append(dict(annotations[0], bbox=[1] * 4)))
+    with pytest.raises(BadRecordError, match='image id 0: it has 2 annotations'):
+        _read(tmp_path)

@@ -12,7 +12,7 @@ import pytest
 import synthetic
 
 from mapper_mm.datasets import ReferDataset, ShapesRefDataset
-from mapper_mm.errors import BadImageError, BadRecordError, MissingDataError
+from mapper_mm.errors import BadImageError, BadRecordError, FolderInUseError, MissingDataError
 from mapper_mm.registry import DATASETS
 
 PIPELINE = [
@@ -290,6 +290,72 @@ def test_wrong_shape_of_files_is_named(root, content):
         ReferDataset(str(root))
 
 
+def test_a_byte_order_mark(root):
+    path = root / 'instances.json'
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+    assert len(ReferDataset(str(root))) == 4
+
+
+@pytest.mark.parametrize(
+    'table, change, message',
+    [
+        ('images', dict(file_name='1.jpg'), "its image_id is ambiguous: images #0 and #2 both have "
+         "the id 1, and differ in 'file_name': '0.jpg' and '1.jpg'"),
+        ('annotations', dict(bbox=[0, 0, 5, 5]), "its ann_id is ambiguous: annotations #0 and #3 "
+         "both have the id 100, and differ in 'bbox'"),
+    ],
+)  # fmt: skip
+def test_two_entries_of_one_id(root, table, change, message):
+    refs, instances = _tree()
+    first = instances[table][0]
+    # A copy, and a change in what is not read, are harmless.
+    instances[table].append(dict(first, area=3))
+    _write(root, refs, instances)
+    assert len(ReferDataset(str(root))) == 4
+    instances[table][-1] |= change
+    _write(root, refs, instances)
+    with pytest.raises(BadRecordError, match=re.escape(f'ref_id 10: {message}')):
+        ReferDataset(str(root))
+    # Nothing in this split is about it.
+    assert len(ReferDataset(str(root), split='val')) == 2
+
+
+def test_two_objects_of_one_ref_id(root):
+    refs, instances = _tree()
+    refs[1]['ref_id'] = 10
+    _write(root, refs, instances)
+    with pytest.raises(BadRecordError, match='ref_id 10: refs #0 and #1 both have this id, '
+                                             'and mean ann_id 100 and 101'):
+        ReferDataset(str(root))
+
+
+def test_ids_of_another_type_are_told_apart(root):
+    refs, instances = _tree()
+    refs[0]['ann_id'] = '100'
+    refs[1]['ref_id'] = 10**5000
+    _write(root, refs, instances)
+    with pytest.raises(BadRecordError) as caught:
+        ReferDataset(str(root))
+    assert "ref_id 10: ann_id '100' is not in the annotations" in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    'table, entry, message',
+    [
+        ('images', 7, "images #2 is 7"),
+        ('images', dict(file_name='a'), "of images #2, 'id' is missing"),
+        ('annotations', dict(id=[1]), r"of annotations #3, 'id' is \[1\]"),
+    ],
+)
+def test_entries_without_an_id_are_named(root, table, entry, message):
+    refs, instances = _tree()
+    instances[table].append(entry)
+    _write(root, refs, instances)
+    with pytest.raises(BadRecordError, match=f'instances.json: .*{message}'):
+        ReferDataset(str(root))
+
+
 def _cut(path):
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -421,6 +487,31 @@ def test_shapes_ref_generates_in_the_first_process_only(tmp_path, monkeypatch):
     with pytest.raises(MissingDataError):
         ShapesRefDataset(data_root=str(tmp_path / 'shapes'), num_scenes=SCENES)
     assert waits == [1]
+
+
+def test_a_misspelt_folder_is_not_filled(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = tmp_path / 'mine/shapes_ref'
+    (tmp_path / 'mine').mkdir()
+    assert len(ShapesRefDataset(data_root=str(made), split='val', num_scenes=SCENES))
+    before = sorted(tmp_path.rglob('*'))
+    for wrong, message in (
+        ('mine/shape_ref', f'no ShapesRef in .*/shape_ref, but in {made}'),
+        ('mien/shapes_ref', f'no folder .*/mien to make ShapesRef in, only {tmp_path}: '),
+        ('mien/deep/shapes_ref', f'only {tmp_path}: data_root=.*make_shapes.py --out .*mien/deep'),
+    ):
+        with pytest.raises(MissingDataError, match=message):
+            ShapesRefDataset(data_root=str(tmp_path / wrong), num_scenes=SCENES)
+    (tmp_path / 'mine/file').touch()
+    before.append(tmp_path / 'mine/file')
+    for other in ('mine', 'mine/file'):
+        with pytest.raises(FolderInUseError, match=str(tmp_path / other)):
+            ShapesRefDataset(data_root=str(tmp_path / other), num_scenes=SCENES)
+    assert sorted(tmp_path.rglob('*')) == sorted(before)
+    # Where the configs have it, and what is another data set.
+    assert len(ShapesRefDataset(data_root='data/shapes_ref_2', split='val', num_scenes=SCENES))
+    other = str(tmp_path / 'mine/shapes_ref2')
+    assert len(ShapesRefDataset(data_root=other, split='val', num_scenes=SCENES, seed=1))
 
 
 IMAGES = dict(refclef='../saiapr_tc-12')

@@ -139,3 +139,12 @@ def test_generated_data_are_never_missing(tmp_path):
         cfg[key].dataset = dict(type='ShapesRefDataset', data_root=str(tmp_path / 'no'))
     check(cfg)
     assert not (tmp_path / 'no').exists()
+
+
+def test_a_misspelt_place_for_generated_data_is_found_before_anything_starts(tmp_path):
+    cfg = config(tmp_path)
+    cfg.train_dataloader.dataset = dict(
+        type='ShapesRefDataset', data_root=str(tmp_path / 'no/shapes_ref')
+    )
+    with pytest.raises(MissingDataError, match=f'only {tmp_path}: data_root='):
+        check(cfg)

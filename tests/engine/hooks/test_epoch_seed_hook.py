@@ -1,4 +1,6 @@
+import os
 import random
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +10,7 @@ from mmengine.dataset import BaseDataset, ConcatDataset, DefaultSampler, pseudo_
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch.utils.data import DataLoader
 
-from mapper_mm.engine.hooks.epoch_seed_hook import EpochSeedHook
+from mapper_mm.engine.hooks.epoch_seed_hook import EpochSeedHook, SeedBySample
 
 
 def draw(results):
@@ -127,6 +129,19 @@ def test_expressions_of_an_image_are_augmented_alike_if_asked():
     for epoch in (first, second):
         assert len({epoch[i] for i in (0, 1, 2)}) == len({epoch[i] for i in (3, 4, 5)}) == 1
     assert len({first[0], first[3], second[0], second[3]}) == 4
+
+
+def test_an_image_whose_name_is_not_utf_8_seeds_as_well():
+    seeds = []
+    for name in (os.fsdecode(b'caf\xe9.jpg'), 'é 🙂.jpg', 'a.jpg', 'half \ud83d.jpg'):
+        SeedBySample(3, torch.tensor(5), 'image')(dict(img_path=name))
+        seeds.append(random.random())
+    assert len(set(seeds)) == 4
+    # As they were seeded before: by the CRC-32 of the name in UTF-8.
+    for name, seed in (('é 🙂.jpg', seeds[1]), ('a.jpg', seeds[2])):
+        entropy = (3, 5, zlib.crc32(name.encode('utf-8')))
+        random.seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        assert random.random() == seed
 
 
 def test_unknown_way_to_augment_is_an_error():
