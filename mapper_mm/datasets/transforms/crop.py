@@ -9,7 +9,7 @@ from mmdet.structures.bbox import autocast_box_type
 
 from mapper_mm.registry import TRANSFORMS
 
-from .flip import whole_words
+from .exchange import whole_words
 from .letterbox import resize_by, scale_and_shift
 
 # Words whose truth depends on where the frame ends, or on things being in it that a crop may

@@ -1,0 +1,96 @@
+"""Whether a phrase is in English words that are all understood.
+
+Mirroring or cutting a picture keeps a phrase true only where no other word of it can mean a place:
+none of another language, no short form, no slip of the keyboard. Such words cannot all be listed,
+so lists of English say which words are none.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+_LISTS = Path(__file__).parents[2] / 'assets' / 'english'
+# "T-shirt", "v-neck", "x", "w/", "u-shaped": letters that are their own mirror image.
+_LETTERS = frozenset('a i o t u v w x'.split())
+_SHORT = frozenset(
+    'ad am an as at be by do ex go he hi if in is it me my no of oh ok on or ox pj so to uh up us '
+    'we cd pc tv uk'.split()
+)
+# What may follow an apostrophe: "man's", "isn't", "they're".
+_CONTRACTED = frozenset('s t d m ll re ve'.split())
+_AS_TYPED = str.maketrans(
+    {**dict.fromkeys('‘’ʼ′', "'"), **dict.fromkeys('‐‑‒–—', '-'), '…': '.', '\xa0': ' '}
+)
+_ACCENTED = {
+    'café': 'cafe', 'cafés': 'cafes', 'décor': 'decor', 'entrée': 'entree', 'fiancé': 'fiance',
+    'fiancée': 'fiancee', 'jalapeño': 'jalapeno', 'naïve': 'naive', 'piñata': 'pinata',
+    'purée': 'puree', 'sauté': 'saute', 'sautéed': 'sauteed', 'soufflé': 'souffle',
+}  # fmt: skip
+_MARKS = frozenset(".,;:!?'()-/&")
+# Another language's phrase has few English words; an English one has few slips of the keyboard.
+_UNKNOWN_AT_MOST = 1 / 4
+_SIDES = (
+    'left right links linke linker linken linkes linkse rechts rechte rechter rechten rechtes '
+    'rechtse gauche droite izquierda izquierdo izda izq derecha derecho dcha sinistra sinistro '
+    'destra destro esquerda esquerdo direita direito esquerra dreta vanster hoger venstre hojre '
+    'hoyre links vasen vasemmalla oikea oikealla lewy lewa lewo lewej prawy prawa prawo prawej '
+    'levy leva vlevo vpravo pravy prava levo desno lijevo desni stanga dreapta balra jobbra bal '
+    'jobb solda sagda kiri kanan hidari migi zuobian youbian'
+).split()
+
+
+@cache
+def _known() -> frozenset[str]:
+    names = ('words.txt', 'more_words.txt')
+    lines = (_LISTS.joinpath(name).read_text(encoding='ascii').split() for name in names)
+    return frozenset(word for words in lines for word in words) | _SHORT | _LETTERS
+
+
+@cache
+def _like_a_side() -> re.Pattern:
+    """What is one slip of the keyboard away from a word for a side, or contains one."""
+    forms = {'lft', 'lef', 'eft', 'rgt', 'rht', 'rigt'}
+    for side in ('left', 'right', 'leftmost'):
+        for i in range(len(side)):
+            forms.add(f'{side[:i]}.{side[i + 1 :]}')
+            forms.add(f'{side[:i]}.{side[i:]}')
+            forms.add(f'{side[:i]}{side[i : i + 2][::-1]}{side[i + 2 :]}')
+            if len(side) > 4:
+                forms.add(side[:i] + side[i + 1 :])
+    forms = sorted(forms)
+    return re.compile(f'{"|".join(forms)}|^(?:{"|".join(_SIDES)})$')
+
+
+def tokens_of(text: str) -> list[str]:
+    """Words, numbers and marks, in lower case, with typographic marks as a keyboard has them."""
+    words = re.findall(r"[^\W_]+|[^\w\s]|_", text.translate(_AS_TYPED).lower())
+    return [_ACCENTED.get(word, word) for word in words]
+
+
+def doubt(text: str, known: re.Pattern) -> str | None:
+    """The first thing in a phrase that is not understood as English; None if all is.
+
+    Of a phrase of many words, a few may be unknown if they resemble no word for a side.
+
+    Args:
+        text: The phrase.
+        known: Further words that are understood.
+    """
+    tokens = tokens_of(text)
+    words, unknown = 0, []
+    for before, token in zip(['', *tokens], tokens, strict=False):
+        if not re.fullmatch('[a-z0-9]+', token):
+            if token not in _MARKS:
+                return token
+            continue
+        words += 1
+        if token.isalpha():
+            contracted = before == "'" and token in _CONTRACTED
+            if token not in _known() and not contracted and not known.fullmatch(token):
+                unknown.append(token)
+        elif not re.fullmatch(r'\d+|\d*(?:1st|2nd|3rd|\dth)', token):
+            return token
+    doubtful = [w for w in unknown if len(w) <= 3 or _like_a_side().search(w)]
+    if doubtful or len(unknown) > _UNKNOWN_AT_MOST * words:
+        return (doubtful or unknown)[0]
+    return None
