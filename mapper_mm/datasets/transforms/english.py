@@ -14,7 +14,9 @@ _LISTS = Path(__file__).parents[2] / 'assets' / 'english'
 _LETTERS = frozenset('a i o t u v w x'.split())
 _SHORT = frozenset(
     'ad am an as at be by do ex go he hi if in is it me my no of oh ok on or ox pj so to uh up us '
-    'we cd pc tv uk'.split()
+    'we cd pc tv uk '
+    # "Isn't" and its like, up to the apostrophe.
+    'aren couldn didn doesn don hadn hasn haven isn shouldn wasn weren won wouldn'.split()
 )
 # What may follow an apostrophe: "man's", "isn't", "they're".
 _CONTRACTED = frozenset('s t d m ll re ve'.split())

@@ -21,7 +21,7 @@ _SIDE = re.compile(rf'(?:{_BEFORE})?(?:left|right)(?:{_AFTER})?')
 _SURE = re.compile(rf'(?:{_BEFORE})?(?:left|right)(?:{_AFTER})|(?:{_BEFORE})(?:left|right)')
 _CONTAINS_ONE = re.compile('left|right')
 _HARMLESS = re.compile(
-    r'(?:al|copy|b|f|up|out|down|forth|birth|play|wheel|ship|cart|ark|ful|w)+right(?!ward)[a-z]*|'
+    r'(?:copy|b|f|up|out|down|forth|birth|play|wheel|ship|cart|ark|ful|w)+right(?!ward)[a-z]*|'
     r'clefts?|sprightl[a-z]+|righteous[a-z]*|leftovers?|wright'
 )
 
@@ -37,14 +37,14 @@ _A = dict(
     'points heading moving going running driving riding swinging reaching lying laying tilted '
     'bending headed slanted sitting standing seated placed located positioned person',
     # Before "left": someone or something that leaves, or is left.
-    leaver='he she it they i you we who that which what whoever has have had having was were is '
+    leaver='he she it they i you we who that which what whats thats whoever has have had having was were is '
     'are be been being am get gets got getting just not never ever already recently all any '
     'anything something nothing everything everyone someone nobody almost about',
     # Before or after: manners, stages, signs.
     turned='turn turns turning turned stage house hook swipe veer exactly quite too so',
     # After "left" and "right", whatever is before: left-over things, right angles.
     sense='over overs out away here there now open alone behind above below beneath beside besides '
-    'next under underneath unattended untouched unfinished uneaten empty blank bare intact '
+    'next under underneath luggage smack dead upfront infront ajar unattended untouched unfinished uneaten empty blank bare intact '
     'answer answers way ways time times size sizes amount angle angles angled order choice '
     'direction directions idea reason moment number decision mind mood track turn turns turning '
     'mix balance fit length height level speed temperature kind sort type stage wing winger click '
@@ -58,8 +58,12 @@ _A = dict(
     'my your our this these those a an another him them everyone school work room town building '
     'uncovered exposed some',
     # What is left of something, if these come before it.
+    # Parts of things and pictures, which have sides: "the bed left side", "guy left corner".
+    part='side sides hand handed hander most corner end edge half part portion section quarter '
+    'bottom top front middle center centre lower upper row third picture pic image photo frame '
+    'facing',
     quantity='one two three four five six seven eight nine ten only some any no none few last '
-    'piece pieces slice slices bite bites portion portions part parts bit bits lot lots '
+    'half piece pieces slice slices bite bites portion portions part parts bit bits lot lots '
     'enough still remaining remains food crumbs cake pizza bread pie leftover with there',
 )
 _A = {name: frozenset(words.split()) for name, words in _A.items()}
@@ -178,6 +182,8 @@ def _is_a_side(token: str, before: Sequence[str], after: Sequence[str]) -> bool:
         return False
     if a1 == 'in' and re.match('cent|mid', a3 if a2 == 'the' else a2):
         return False
+    if b1 == 's' and {*before[1:3]} & (_A['leaver'] - {'it'}):
+        return False
     if _SURE.fullmatch(token) or _is_introduced(before):
         return True
     if b1 in _A['leaver'] and not (a1 == 'of' and b1 == 'just'):
@@ -187,10 +193,16 @@ def _is_a_side(token: str, before: Sequence[str], after: Sequence[str]) -> bool:
     if a1 in _A['exact'] or re.fullmatch('.*(?:ing|ed)', a1) and a1 not in ('facing', 'handed'):
         return False
     if not a1 or not a1.isalnum() or a1 in ('and', 'or', 'but'):
-        return b1 in _A['heading'] or not _A['quantity'] & {
-            'one' if word.isdigit() else word for word in _clause(before)
-        } and not _A['leaver'] & set(_clause(before))
-    return True
+        return b1 in _A['heading'] or not _may_remain(_clause(before))
+    # "The left dog", but "door left ajar" and "man left blue shirt".
+    return not b1.isalpha() or b1 in _A['determiner'] or a1 in _A['part']
+
+
+def _may_remain(before: Sequence[str]) -> bool:
+    """Whether something may be left of what is named before, or somebody have left."""
+    words = set(before)
+    several = before and (_COUNTED.fullmatch(before[0]) or any(map(str.isdigit, before)))
+    return bool(several or words & _A['quantity'] or words & _A['leaver'])
 
 
 def _is_introduced(before: Sequence[str]) -> bool:
