@@ -69,14 +69,16 @@ def tokens_of(text: str) -> list[str]:
     return [_ACCENTED.get(word, word) for word in words]
 
 
-def doubt(text: str, known: re.Pattern) -> str | None:
+def doubt(
+    text: str, known: re.Pattern | None = None, unknown_at_most: float = _UNKNOWN_AT_MOST
+) -> str | None:
     """The first thing in a phrase that is not understood as English; None if all is.
-
-    Of a phrase of many words, a few may be unknown if they resemble no word for a side.
 
     Args:
         text: The phrase.
         known: Further words that are understood.
+        unknown_at_most: Share of the words that may be unknown, in [0, 1), if they resemble no word
+            for a side.
     """
     tokens = tokens_of(text)
     words, unknown = 0, []
@@ -88,11 +90,12 @@ def doubt(text: str, known: re.Pattern) -> str | None:
         words += 1
         if token.isalpha():
             contracted = before == "'" and token in _CONTRACTED
-            if token not in _known() and not contracted and not known.fullmatch(token):
+            further = known is not None and known.fullmatch(token)
+            if token not in _known() and not contracted and not further:
                 unknown.append(token)
         elif not re.fullmatch(r'\d+|\d*(?:1st|2nd|3rd|\dth)', token):
             return token
     doubtful = [w for w in unknown if len(w) <= 3 or _like_a_side().search(w)]
-    if doubtful or len(unknown) > _UNKNOWN_AT_MOST * words:
+    if doubtful or len(unknown) > unknown_at_most * words:
         return (doubtful or unknown)[0]
     return None

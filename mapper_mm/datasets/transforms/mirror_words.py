@@ -37,14 +37,15 @@ _A = dict(
     'points heading moving going running driving riding swinging reaching lying laying tilted '
     'bending headed slanted sitting standing seated placed located positioned person',
     # Before "left": someone or something that leaves, or is left.
-    leaver='he she it they i you we who that which what whats thats whoever has have had having was were is '
-    'are be been being am get gets got getting just not never ever already recently all any '
+    leaver='he she it they i you we who that which what whats thats whoever has have had having '
+    'was were is are be been being am get gets got getting just not never ever already recently all any '
     'anything something nothing everything everyone someone nobody almost about',
     # Before or after: manners, stages, signs.
     turned='turn turns turning turned stage house hook swipe veer exactly quite too so',
     # After "left" and "right", whatever is before: left-over things, right angles.
     sense='over overs out away here there now open alone behind above below beneath beside besides '
-    'next under underneath luggage smack dead upfront infront ajar unattended untouched unfinished uneaten empty blank bare intact '
+    'next under underneath luggage smack dead upfront infront ajar unattended untouched unfinished '
+    'uneaten empty blank bare intact '
     'answer answers way ways time times size sizes amount angle angles angled order choice '
     'direction directions idea reason moment number decision mind mood track turn turns turning '
     'mix balance fit length height level speed temperature kind sort type stage wing winger click '
