@@ -2,7 +2,8 @@
 
 import re
 
-from .english import doubt, tokens_of
+from mapper_mm.utils.english import doubt, tokens_of
+
 from .exchange import whole_words
 
 # Words whose truth depends on where the frame ends, or on things being in it that a crop may

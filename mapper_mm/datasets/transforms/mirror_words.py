@@ -9,7 +9,8 @@ The rules are the same for both words, so that mirroring twice gives the phrase 
 import re
 from collections.abc import Sequence
 
-from .english import doubt, tokens_of
+from mapper_mm.utils.english import doubt, tokens_of
+
 from .exchange import ExchangedWords, whole_words
 
 _LEFT_RIGHT = ExchangedWords({'left': 'right'}, whole_words(('left', 'right')))
@@ -38,8 +39,8 @@ _A = dict(
     'bending headed slanted sitting standing seated placed located positioned person',
     # Before "left": someone or something that leaves, or is left.
     leaver='he she it they i you we who that which what whats thats whoever has have had having '
-    'was were is are be been being am get gets got getting just not never ever already recently all any '
-    'anything something nothing everything everyone someone nobody almost about',
+    'was were is are be been being am get gets got getting just not never ever already recently '
+    'all any anything something nothing everything everyone someone nobody almost about',
     # Before or after: manners, stages, signs.
     turned='turn turns turning turned stage house hook swipe veer exactly quite too so',
     # After "left" and "right", whatever is before: left-over things, right angles.

@@ -1,15 +1,18 @@
-"""Whether a phrase is in English words that are all understood.
+"""Which words are English, and whether a phrase is in English words that are all understood.
 
 Mirroring or cutting a picture keeps a phrase true only where no other word of it can mean a place:
 none of another language, no short form, no slip of the keyboard. Such words cannot all be listed,
 so lists of English say which words are none.
 """
 
+import difflib
 import re
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from pathlib import Path
+from string import ascii_lowercase
 
-_LISTS = Path(__file__).parents[2] / 'assets' / 'english'
+_LISTS = Path(__file__).parents[1] / 'assets' / 'english'
 # "T-shirt", "v-neck", "x", "w/", "u-shaped": letters that are their own mirror image.
 _LETTERS = frozenset('a i o t u v w x'.split())
 _SHORT = frozenset(
@@ -31,6 +34,8 @@ _ACCENTED = {
 _MARKS = frozenset(".,;:!?'()-/&")
 # Another language's phrase has few English words; an English one has few slips of the keyboard.
 _UNKNOWN_AT_MOST = 1 / 4
+# No English word in use is longer, in letters.
+_LONGEST = 30
 _SIDES = (
     'left right links linke linker linken linkes linkse rechts rechte rechter rechten rechtes '
     'rechtse gauche droite izquierda izquierdo izda izq derecha derecho dcha sinistra sinistro '
@@ -42,7 +47,8 @@ _SIDES = (
 
 
 @cache
-def _known() -> frozenset[str]:
+def known_words() -> frozenset[str]:
+    """English words in lower case."""
     names = ('words.txt', 'more_words.txt')
     lines = (_LISTS.joinpath(name).read_text(encoding='ascii').split() for name in names)
     return frozenset(word for words in lines for word in words) | _SHORT | _LETTERS
@@ -61,6 +67,29 @@ def _like_a_side() -> re.Pattern:
                 forms.add(side[:i] + side[i + 1 :])
     forms = sorted(forms)
     return re.compile(f'{"|".join(forms)}|^(?:{"|".join(_SIDES)})$')
+
+
+@lru_cache(2**16)
+def is_like_a_word(word: str) -> bool:
+    """Whether a word is English or, but for a slip or two of the keyboard, might be."""
+    word, known = word.lower(), known_words()
+    if word in known or not known.isdisjoint(_one_slip_away(word)):
+        return True
+    # Long words leave room for more slips: "girarafe".
+    return 7 <= len(word) <= _LONGEST and bool(
+        difflib.get_close_matches(word, (w for w in known if w[0] == word[0]), 1, 0.8)
+    )
+
+
+def _one_slip_away(word: str) -> Iterator[str]:
+    """What differs by a letter left out, added, changed, or in the place of the next."""
+    for i in range(min(len(word), _LONGEST) + 1):
+        start, end = word[:i], word[i:]
+        yield start + end[1:]
+        yield start + end[1::-1] + end[2:]
+        for letter in ascii_lowercase:
+            yield start + letter + end
+            yield start + letter + end[1:]
 
 
 def tokens_of(text: str) -> list[str]:
@@ -91,7 +120,7 @@ def doubt(
         if token.isalpha():
             contracted = before == "'" and token in _CONTRACTED
             further = known is not None and known.fullmatch(token)
-            if token not in _known() and not contracted and not further:
+            if token not in known_words() and not contracted and not further:
                 unknown.append(token)
         elif not re.fullmatch(r'\d+|\d*(?:1st|2nd|3rd|\dth)', token):
             return token
