@@ -50,8 +50,8 @@ _A = dict(
     'answer answers way ways time times size sizes amount angle angles angled order choice '
     'direction directions idea reason moment number decision mind mood track turn turns turning '
     'mix balance fit length height level speed temperature kind sort type stage wing winger click '
-    'field fielder path road route place places spot thing things stuff word words sign signs '
-    'tool tools shape colour color job person s to go kick minded stick on off up ? !',
+    'field fielder path road route place places spot stuff word words sign signs '
+    'tool tools job person s to go kick minded stick on off up ? !',
     # After them, unless "on the left" or the like comes before.
     exact='about across after against along alongside amid among around as at because before '
     'between beyond by close during every for from home in inside into it its like near nearby '
@@ -73,7 +73,7 @@ _A = {name: frozenset(words.split()) for name, words in _A.items()}
 _DOUBTFUL = re.compile(
     # What shows another time, number or word in a mirror.
     r"\bo ?'? ?clock\b|\boclock\b|\bclockwise\b|\b(?:counter|anti) ?clockwise\b"
-    r'|\d ?: ?\d|\b(?:half|quarter) (?:past|to)\b|\b[ap] ?\. ?m\b|\b\d+ ?[ap]m\b'
+    r'|\d+ ?: ?\d+|\b(?:half|quarter) (?:past|to)\b|\b[ap] ?\. ?m\b|\b\d+ ?[ap]m\b'
     r'|\barrow(?:s|head|heads)?\b|\bone way\b|\bu turns?\b|\bcompass\b'
     r'|\b(?:says?|saying|said|reads|spell(?:s|ed|ing)?|labell?ed|named|titled|numbered)\b'
     r'|\b(?:words?|letters?|numbers?(?! of)|numerals?|digits?|initials|written|alphabet)\b|#'
@@ -203,6 +203,11 @@ def _is_a_side(token: str, before: Sequence[str], after: Sequence[str]) -> bool:
 def _may_remain(before: Sequence[str]) -> bool:
     """Whether something may be left of what is named before, or somebody have left."""
     words = set(before)
+    if before[:1] == ['one'] and not {*before[1:2], *(['the'] if len(before) < 2 else [])} & (
+        _A['determiner'] | _A['quantity'] | _A['leaver'] | _A['preposition']
+    ):
+        # "The green one left".
+        words = set(before[1:])
     several = before and (_COUNTED.fullmatch(before[0]) or any(map(str.isdigit, before)))
     return bool(several or words & _A['quantity'] or words & _A['leaver'])
 
