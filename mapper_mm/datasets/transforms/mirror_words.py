@@ -59,6 +59,9 @@ _A = dict(
     'towards until up upon when where while with within without down back off his her their '
     'my your our this these those a an another him them everyone school work room town building '
     'uncovered exposed some',
+    no_participle='facing handed sleeved haired sided sized red bed sled shed ring king wing thing '
+    'string building ceiling painting clothing icing railing awning wedding pudding earring '
+    'striped dotted spotted checked checkered colored coloured bearded',
     # What is left of something, if these come before it.
     # Parts of things and pictures, which have sides: "the bed left side", "guy left corner".
     part='side sides hand handed hander most corner end edge half part portion section quarter '
@@ -93,7 +96,7 @@ _TIME = re.compile(
     r'|\b(?:hands|hour|hours|minutes?|shows?|showing|shown|times?|past|quarter|half|noon|midnight)\b'
     r'|\b(?:position|reading|set|am|pm)\b'
 )
-_COUNTED = re.compile(r'[a-z]+s|women|men|people|children|sheep|other')
+_COUNTED = re.compile(r'[a-z]+(?<![siu])s|women|men|people|children|sheep|other')
 
 
 def swap_left_right(text: str) -> str:
@@ -191,8 +194,8 @@ def _is_a_side(token: str, before: Sequence[str], after: Sequence[str]) -> bool:
     if b1 in _A['leaver'] and not (a1 == 'of' and b1 == 'just'):
         return False
     if a1 == 'of':
-        return b1 not in _A['quantity']
-    if a1 in _A['exact'] or re.fullmatch('.*(?:ing|ed)', a1) and a1 not in ('facing', 'handed'):
+        return b1 not in _A['quantity'] or _is_pronoun(before)
+    if a1 in _A['exact'] or re.fullmatch('.*(?:ing|ed)', a1) and a1 not in _A['no_participle']:
         return False
     if not a1 or not a1.isalnum() or a1 in ('and', 'or', 'but'):
         return b1 in _A['heading'] or not _may_remain(_clause(before))
@@ -203,13 +206,17 @@ def _is_a_side(token: str, before: Sequence[str], after: Sequence[str]) -> bool:
 def _may_remain(before: Sequence[str]) -> bool:
     """Whether something may be left of what is named before, or somebody have left."""
     words = set(before)
-    if before[:1] == ['one'] and not {*before[1:2], *(['the'] if len(before) < 2 else [])} & (
-        _A['determiner'] | _A['quantity'] | _A['leaver'] | _A['preposition']
-    ):
-        # "The green one left".
+    if _is_pronoun(before):
         words = set(before[1:])
     several = before and (_COUNTED.fullmatch(before[0]) or any(map(str.isdigit, before)))
     return bool(several or words & _A['quantity'] or words & _A['leaver'])
+
+
+def _is_pronoun(before: Sequence[str]) -> bool:
+    """Whether the word before is no number ("only one left"), but as in "the green one left"."""
+    b1, b2, *_ = [*before, '', '']
+    others = ('determiner', 'quantity', 'leaver', 'preposition')
+    return b1 == 'one' and b2.isalpha() and not any(b2 in _A[name] for name in others)
 
 
 def _is_introduced(before: Sequence[str]) -> bool:
