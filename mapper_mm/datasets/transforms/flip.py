@@ -66,6 +66,9 @@ class PhraseFlip(RandomFlip):
             # Accents may be letters of their own in one file and parts of letters in another.
             text = unicodedata.normalize('NFC', text)
             mirrored = self._own.swap(text) if self._own.can_be_swapped(text) else None
+            # Where words overlap, as some of Chinese may, what is meant is not sure.
+            if mirrored is not None and self._own.swap(mirrored) != text:
+                return None
         # The mirrored phrase, too, as mirroring twice gives the phrase back.
         if mirrored and self._kept and any(map(self._kept.search, (text, mirrored))):
             return None
