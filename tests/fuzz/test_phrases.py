@@ -20,8 +20,8 @@ from mapper_mm.visualization import draw_grounding
 TINY = Path(__file__).parents[2] / 'mapper_mm/assets/tiny_encoders'
 WORDS = (
     'left right Left RIGHT leftmost right-handed topleft lft r L rihgt leftcorner bright upright '
-    'the a of to on from in over behind by next side one two 3:15 2nd man dog with he was is answer '
-    "turn clock o'clock ' , . - / ? ( 12 café gauche links 左 права cut off third edge half"
+    'the a of to on from in over behind by next side one two 3:15 2nd man dog with he was answer '
+    "is turn clock o'clock ' , . - / ? ( 12 café gauche links 左 права cut off third edge half"
 ).split()
 # With halves of characters, which hypothesis' text has only if asked.
 letters = st.characters() | st.characters(categories=['Cs', 'Cc', 'Cf', 'Mn', 'So', 'Lo'])

@@ -42,7 +42,8 @@ _A = dict(
     'was were is are be been being am get gets got getting just not never ever already recently '
     'all any anything something nothing everything everyone someone nobody almost about',
     # Before or after: manners, stages, signs.
-    turned='turn turns turning turned stage house hook swipe veer exactly quite too so',
+    turned='turn turns turning turned stage upstage downstage political house hook '
+    'swipe veer exactly quite too so',
     # After "left" and "right", whatever is before: left-over things, right angles.
     sense='over overs out away here there now open alone behind above below beneath beside besides '
     'next under underneath luggage smack dead upfront infront ajar unattended untouched unfinished '
@@ -87,7 +88,13 @@ _DOUBTFUL = re.compile(
     r'|\b(?:north|south)?(?:east|west)(?:ern|erly|ward|wards|bound)?\b'
     r'|\b(?:north|south)(?:ern|erly|ward|wards|bound)?\b'
     r'|\b(?:first|third|1st|3rd) base(?:man|men)?\b'
-    # Other spellings of left and right.
+    # Instructions.
+    r'|\b(?:makes?|making|hangs?|takes?|taking|keeps?|exits?) (?:a |to the )?(?:left|right)\b'
+    r'|\b(?:left|right) (?:hand )?turn|\b(?:left|right) one for\b'
+    r'|\b(?:left|right) half (?:eaten|empty|full|finished|open|done|cut)\b'
+    # Other spellings of left and right, and slips of the keyboard that are English words.
+    r'|\b(?:lest|deft|heft|weft)\b|\b(?:let|lift|loft|felt|rift|light|tight|fight|night|sight|might)'
+    r' (?:side|most|hand|corner)\b'
     r'|\b(?:rite|rites|lefts|rights|stage)\b|\bturns? (?:\w+ )*sign\b'
 )
 _TIMEPIECE = re.compile(r'\b(?:clock|clocks|clockface|watch|watches|dial|gauge|speedometer)\b')
@@ -209,7 +216,7 @@ def _may_remain(before: Sequence[str]) -> bool:
     if _is_pronoun(before):
         words = set(before[1:])
     several = before and (_COUNTED.fullmatch(before[0]) or any(map(str.isdigit, before)))
-    return bool(several or words & _A['quantity'] or words & _A['leaver'])
+    return bool(several or words & (_A['quantity'] | _A['leaver'] | {'a', 'an', 'another'}))
 
 
 def _is_pronoun(before: Sequence[str]) -> bool:

@@ -123,7 +123,15 @@ SWAPPED = (
     'the cat on the left and the dog|left center|left-hand glove|'
     'woman on the right holding a cup|left baby elephant'
 )
+FURTHER = (
+    "what's left of the pizza|toy left lying on floor|left half eaten|a donut left|make a right|"
+    'right hand turn|the right one for the job|keep left|exit right|left lane must turn left|5 pm|'
+    'right turn arrow|upstage left|clock at 12|roman numeral clock at five|port bow|driver seat|'
+    'nearside wheel|lado izquierdo|rechte Seite|a destra|vasen|the droite man|слева|ซ้าย|L-R|(l)|'
+    'lrft|ledt|lwft|kleft|rihgtmost|lefmost|onright|3rdright|lest side|tight side|LeFt|RIght'
+)
 KEPT = {
+    'further ones of all kinds': FURTHER,
     'short forms': SHORT, 'joined and misspelt forms': JOINED_OR_MISSPELT,
     'left over, and who left': LEFT_OVER, 'exactly, correct, turn': EXACTLY,
     'what is read off the picture': READ_OFF, 'sides of things': SIDES_OF_THINGS,
