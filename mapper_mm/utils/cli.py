@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -146,6 +147,9 @@ def plain_errors(*more: type[Exception]) -> Iterator[None]:
     Args:
         *more: Further errors that the user can mend.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # As stderr does: what the terminal's encoding lacks is spelled out.
+        sys.stdout.reconfigure(errors='backslashreplace')
     try:
         yield
         sys.stdout.flush()

@@ -5,19 +5,22 @@ Pillow draws a picture in a few milliseconds, matplotlib (MMEngine's visualizer)
 
 import math
 from collections.abc import Sequence
-from functools import cache
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mapper_mm.evaluation.grounding_metric import box_iou
+
+from .lettering import draw_line, length_of, plain_line, warn_of_missing, wrap
 
 TRUTH = (60, 220, 90)
 PREDICTION = (255, 120, 20)
 _PAPER, _INK = (24, 24, 28), (240, 240, 240)
 _MARGIN = 8
 _MOST_PIXELS = 2**25
+# A caption below a narrow picture is wider than it, in pixels, and never higher than these lines.
+_NARROWEST, _MAX_LINES = 240, 12
 
 
 def draw_grounding(
@@ -38,7 +41,8 @@ def draw_grounding(
             more than 2**25 pixels are reduced to as many.
 
     Returns:
-        np.ndarray: The picture with a caption: phrase, legend and, with both boxes, their IoU.
+        np.ndarray: The picture with a caption: phrase (its beginning, if it is very long), legend
+        and, with both boxes, their IoU. A narrow picture gets wider for it.
     """
     height, width = image.shape[:2]
     scale = max(min_size / max(height, width), 1.0)
@@ -60,8 +64,8 @@ def draw_grounding(
             draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_PAPER, width=width + 2)
             draw.rectangle((x1, y1, x2, y2), outline=colour, width=width)
 
-    caption = _caption(phrase, truth, prediction, picture.width)
-    sheet = Image.new('RGB', (picture.width, picture.height + caption.height))
+    caption = _caption(phrase, truth, prediction, max(picture.width, _NARROWEST))
+    sheet = Image.new('RGB', (caption.width, picture.height + caption.height), _PAPER)
     sheet.paste(picture)
     sheet.paste(caption, (0, picture.height))
     return np.asarray(sheet)
@@ -100,8 +104,9 @@ def _caption(
     prediction: Sequence[float] | None,
     width: int,
 ) -> Image.Image:
-    text_font, small_font = _font(18), _font(14)
-    lines = _wrap(phrase, text_font, width - 2 * _MARGIN)
+    phrase = plain_line(phrase)
+    warn_of_missing(phrase)
+    lines = wrap(phrase, 18, width - 2 * _MARGIN, _MAX_LINES)
     legend = []
     if truth is not None:
         legend.append(('truth', TRUTH))
@@ -115,32 +120,10 @@ def _caption(
     draw = ImageDraw.Draw(caption)
     y = _MARGIN
     for line in lines:
-        draw.text((_MARGIN, y), line, font=text_font, fill=_INK)
+        draw_line(draw, (_MARGIN, y), line, 18, _INK)
         y += 24
     x = _MARGIN
     for text, colour in legend:
-        draw.text((x, y), text, font=small_font, fill=colour)
-        x += small_font.getlength(text) + 2 * _MARGIN
+        draw_line(draw, (x, y), text, 14, colour)
+        x += length_of(text, 14) + 2 * _MARGIN
     return caption
-
-
-def _wrap(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """Break at spaces, and inside a word where it alone is too long."""
-    lines = ['']
-    for word in text.split():
-        longer = f'{lines[-1]} {word}'.strip()
-        if font.getlength(longer) <= width:
-            lines[-1] = longer
-            continue
-        if lines[-1]:
-            lines.append('')
-        for letter in word:
-            if lines[-1] and font.getlength(lines[-1] + letter) > width:
-                lines.append('')
-            lines[-1] += letter
-    return lines
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)

@@ -9,33 +9,23 @@ from mmdet.structures.bbox import autocast_box_type
 
 from mapper_mm.registry import TRANSFORMS
 
-from .flip import whole_words
+from .exchange import whole_words, words_of_any_language
+from .frame_words import can_be_cropped
 from .letterbox import resize_by, resized, scale_and_shift
 
 # What a resized picture may have. Only a picture with sides of 100 to 1 or more gets there: its
 # short side is enlarged to hundreds of pixels, and its long side with it.
 _MOST_PIXELS = 2**25
 
-# Words whose truth depends on where the frame ends, or on things being in it that a crop may
-# remove. The published five are left, right, top, bottom and middle. Not among them: superlatives,
-# "first" and "last", which stay true of a target that stays in the picture.
-FRAME_WORDS = (
-    *('left', 'right', 'top', 'bottom', 'middle', 'center', 'centre'),
-    *('mid', 'lt', 'lft', 'rt', 'rgt', 'btm'),
-    *('centered', 'centred', 'central', 'upper', 'lower', 'corner', 'edge', 'corners', 'edges'),
-    *('visible', 'partial', 'partially', 'cut off', 'frame'),
-    *('second', 'third', 'fourth', 'fifth', '2nd', '3rd', '4th', '5th'),
-)
-
 
 @TRANSFORMS.register_module()
 class PhraseSafeCrop(BaseTransform):
     """Resize and crop at random, where the phrase allows it.
 
-    With probability ``prob``, and only if the phrase has none of ``frame_words``: the short side is
-    resized to one of ``short_sides``, and a window with sides drawn from ``crop_range`` is cut out
-    that keeps at least ``min_kept`` of the target box. The box is clipped to the window. Where no
-    window drawn keeps enough, the picture is resized only. A `Letterbox` must follow.
+    With probability ``prob``, and only if the phrase allows it: the short side is resized to one of
+    ``short_sides``, and a window with sides drawn from ``crop_range`` is cut out that keeps at
+    least ``min_kept`` of the target box. The box is clipped to the window. Where no window drawn
+    keeps enough, the picture is resized only. A `Letterbox` must follow.
 
     A picture so thin that its resized copy would have more than 2**25 pixels stays as it is, and so
     does one whose box is too thin to outlive the rounding to whole pixels.
@@ -48,7 +38,9 @@ class PhraseSafeCrop(BaseTransform):
         min_kept: Share of the target's area that a crop must keep, in (0, 1]. What is kept is also
             the IoU between the clipped and the whole box: at the default of 0.7, an answer that
             outlines the whole target still counts as right at IoU 0.5, with room to spare.
-        frame_words: Words that forbid a crop, matched as words.
+        frame_words: Words that forbid a crop, matched as words; for other languages than English.
+            None: English, where a word that is not understood forbids it, too
+            (:func:`~.frame_words.can_be_cropped`).
         max_tries: How many windows are drawn before giving up.
 
     Required keys:
@@ -64,7 +56,7 @@ class PhraseSafeCrop(BaseTransform):
         short_sides: Sequence[int] = (400, 500, 600),
         crop_range: tuple[int, int] = (384, 600),
         min_kept: float = 0.7,
-        frame_words: Sequence[str] = FRAME_WORDS,
+        frame_words: Sequence[str] | None = None,
         max_tries: int = 20,
     ) -> None:
         if not 0 < crop_range[0] <= crop_range[1]:
@@ -77,9 +69,15 @@ class PhraseSafeCrop(BaseTransform):
         self.short_sides = tuple(short_sides)
         self.crop_range = tuple(crop_range)
         self.min_kept = min_kept
-        self.frame_words = tuple(frame_words)
+        self.frame_words = None if frame_words is None else tuple(frame_words)
         self.max_tries = max_tries
-        self._pattern = whole_words(frame_words) if frame_words else None
+        joined_or_not = (whole_words, words_of_any_language) if frame_words else ()
+        self._patterns = [pattern(frame_words) for pattern in joined_or_not]
+
+    def _allows(self, text: str) -> bool:
+        if self.frame_words is None:
+            return can_be_cropped(text)
+        return not any(pattern.search(text) for pattern in self._patterns)
 
     @cache_randomness
     def _draw_short_side(self) -> int | None:
@@ -100,7 +98,7 @@ class PhraseSafeCrop(BaseTransform):
     @autocast_box_type()
     def transform(self, results: dict) -> dict:
         """Resize and crop ``results['img']``, or leave it as it is."""
-        if self._pattern is not None and self._pattern.search(results['text']):
+        if not self._allows(results['text']):
             return results
         short_side = self._draw_short_side()
         if short_side is None:

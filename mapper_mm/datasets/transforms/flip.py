@@ -1,87 +1,37 @@
 """Mirroring a picture together with what is said about it."""
 
-import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 
 from mmdet.datasets.transforms import RandomFlip
 
 from mapper_mm.registry import TRANSFORMS
 
-_PREFIXES = 'far|top|bottom|upper|lower|mid|middle|center|centre|back|front'
-_SUFFIXES = 'most|est|side|hand|handed|ward|wards|y'
-
-
-def whole_words(words: Sequence[str]) -> re.Pattern:
-    """A pattern for position words *as words*; its group ``word`` is the one from ``words``.
-
-    People write them joined to others ("leftmost", "left-hand", "topright"), which count; words
-    that merely contain the letters ("bright", "laptop", "leftover", "upright") do not.
-    """
-    listed = '|'.join(map(re.escape, words))
-    return re.compile(
-        rf'(?<![^\W\d_])(?:{_PREFIXES})?(?P<word>{listed})(?:{_SUFFIXES})?(?![^\W\d_])',
-        re.IGNORECASE,
-    )
-
-
-_LEFT_RIGHT = whole_words(('left', 'right'))
-_MIRRORED = {'left': 'right', 'right': 'left'}
-# "Right behind the car", "right over there", "all right", "right angle", "right side up", "at 9
-# o'clock"; and with left, which would become right. "Left over" is none of either's.
-_NO_WORD_FOR_WORD = re.compile(
-    r'\b(?:left|right) (?:above|behind|below|beneath|beside|next|under|underneath|in front of)\b'
-    r'|\b(?:left|right) (?:here|there|now|over|out|away)\b|\ball[ -](?:left|right)\b'
-    r'|\b(?:left|right)[ -]angle|\b(?:left|right) in the (?:cent|mid)'
-    r'|\b(?:left|right)[ -]side[ -]up\b'
-    r"|\bo ?['’]? ?clock\b",
-    re.IGNORECASE,
-)
-# Short forms have no sure opposite: "lt" is left and light.
-_SHORT = whole_words(('lt', 'lft', 'rt', 'rgt'))
-
-
-def swap_left_right(text: str) -> str:
-    """Exchange left and right in a phrase, as words.
-
-    Case is kept: lower, UPPER, Capitalised. "A right-handed
-    batter" becomes left-handed, as in the mirror.
-    """
-
-    def swap(match: re.Match) -> str:
-        word = match['word']
-        other = _MIRRORED[word.lower()]
-        if word.isupper():
-            other = other.upper()
-        elif word.istitle():
-            other = other.title()
-        start, end = (edge - match.start() for edge in match.span('word'))
-        return match[0][:start] + other + match[0][end:]
-
-    return _LEFT_RIGHT.sub(swap, text)
-
-
-def can_be_mirrored(text: str) -> bool:
-    """Whether exchanging left and right, as words, makes a phrase true of the mirrored picture.
-
-    It does not where "right" means "exactly" ("right behind the car"), or may mean it ("the man on
-    the right behind the car"), where "left" would become such a "right", nor where a clock's hands
-    show the place ("at 9 o'clock"). A word in mixed case ("lEft") has no mirrored spelling, nor has
-    a short form ("lft", "rt").
-    """
-    if _NO_WORD_FOR_WORD.search(text) or _SHORT.search(text):
-        return False
-    words = (match['word'] for match in _LEFT_RIGHT.finditer(text))
-    return all(word.islower() or word.isupper() or word.istitle() for word in words)
+from .exchange import ExchangedWords, words_of_any_language
+from .mirror_words import can_be_mirrored, swap_left_right
 
 
 @TRANSFORMS.register_module()
 class PhraseFlip(RandomFlip):
     """Mirror the picture left to right, and the box and the phrase with it.
 
-    A picture whose phrase has no mirrored wording (:func:`can_be_mirrored`) stays as it is.
+    A picture whose phrase has no mirrored wording that is sure to be true
+    (:func:`~.mirror_words.can_be_mirrored`) stays as it is. That is for phrases in English. For
+    other languages switch mirroring off (``prob=0``), or name the words that change:
+
+        dict(
+            type='PhraseFlip',
+            words=dict(links='rechts', linke='rechte', linker='rechter'),
+            keep_words=['Uhr', 'Pfeil', 'Fahrerseite'],
+        )
 
     Args:
         prob: Probability of a flip, in [0, 1], where the phrase allows it.
+        words: Words to exchange, each pair named once. They are matched as whole words, in lower
+            case, upper case or with a capital; those of writings without blanks (Chinese, Japanese,
+            Korean, Thai) wherever they stand. Nothing else is known of the language then, so name
+            all forms, and in ``keep_words`` what has no mirrored wording. None: English.
+        keep_words: Further words that keep the picture as it is, matched likewise.
 
     Required keys:
         img, text; gt_bboxes and content_box (optional).
@@ -91,21 +41,49 @@ class PhraseFlip(RandomFlip):
 
     Added keys:
         flip, flip_direction.
+
+    Raises:
+        WrongConfigError: If ``words`` are no pairs of different words.
     """
 
-    def __init__(self, prob: float = 0.5) -> None:
+    def __init__(
+        self,
+        prob: float = 0.5,
+        words: Mapping[str, str] | None = None,
+        keep_words: Sequence[str] = (),
+    ) -> None:
         super().__init__(prob=float(prob), direction='horizontal')
+        self.words = words
+        self.keep_words = tuple(keep_words)
+        self._own = None if words is None else ExchangedWords(words)
+        self._kept = words_of_any_language(self.keep_words) if keep_words else None
+
+    def mirrored(self, text: str) -> str | None:
+        """The phrase for the mirrored picture; None if there is none that is sure to be true."""
+        if self._own is None:
+            mirrored = swap_left_right(text) if can_be_mirrored(text) else None
+        else:
+            # Accents may be letters of their own in one file and parts of letters in another.
+            text = unicodedata.normalize('NFC', text)
+            mirrored = self._own.swap(text) if self._own.can_be_swapped(text) else None
+            # Where words overlap, as some of Chinese may, what is meant is not sure.
+            if mirrored is not None and self._own.swap(mirrored) != text:
+                return None
+        # The mirrored phrase, too, as mirroring twice gives the phrase back.
+        if mirrored and self._kept and any(map(self._kept.search, (text, mirrored))):
+            return None
+        return mirrored
 
     def transform(self, results: dict) -> dict:
         """Mirror ``results``, or leave it as it is."""
-        if can_be_mirrored(results['text']):
+        if self.mirrored(results['text']) is not None:
             return super().transform(results)
         results.update(flip=False, flip_direction=None)
         return results
 
     def _flip(self, results: dict) -> None:
         super()._flip(results)
-        results['text'] = swap_left_right(results['text'])
+        results['text'] = self.mirrored(results['text'])
         if 'content_box' in results:
             width = results['img'].shape[1]
             x0, y0, x1, y1 = results['content_box']

@@ -1,5 +1,6 @@
 """Phrases to BERT's token ids, with everything that can be wrong with a phrase said by name."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from transformers import PreTrainedTokenizerBase
 
 from mapper_mm.errors import PhraseError
 from mapper_mm.utils.counted_warning import CountedWarning
+from mapper_mm.utils.english import is_like_a_word
+
+# Half of a character: what Python makes of bytes that are not in the terminal's encoding.
+_HALF_A_CHARACTER = re.compile('[\ud800-\udfff]')
 
 
 @dataclass
@@ -27,6 +32,20 @@ class Tokens:
     padding_mask: Tensor
     encodings: list[Encoding]
     skipped: list[bool]
+
+
+def check_characters(text: str, record: str) -> None:
+    """Check that a phrase can be read.
+
+    Raises:
+        PhraseError: if it has half a character, as of one typed in a terminal of another encoding
+            than Python's.
+    """
+    if _HALF_A_CHARACTER.search(text):
+        raise PhraseError(
+            f'{record}: the phrase {ascii(text)} has half a character, which cannot be read. Is '
+            'the terminal, or the file, in another encoding than UTF-8?'
+        )
 
 
 class PhraseTokenizer:
@@ -63,10 +82,12 @@ class PhraseTokenizer:
                 not, there is a counted warning, for training to go on.
 
         Raises:
-            PhraseError: for a phrase without words; one that is too long, if strict and long ones
-                are not to be cut; or one of which most words are unknown, unless strict, only if
-                most phrases of the batch, and not just one, are like that.
+            PhraseError: for a phrase without words or with half a character; one that is too long,
+                if strict and long ones are not to be cut; or one of which most words are unknown,
+                unless strict, only if most phrases of the batch, and not just one, are like that.
         """
+        for text, record in zip(texts, records, strict=True):
+            check_characters(text, record)
         encodings = self.tokenizer(
             list(texts), truncation=True, max_length=self.max_tokens
         ).encodings
@@ -90,9 +111,34 @@ class PhraseTokenizer:
         if not words:
             raise PhraseError(f'{record}: the phrase {text!r} has no words.')
         known = len(words) - words.count(self.tokenizer.unk_token_id)
-        if 2 * known >= len(words):
+        if 2 * known < len(words):
+            return f'{record}: BERT knows {known} of {len(words)} tokens of the phrase {text!r}'
+        spelled, count = self._spelled_out(encoding, text)
+        if 2 * len(spelled) <= count:
             return None
-        return f'{record}: BERT knows {known} of {len(words)} tokens of the phrase {text!r}'
+        return (
+            f'{record}: BERT knows {count - len(spelled)} of {count} words of the phrase {text!r}, '
+            f'and spells out {spelled[0]!r} ({" ".join(self.tokenizer.tokenize(spelled[0]))})'
+        )
+
+    def _spelled_out(self, encoding: Encoding, text: str) -> tuple[list[str], int]:
+        """The words that are unknown, or spelled out in pieces of a letter or two; and all's count.
+
+        Some that are English, or nearly, a small vocabulary spells out, too; it can learn them.
+        """
+        pieces: dict[int, list[int]] = {}
+        for token, word in enumerate(encoding.word_ids):
+            if word is not None:
+                pieces.setdefault(word, []).append(token)
+        spelled = []
+        for tokens in pieces.values():
+            word = text[encoding.offsets[tokens[0]][0] : encoding.offsets[tokens[-1]][1]]
+            # Of scripts without capitals a letter may be a syllable, and of codes a digit a word.
+            letters = word.isalpha() and word.lower() != word.upper()
+            unknown = encoding.ids[tokens[0]] == self.tokenizer.unk_token_id
+            if unknown or letters and 1 < len(tokens) >= len(word) / 2 and not is_like_a_word(word):
+                spelled.append(word)
+        return spelled, len(pieces)
 
     def _check_length(self, encoding: Encoding, text: str, record: str, strict: bool) -> bool:
         """Whether a phrase is to be skipped, as it is too long."""

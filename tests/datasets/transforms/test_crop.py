@@ -100,10 +100,13 @@ FORBIDDEN = [
     *('dog on the left', 'leftmost dog', 'TOP shelf', 'bottom-right one', 'middle', 'topright'),
     *('in the centre', 'second dog', 'the 3rd from us', 'upper shelf', 'far-left', 'center dog'),
     *('the horse that is fully visible', 'man half cut off', 'dog out of the frame', 'centered'),
+    *('cut-off man', 'cutoff guy', 'Cut – off man', 'CUT OFF', 'cropped arm', 'half seen', '12th'),
+    *('third from the end', 'one of two dogs', 'in the picture', 'the edge', 'topmost'),
+    *('lefttop', 'bottem', 'the man at the botom of it', 'L', 'tp', 'der Mann oben', '左边的人'),
 ]
 ALLOWED = [
     *('bright laptop', 'a pizza topping', 'leftover', 'first dog', 'biggest', 'the dog'),
-    'upright',
+    *('upright', 'two dogs', "the girl's red hat", 'man in a t-shirt', 'dog behind the car'),
 ]
 
 
@@ -125,6 +128,14 @@ def test_other_phrases_are(text):
 def test_words_are_an_argument():
     sample = _sample(120, 100, (40, 40, 60, 60), 'the left dog')
     assert 'homography_matrix' in PhraseSafeCrop(1.0, frame_words=(), **SIZES).transform(sample)
+
+
+@pytest.mark.parametrize('text', ['der Mann OBEN', '上面的人'])
+def test_words_may_be_another_languages(text):
+    crop = PhraseSafeCrop(1.0, frame_words=('oben', '上'), **SIZES)
+    assert 'homography_matrix' not in crop.transform(_sample(120, 100, (40, 40, 60, 60), text))
+    sample = _sample(120, 100, (40, 40, 60, 60), 'der Mann mit Hut')
+    assert 'homography_matrix' in crop.transform(sample)
 
 
 def test_target_larger_than_any_window_is_resized_only():

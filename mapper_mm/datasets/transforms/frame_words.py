@@ -1,0 +1,48 @@
+"""Which English phrases stay true wherever their picture is cut."""
+
+import re
+
+from mapper_mm.utils.english import doubt, tokens_of
+
+from .exchange import whole_words
+
+# Words whose truth depends on where the frame ends, or on things being in it that a crop may
+# remove. The published five are left, right, top, bottom and middle. Not among them: superlatives,
+# "first" and "last", which stay true of a target that stays in the picture.
+FRAME_WORDS = (
+    *('left', 'right', 'top', 'bottom', 'middle', 'center', 'centre'),
+    *('mid', 'lt', 'lft', 'rt', 'rgt', 'btm', 'rite', 'north', 'south', 'east', 'west'),
+    *('centered', 'centred', 'central', 'centermost', 'middlemost', 'midway', 'halfway'),
+    *('upper', 'lower', 'uppermost', 'lowermost', 'topmost', 'bottommost', 'quadrant', 'quarter'),
+    *('corner', 'edge', 'border', 'margin', 'side', 'end', 'corners', 'edges', 'sides', 'ends'),
+    *('cut', 'cuts', 'cutting', 'cutoff', 'cutout', 'crop', 'cropped', 'chopped off', 'sliced off'),
+    *('visible', 'visibly', 'visibility', 'invisible', 'unseen', 'see', 'seen', 'seeing'),
+    *('show', 'shows', 'showing', 'shown', 'hidden', 'barely', 'peeking', 'poking', 'sticking'),
+    *('entering', 'leaving', 'exiting', 'partial', 'partially', 'partly', 'half', 'halves'),
+    *('part', 'parts', 'portion', 'whole', 'entire', 'entirely', 'complete', 'completely'),
+    *('fully', 'full view', 'full body', 'incomplete', 'missing', 'headless', 'faceless'),
+    *('no head', 'no face', 'no body', 'without head', 'without a head', 'zoomed', 'out of focus'),
+    *('frame', 'framed', 'picture', 'pictured', 'pic', 'photo', 'photograph', 'image', 'scene'),
+    *('shot', 'view', 'camera view', 'offscreen', 'off screen', 'of screen', 'of the screen'),
+    *('off camera', 'off page', 'out of sight', 'in sight'),
+    *('second', 'third', 'fourth', 'fifth', 'sixth', 'seventh', 'eighth', 'ninth', 'tenth'),
+    *('2nd', '3rd', '4th', '5th', 'next to last', 'next to the last', 'penultimate'),
+)
+_FRAME_WORDS = whole_words(FRAME_WORDS)
+_COUNTED = re.compile(
+    r'\b\d+(?:st|nd|rd|th)\b'
+    r'|\bof (?:the |these |those )?(?:\d+|two|three|four|five|six|seven|eight|nine|ten)\b'
+)
+
+
+def can_be_cropped(text: str) -> bool:
+    """Whether a phrase is sure to say nothing that depends on where the picture is cut.
+
+    None of its words is one of ``FRAME_WORDS`` or counts things, and all are understood: another
+    language's word, a short form or a slip of the keyboard may mean a place.
+    """
+    # A hyphen or a blank: people write both.
+    line = ' '.join(token for token in tokens_of(text) if token != '-')
+    if _FRAME_WORDS.search(line) or _COUNTED.search(line):
+        return False
+    return doubt(text, unknown_at_most=0) is None

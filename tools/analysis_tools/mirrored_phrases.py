@@ -1,0 +1,52 @@
+"""Tell which phrases of a file may be mirrored with their pictures, and what forbids others."""
+
+import argparse
+import re
+from pathlib import Path
+
+# First, for it says in a sentence what of the following is missing or too old.
+import mapper_mm  # noqa: F401
+
+# isort: split
+from mapper_mm.datasets.transforms.frame_words import can_be_cropped
+from mapper_mm.datasets.transforms.mirror_words import swap_left_right, why_not_mirrored
+from mapper_mm.utils.cli import plain_errors
+
+_DIRECTION = re.compile(r'\b(?:left|right)', re.IGNORECASE)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('file', help='phrases in UTF-8, one a line')
+    parser.add_argument(
+        '--list', action='store_true', help='list phrases: mirrored, or what forbids it'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print shares of phrases."""
+    args = parse_args()
+    with plain_errors():
+        lines = Path(args.file).read_text(encoding='utf-8', errors='replace').splitlines()
+        phrases = [line for line in lines if line.strip()]
+        with_side = [phrase for phrase in phrases if _DIRECTION.search(phrase)]
+        without = [phrase for phrase in phrases if not _DIRECTION.search(phrase)]
+        for name, group in (('with left or right', with_side), ('without', without)):
+            mirrored = [phrase for phrase in group if why_not_mirrored(phrase) is None]
+            print(f'{name}: {len(mirrored)} of {_share(len(mirrored), len(group))} mirrored')
+        cropped = sum(map(can_be_cropped, phrases))
+        print(f'all: {cropped} of {_share(cropped, len(phrases))} cropped')
+        for phrase in phrases if args.list else []:
+            reason = why_not_mirrored(phrase)
+            said = swap_left_right(phrase) if reason is None else f'kept for: {reason}'
+            print(f'{phrase}\t{said}')
+
+
+def _share(part: int, whole: int) -> str:
+    return f'{whole} ({100 * part / max(whole, 1):.1f} %)'
+
+
+if __name__ == '__main__':
+    main()
