@@ -162,6 +162,8 @@ def apply_options(config: Config, options: dict[str, Any]) -> None:
             value = parse_value(f'[{value}]')
         if isinstance(now, bool) and isinstance(value, str) and value.lower() in _LIKE_BOOLEANS:
             raise OptionError(f'--cfg-options: {key} is {now}: say True or False, not {value!r}.')
+        if isinstance(value, dict) and not isinstance(now, dict):
+            value = {**value, '_delete_': True}
         try:
             config.merge_from_dict({key: value})
         # MMEngine's, of a value that is no dict where a dict is needed.

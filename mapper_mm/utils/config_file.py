@@ -38,8 +38,8 @@ def load_config(file: str | Path) -> Config:
     except (OSError, MissingPackageError):
         raise
     except SyntaxError as error:
-        where = f'{error.filename or file}, line {error.lineno}'
-        raise WrongConfigError(f'{where}: {error.msg}.') from error
+        # Of a file that is inherited from, the name is not known.
+        raise WrongConfigError(f'{file}, line {error.lineno}: {error.msg}.') from error
     # The file is a program: it may go wrong in every way.
     except Exception as error:
         raise WrongConfigError(f'{_where(error, str(file))}: {_what(error)}') from error
