@@ -2,17 +2,19 @@
 
 import inspect
 import re
+import sysconfig
 import traceback
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import NoneType, UnionType
+from types import FrameType, NoneType, UnionType
 from typing import Any
 from unittest import mock
 
 from mmengine.config import Config
 from mmengine.registry import Registry
 
+import mapper_mm
 from mapper_mm.errors import UserError, WrongConfigError
 
 from .arguments import arguments, nearest
@@ -20,9 +22,14 @@ from .config_check import find, not_registered
 
 # What components, and what they call, raise for a value that they cannot work with.
 _OF_VALUES = (ValueError, AssertionError)
-# What may as well be a fault in the component: its traceback stays, if no value is to blame.
+# What may as well be a fault in the component.
 _OF_TYPES = (TypeError, AttributeError, LookupError, RuntimeError, ArithmeticError)
-_UNEXPECTED = re.compile(r"got (?:an unexpected|multiple values for) keyword argument '(\w+)'")
+_UNEXPECTED = re.compile(
+    r"(?:(\w+)\.__init__\(\))? ?got (?:an unexpected|multiple values for) keyword argument '(\w+)'"
+)
+# Where a fault is not the user's own: there a value is to blame.
+_PATHS = ('stdlib', 'platstdlib', 'purelib', 'platlib')
+_NOT_OWN = (*map(sysconfig.get_path, _PATHS), mapper_mm.__path__[0])
 _MISSING = re.compile(r'missing \d+ required .*arguments?: (.*)')
 
 
@@ -74,11 +81,17 @@ def _explain(error: Exception, cfg: Any, where: Registry, config: Config) -> str
     name = getattr(kind, '__name__', str(kind))
     message = str(error)
     unexpected = _UNEXPECTED.search(message)
-    if isinstance(error, TypeError) and unexpected and unexpected[1] in cfg:
-        key = unexpected[1]
-        if 'multiple values' in message:
+    if isinstance(error, TypeError) and unexpected:
+        owner, key = unexpected.groups()
+        if key in cfg and 'multiple values' in message:
             return f'{path}.{key}: {name} takes no {key} here, it is known already.'
-        return f'{path}.{key}: {name} has no argument {key}{nearest(key, _names(kind) - {key})}'
+        if key in cfg:
+            return f'{path}.{key}: {name} has no argument {key}{nearest(key, _names(kind) - {key})}'
+        for inner, node in _nodes(cfg.items(), ''):
+            if key in node:
+                taken = _names(_frames(error)[-1].f_globals.get(owner)) if owner else set()
+                hint = nearest(key, taken - {key})
+                return f'{path}.{inner}.{key}: {owner or name} has no argument {key}{hint}'
     missing = _MISSING.search(message)
     if isinstance(error, TypeError) and missing and _is_call_of(error, kind):
         return f'{path}: {name} needs {missing[1]}.'
@@ -88,13 +101,26 @@ def _explain(error: Exception, cfg: Any, where: Registry, config: Config) -> str
             names = ' or '.join(sorted(t.__name__ for t in wanted if t is not NoneType))
             return f'{path}.{key} is {_short(value)}: {name} wants {names}.'
     reason = (message.strip().splitlines() or [''])[0]
-    if isinstance(error, _OF_VALUES):
-        return f'{path}: {name} cannot be built so: {reason}' if reason else None
-    if isinstance(error, RuntimeError | ArithmeticError):
-        for key, value in cfg.items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
-                return f'{path}.{key} is {value}: {name} cannot be built so: {reason}'
-    return None
+    if isinstance(error, _OF_VALUES) and reason:
+        return f'{path}: {name} cannot be built so: {reason}'
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    if not _is_not_own(error):
+        return None
+    place = f'{frame.filename.rpartition("site-packages/")[2]}, line {frame.lineno}'
+    return f'{path}: {name} cannot be built so: {type(error).__name__}: {reason} ({place})'
+
+
+def _frames(error: Exception) -> list[FrameType]:
+    return [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+
+
+def _is_not_own(error: Exception) -> bool:
+    """Whether an error comes from within a package rather than from the user's own code."""
+    for frame in reversed(_frames(error)):
+        # torch raises it for every attribute that is not there.
+        if frame.f_code.co_name != '__getattr__':
+            return frame.f_code.co_filename.startswith(_NOT_OWN)
+    return False
 
 
 def _short(value: Any) -> str:
@@ -108,8 +134,10 @@ def _is_call_of(error: Exception, kind: Any) -> bool:
     return last.name in ('build_from_cfg', 'get_instance', 'build_scheduler_from_cfg', '__call__')
 
 
-def _names(kind: Callable) -> set[str]:
+def _names(kind: Callable | None) -> set[str]:
     """The names of what a component takes, as far as is known."""
+    if not callable(kind):
+        return set()
     known = arguments(kind)
     if known is not None:
         return set(known) - {'self'}

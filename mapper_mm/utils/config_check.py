@@ -196,7 +196,11 @@ def _keys(cfg: Mapping, path: str, kind: Any, besides: Iterable[str] = ()) -> It
 def find(name: str, where: Registry, scope: str | None = None) -> Any:
     """The class or function that a registry has by that name, None if it has none."""
     with where.switch_scope_and_registry(scope) as found:
-        return found.get(name)
+        try:
+            return found.get(name)
+        # Of a name with dots whose module cannot be imported, and of an empty one.
+        except (RuntimeError, ImportError, ValueError):
+            return None
 
 
 def not_registered(name: str, where: Registry) -> str:
