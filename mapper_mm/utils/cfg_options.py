@@ -75,12 +75,13 @@ def parse_value(text: str) -> Any:
         if parts is not None:
             return _container('{' + value[5:-1] + '}', parts, text)
     scalar = _scalar(text)
-    if isinstance(scalar, str) and ',' in value and not _is_quoted(value):
-        parts = [part.strip() for part in _split(value) or [value]]
-        values = [parse_value(part) for part in parts if part]
-        if len(parts) > 1 and values and all(
+    parts = _split(value) if isinstance(scalar, str) and not _is_quoted(value) else None
+    if parts is not None and len(parts) > 1:
+        parts = [part.strip() for part in parts if part.strip()]
+        values = [parse_value(part) for part in parts]
+        if values and all(
             not isinstance(item, str) or _is_quoted(part)
-            for part, item in zip(filter(None, parts), values, strict=True)
+            for part, item in zip(parts, values, strict=True)
         ):
             return values
     return scalar
