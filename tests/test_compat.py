@@ -13,6 +13,7 @@ import mmengine
 import numpy as np
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.evaluator import BaseMetric
@@ -257,6 +258,45 @@ def test_base_config_of_this_package(no_pkg_resources, tmp_path):
     (tmp_path / 'leaf.py').write_text(f"_base_ = 'mapper_mm::{name}'")
     keys = set(Config.fromfile(base)._cfg_dict)
     assert keys and set(Config.fromfile(tmp_path / 'leaf.py')._cfg_dict) == keys
+
+
+@pytest.mark.parametrize('name', ['mapper_shapes.py', 'petl/lora.py', 'petl/refcoco/lora'])
+def test_every_config_is_reachable_from_other_packages(name, tmp_path):
+    from mmengine.hub import get_config
+
+    path = ROOT / 'configs' / name
+    expected = Config.fromfile(path.with_suffix('.py'))
+    (tmp_path / 'leaf.py').write_text(f"_base_ = 'mapper_mm::{name}'")
+    leaf = Config.fromfile(tmp_path / 'leaf.py')
+    assert leaf.model.type == expected.model.type and leaf.keys() == expected.keys()
+    assert get_config(f'mapper_mm::{name}').to_dict() == expected.to_dict()
+
+
+def test_a_config_that_is_not_there_and_other_packages_stay_as_they_were(tmp_path):
+    for name, error in (('mapper_mm::nothing.py', FileNotFoundError), ('mmdet::a.py', ValueError)):
+        (tmp_path / 'leaf.py').write_text(f'_base_ = {name!r}')
+        with pytest.raises(error):
+            Config.fromfile(tmp_path / 'leaf.py')
+
+
+def test_the_hub_builds_our_models():
+    from mmengine.hub import get_model
+
+    assert type(get_model('mapper_mm::mapper_shapes')).__name__ == 'MaPPER'
+
+
+def test_mim_knows_every_config():
+    folder = Path(compat.__file__).parent / '.mim'
+    index = yaml.safe_load((folder / 'model-index.yml').read_text())
+    listed = yaml.safe_load((folder / index['Import'][0]).read_text())['Models']
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / 'configs').rglob('*.py')
+        if '_base_' not in path.parts
+    }
+    assert {model['Config'] for model in listed} == files
+    assert len({model['Name'] for model in listed}) == len(listed)
+    assert all((folder / model['Config']).is_file() for model in listed)
 
 
 def test_packages_are_found_by_either_name(no_pkg_resources):

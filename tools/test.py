@@ -22,12 +22,14 @@ from mapper_mm.evaluation.dump_predictions import DumpPredictions
 from mapper_mm.models.checkpoints import read_checkpoint
 from mapper_mm.models.stand_alone import use_spelled_out_archs
 from mapper_mm.utils.best_checkpoint import best_checkpoint
+from mapper_mm.utils.build_errors import build_errors_name_settings
 from mapper_mm.utils.cli import (
     add_run_arguments,
     plain_errors,
     process_group_left,
     read_config,
 )
+from mapper_mm.utils.config_check import check_config, check_parts
 from mapper_mm.utils.preflight import check_everything_is_there
 
 
@@ -121,30 +123,33 @@ def main() -> None:
     args = parse_args()
     with plain_errors(), process_group_left():
         config = read_config(args)
+        check_config(config)
+        check_parts(config, 'test')
         config.load_from = args.checkpoint or best_checkpoint(config.work_dir)
         config.resume = False
         checkpoint = None
         if Path(config.load_from).exists():
             checkpoint = read_checkpoint(config.load_from)
             use_spelled_out_archs(config.model, checkpoint, config.load_from)
-        check_everything_is_there(
-            config,
-            ['test_dataloader'],
-            weights=False,
-            checkpoint=config.load_from,
-            held=None if checkpoint is None else checkpoint['state_dict'],
-        )
-        # Before anything heavy: a path where nothing can be written is an error here.
-        dump = DumpPredictions(args.out) if args.out else None
-        runner = build_runner(config, args, dump, checkpoint)
-        results = KeptResultsHook()
-        runner.register_hook(results)
-        try:
-            runner.test()
-        finally:
-            # What was computed is shown even if something else failed.
-            if results.metrics and is_main_process():
-                print_table(results.metrics, config)
+        with build_errors_name_settings(config):
+            check_everything_is_there(
+                config,
+                ['test_dataloader'],
+                weights=False,
+                checkpoint=config.load_from,
+                held=None if checkpoint is None else checkpoint['state_dict'],
+            )
+            # Before anything heavy: a path where nothing can be written is an error here.
+            dump = DumpPredictions(args.out) if args.out else None
+            runner = build_runner(config, args, dump, checkpoint)
+            results = KeptResultsHook()
+            runner.register_hook(results)
+            try:
+                runner.test()
+            finally:
+                # What was computed is shown even if something else failed.
+                if results.metrics and is_main_process():
+                    print_table(results.metrics, config)
         if dump is not None and dump.failure is not None:
             raise dump.failure
 

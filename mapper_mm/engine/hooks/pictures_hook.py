@@ -17,6 +17,7 @@ from mapper_mm.errors import WriteError
 from mapper_mm.registry import HOOKS
 from mapper_mm.utils.whole_files import whole_file
 from mapper_mm.visualization.drawing import contact_sheet
+from mapper_mm.visualization.file_names import PictureNames
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 
 
@@ -31,12 +32,12 @@ class PicturesHook(Hook):
         num_pictures: Number of validation samples to draw, evenly spread over the dataset; with
             several processes, over the main process's share of it.
         test_dir: Folder for a picture of every sample that is tested, named after image, ref_id and
-            sent_id. None: none.
+            sent_id, and after folders where those are equal. None: none.
     """
 
     def __init__(self, num_pictures: int = 24, test_dir: str | None = None) -> None:
         self.num_pictures = num_pictures
-        self.test_dir = None if test_dir is None else Path(test_dir)
+        self._names = None if test_dir is None else PictureNames(test_dir)
         self._wanted: set[int] = set()
         self._seen = 0
         self._samples: list[DetDataSample] = []
@@ -81,7 +82,7 @@ class PicturesHook(Hook):
         outputs: Sequence[DetDataSample] | None = None,
     ) -> None:
         """Draw every sample of a batch, until the disk is full: testing goes on."""
-        if self.test_dir is None or self._failure is not None:
+        if self._names is None or self._failure is not None:
             return
         try:
             self._draw_tested(outputs)
@@ -100,8 +101,9 @@ class PicturesHook(Hook):
 
     def _draw_tested(self, outputs: Sequence[DetDataSample]) -> None:
         for sample in outputs:
-            name = f'{Path(sample.img_path).stem}_{sample.ref_id}_{sample.sent_id}.png'
-            _write(_draw(sample.cpu()), self.test_dir / name)
+            picture = _draw(sample.cpu())
+            ending = f'_{sample.ref_id}_{sample.sent_id}.png'
+            _write(picture, self._names.name(sample.img_path, ending))
 
 
 def _draw(sample: DetDataSample) -> np.ndarray:

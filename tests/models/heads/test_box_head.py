@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.models.heads import BoxHead
 
 
@@ -137,3 +138,20 @@ def test_a_box_without_a_side_gets_one_of_a_pixel_at_the_nearest_place(said, box
     samples = [sample(canvas=(200, 200), ori_shape=(100, 200), homography=homography)]
     [result] = Says().predict(torch.tensor([said], dtype=torch.float32), samples)
     torch.testing.assert_close(result.bboxes, torch.tensor([box], dtype=torch.float32))
+
+
+@pytest.mark.parametrize('off', ['loss_l1', 'loss_iou'])
+def test_a_loss_that_is_none_is_off(off):
+    head = BoxHead(embed_dims=8, **{off: None})
+    whole = BoxHead(embed_dims=8)
+    whole.load_state_dict(head.state_dict())
+    sample = DetDataSample(metainfo=dict(batch_input_shape=(100, 100)))
+    sample.gt_instances = InstanceData(bboxes=torch.tensor([[10.0, 20, 50, 60]]))
+    reg = torch.randn(1, 8)
+    losses, expected = head.loss(reg, [sample]), whole.loss(reg, [sample])
+    assert off in expected and losses == {k: v for k, v in expected.items() if k != off}
+
+
+def test_without_any_loss_there_is_nothing_to_learn():
+    with pytest.raises(WrongConfigError, match='loss_l1, loss_iou and loss_attention are all None'):
+        BoxHead(embed_dims=8, loss_l1=None, loss_iou=None)
