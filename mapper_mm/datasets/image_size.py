@@ -1,20 +1,21 @@
 """The size of a picture, without its pixels."""
 
-from typing import BinaryIO
+from PIL import ExifTags
 
-from PIL import ExifTags, Image
+from .images import open_picture, orientation_of, plain_decoding
 
 # The EXIF orientations that turn a picture by a quarter.
 _QUARTER_TURNS = (5, 6, 7, 8)
+_STORED_SIZE = (ExifTags.Base.ImageWidth, ExifTags.Base.ImageLength)
 
 
-def read_image_size(path: str | BinaryIO, exif_orientation: bool) -> tuple[int, int]:
+def read_image_size(path: str, exif_orientation: bool) -> tuple[int, int]:
     """Read a picture's size from its header.
 
     Args:
-        path: The picture's file, or its content.
-        exif_orientation: Whether to turn the picture as its EXIF orientation says, as it is shown,
-            or to leave it as it is stored.
+        path: The picture's file.
+        exif_orientation: As for :func:`mapper_mm.datasets.images.decode_image`, of whose result
+            this is the size.
 
     Returns:
         tuple: Width and height in pixels.
@@ -23,12 +24,15 @@ def read_image_size(path: str | BinaryIO, exif_orientation: bool) -> tuple[int, 
         OSError: If the file is not there or not a picture, or has more pixels than Pillow reads.
     """
     try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            turned = exif_orientation and (
-                picture.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
-            )
-    # Of names that no file can have, and of very large pictures.
-    except (ValueError, Image.DecompressionBombError) as error:
+        with open(path, 'rb') as file, plain_decoding():
+            picture = open_picture(file)
+            (width, height), turned = picture.size, exif_orientation
+            # TIFF is always turned; some versions of Pillow turn its size already here.
+            if picture.format == 'TIFF':
+                width, height = (picture.tag_v2[tag] for tag in _STORED_SIZE)
+                turned = True
+            turned = turned and orientation_of(picture) in _QUARTER_TURNS
+    # Of what is no picture, and of names that no file can have.
+    except ValueError as error:
         raise OSError(f'{path!r}: {error}') from error
     return (height, width) if turned else (width, height)

@@ -1,0 +1,220 @@
+"""One way from a picture's file to its pixels, for training, testing and inference.
+
+Pillow says what a file is, how large and which way up, and decodes it; OpenCV decodes ordinary
+JPEGs in its place, to the same pixels in less time. Either way a picture comes out as it is shown:
+in colour, 8 bits, nothing transparent, and only the first of several frames or pages.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from PIL import ExifTags, Image, ImageColor, UnidentifiedImageError
+
+from mapper_mm.errors import BadImageError
+
+from .image_formats import NOT_PIXELS, name_of_format
+
+WHITE = (255, 255, 255)
+
+# How the EXIF orientations turn a picture from how it is stored to how it is shown.
+_TURNS = {
+    2: lambda img: cv2.flip(img, 1),
+    3: lambda img: cv2.rotate(img, cv2.ROTATE_180),
+    4: lambda img: cv2.flip(img, 0),
+    5: cv2.transpose,
+    6: lambda img: cv2.rotate(img, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda img: cv2.rotate(cv2.transpose(img), cv2.ROTATE_180),
+    8: lambda img: cv2.rotate(img, cv2.ROTATE_90_COUNTERCLOCKWISE),
+}
+
+
+def decode_image(
+    content: bytes,
+    exif_orientation: bool = True,
+    background: str | tuple[int, int, int] = WHITE,
+) -> np.ndarray:
+    """Decode the content of a picture's file.
+
+    Args:
+        content: The file's bytes.
+        exif_orientation: Whether to turn the picture as its EXIF orientation says, as it is shown,
+            or to leave it as it is stored. TIFF is always turned: every reader does that.
+        background: What shows through where the picture is transparent: (R, G, B) in 0..255, or a
+            colour as Pillow names it ('black', '#7f7f7f').
+
+    Returns:
+        np.ndarray: (H, W, 3) uint8 BGR.
+
+    Raises:
+        BadImageError: If the file is empty, no picture, of a format that is not supported, stops
+            early, or has more pixels than Pillow decodes. The message does not name the file.
+        ValueError: If the background is no colour.
+    """
+    background = rgb(background)
+    if not content:
+        raise BadImageError('the file is empty')
+    with plain_decoding():
+        picture = open_picture(io.BytesIO(content))
+        # OpenCV 4 fills a JPEG that stops early with grey. Pillow does not, so it gets all that do
+        # not end as they should.
+        ordinary = picture.format in ('JPEG', 'MPO') and picture.mode in ('L', 'RGB')
+        if ordinary and content.endswith(b'\xff\xd9'):
+            img = _decode_jpeg(content)
+            if img is not None and img.shape[1::-1] == picture.size:
+                return _turn(img, orientation_of(picture)) if exif_orientation else img
+    return to_bgr(picture, exif_orientation, background)
+
+
+def to_bgr(
+    picture: Image.Image,
+    exif_orientation: bool = True,
+    background: str | tuple[int, int, int] = WHITE,
+) -> np.ndarray:
+    """Turn a Pillow image into an array.
+
+    Args:
+        picture: Opened or made with Pillow; of several frames, the current one.
+        exif_orientation: As for :func:`decode_image`.
+        background: As for :func:`decode_image`.
+
+    Returns:
+        np.ndarray: (H, W, 3) uint8 BGR.
+
+    Raises:
+        BadImageError: If it cannot be decoded.
+        ValueError: If the background is no colour.
+    """
+    background = rgb(background)
+    with plain_decoding():
+        # First: loading finds the orientation of a PNG, and turns a TIFF.
+        picture.load()
+        if 0 in picture.size:
+            raise BadImageError('it has no pixels')
+        img = cv2.cvtColor(np.asarray(_as_rgb(picture, background)), cv2.COLOR_RGB2BGR)
+        return _turn(img, orientation_of(picture)) if exif_orientation else img
+
+
+def open_picture(file: BinaryIO) -> Image.Image:
+    """Open a picture's file with Pillow, without decoding its pixels.
+
+    Raises:
+        BadImageError: If it is no picture, or of a format that is not supported.
+    """
+    try:
+        picture = Image.open(file)
+    except UnidentifiedImageError:
+        file.seek(0)
+        name = name_of_format(file.read(1024))
+        if name is None:
+            raise BadImageError('it is no picture') from None
+    else:
+        if picture.format not in NOT_PIXELS:
+            return picture
+        name = picture.format
+    raise BadImageError(f'the format {name} is not supported: convert it to JPEG or PNG')
+
+
+def orientation_of(picture: Image.Image) -> int:
+    """The EXIF orientation of a Pillow image, 1 to 8.
+
+    It is 1 where the file says nothing, or what is no orientation.
+    """
+    try:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation)
+    except OSError:  # of the pixels, after which a PNG's may come
+        raise
+    # EXIF data that cannot be read turn no picture; what they raise is of any class.
+    except Exception:
+        return 1
+    return int(orientation) if orientation in tuple(_TURNS) else 1
+
+
+@contextmanager
+def plain_decoding() -> Iterator[None]:
+    """Make what Pillow raises of damaged files, which is of any class, a BadImageError."""
+    try:
+        yield
+    except BadImageError:
+        raise
+    except MemoryError as error:
+        raise BadImageError('there is not enough memory for its pixels') from error
+    except Exception as error:
+        raise BadImageError(str(error) or type(error).__name__) from error
+
+
+def rgb(colour: str | tuple[int, int, int]) -> tuple[int, int, int]:
+    """What red, green and blue of a colour are.
+
+    Args:
+        colour: (R, G, B) in 0..255, or a name that Pillow knows.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    try:
+        levels = tuple(ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else colour)
+        if len(levels) == 3 and all(level in range(256) for level in levels):
+            return levels
+    except (TypeError, ValueError):  # neither a sequence nor a name
+        pass
+    raise ValueError(
+        f"background={colour!r} is no colour: give (R, G, B), each in 0..255, or a name ('white')."
+    )
+
+
+def _decode_jpeg(content: bytes) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(
+            np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+    except cv2.error:  # Pillow will say why.
+        return None
+
+
+def _turn(img: np.ndarray, orientation: int) -> np.ndarray:
+    return img if orientation == 1 else _TURNS[orientation](img)
+
+
+def _as_rgb(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    if picture.mode == 'F' or picture.mode.startswith('I'):
+        picture = _to_8_bits(picture)
+    if picture.has_transparency_data:
+        canvas = Image.new('RGBA', picture.size, background)
+        canvas.alpha_composite(picture.convert('RGBA'))
+        picture = canvas
+    return picture.convert('RGB')
+
+
+def _to_8_bits(picture: Image.Image) -> Image.Image:
+    """Grey of more than 8 bits. Of 16 bits the upper 8 count, as Pillow does it for colours."""
+    values = np.asarray(picture)
+    # Before Pillow 12, PNG and PPM of 16 bits open as 32.
+    if picture.mode.startswith('I;16') or picture.format in ('PNG', 'PPM'):
+        levels = values.clip(0, 65535) >> 8
+    else:
+        levels = _scale_to_8_bits(values)
+    grey = Image.fromarray(levels.astype(np.uint8))
+    key = picture.info.get('transparency')
+    if key is not None:
+        grey.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _scale_to_8_bits(values: np.ndarray) -> np.ndarray:
+    """Fractions and 32 bits, whose formats do not say what is white.
+
+    It is the least of 1 (of fractions), 255 and 65535 that no number exceeds, or else the largest
+    number. What is below 0 or no number is black.
+    """
+    fractions = values.dtype.kind == 'f'
+    largest = float(values.max(where=np.isfinite(values), initial=0))
+    # Resampling makes fractions overshoot a little.
+    whites = [1.0] if fractions and largest <= 1.1 else []
+    whites += [white for white in (255.0, 65535.0) if largest <= white]
+    white = whites[0] if whites else largest
+    shares = np.nan_to_num(values / np.float32(white), nan=0, posinf=1, neginf=0)
+    return np.rint(shares.clip(0, 1) * 255)
