@@ -77,6 +77,8 @@ def find(inferencer: GroundingInferencer, image: str, phrases: list[str], out_di
     Raises:
         PhraseError: At the end, if some cannot.
     """
+    # It may be a pipe or an address: all phrases are about one picture.
+    image = inferencer.take_image(image)
     grounded, samples, wrong = [], [], []
     for phrase in phrases:
         try:

@@ -3,6 +3,7 @@
 import mmap
 import os
 import reprlib
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def is_one_image(given: Any) -> bool:
     if isinstance(given, np.ndarray):
         # Arrays of names and batches (N, H, W, 3) hold several.
         return given.ndim == 0 or (given.ndim != 4 and given.dtype.kind not in 'OSUT')
-    one = (str, os.PathLike, Mapping, Image.Image, Tensor, *_BYTES)
+    one = (GivenImage, str, os.PathLike, Mapping, Image.Image, Tensor, *_BYTES)
     return isinstance(given, one) or _is_readable(given)
 
 
@@ -82,7 +83,7 @@ def take_image(
         given: A path (str or PathLike), a ``file:``, ``data:`` or other URL, the bytes of a file,
             an open binary file (all of it is read, wherever its position is, which stays if it can
             be set), a Pillow image, an array (H, W, 3) uint8 BGR, or a dict with one of these as
-            ``img_path`` or ``img``.
+            ``img_path`` or ``img``. What this has returned is returned as it is.
         number: Which of the images it is, for messages.
         backend_args: Where URLs are read from, see :func:`mmengine.fileio.get`.
         background: What shows through where a Pillow image is transparent.
@@ -90,6 +91,8 @@ def take_image(
     Raises:
         BadImageError: If it is nothing of these, or cannot be read.
     """
+    if isinstance(given, GivenImage):
+        return given
     if isinstance(given, Mapping):
         given = _in_dict(given, number)
     if isinstance(given, np.ndarray) and given.ndim == 0:
@@ -143,11 +146,20 @@ def _of_address(address: str, number: int, backend_args: dict | None) -> GivenIm
             f'image {number} is a string of {len(path)} characters, which no path has: of base64 '
             'give base64.b64decode(image).'
         )
-    if os.path.isdir(path):
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        # The loader says why.
+        mode = stat.S_IFREG
+    if stat.S_ISDIR(mode):
         raise BadImageError(
             f'image {number} ({path}) is a folder: give the files in it, for example '
             "sorted(pathlib.Path(folder).glob('*.jpg'))."
         )
+    if stat.S_ISFIFO(mode):
+        return GivenImage(number, address, Path(path).read_bytes())
+    if not stat.S_ISREG(mode):
+        raise BadImageError(f'image {number} ({path}) is a device, not a file.')
     return GivenImage(number, address, path)
 
 
@@ -208,12 +220,12 @@ def _checked(array: np.ndarray, number: int) -> np.ndarray:
         BadImageError: If it is none.
     """
     shape, remedies = array.shape, []
-    if array.ndim == 2 or (array.ndim == 3 and shape[2] == 1):
+    if array.ndim == 3 and shape[0] == 3 != shape[2]:
+        remedies.append('channels first')
+    elif array.ndim == 2 or (array.ndim == 3 and shape[2] == 1):
         remedies.append('grey')
     elif array.ndim == 3 and shape[2] == 4:
         remedies.append('alpha')
-    elif array.ndim == 3 and shape[2] != 3 and shape[0] in (1, 3, 4):
-        remedies.append('channels first')
     if array.dtype != np.uint8:
         remedies.append('levels')
     if remedies or array.ndim != 3 or shape[2] != 3 or array.size == 0:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +130,19 @@ class GroundingInferencer(BaseInferencer):
 
     def pair(self, inputs: Any, texts: Any) -> list[tuple[GivenImage, str]]:
         """Bring images and phrases together, as calling it does; :meth:`visualize` takes these."""
-        return pair(inputs, texts, self._take)
+        return pair(inputs, texts, self.take_image)
+
+    def take_image(self, image: Any, number: int = 0) -> GivenImage:
+        """Make something of an image that is read just once, in place of which it can be given.
+
+        Args:
+            image: As for calling it.
+            number: Which one it is, for messages.
+
+        Raises:
+            BadImageError: If it is none, or cannot be read.
+        """
+        return take_image(image, number, self._load.backend_args, self._background)
 
     def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
         path = Path(self._get_repo_or_mim_dir(self.scope)) / 'configs' / f'{model}.py'
@@ -174,9 +185,6 @@ class GroundingInferencer(BaseInferencer):
         if self._load is None:
             raise WrongConfigError('test_dataloader.dataset.pipeline: no transform loads an image.')
         self._background = getattr(self._load, 'background', WHITE)
-        self._take = partial(
-            take_image, backend_args=self._load.backend_args, background=self._background
-        )
         prepare = Compose([s for s in steps if s is not self._load and not _needs_truth(s)])
 
         def pipeline(given: tuple[GivenImage, str]) -> dict:

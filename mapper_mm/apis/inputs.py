@@ -16,6 +16,8 @@ from mapper_mm.errors import OptionError, PhraseError
 
 from .given_images import GivenImage, is_one_image
 
+_show = reprlib.Repr()
+_show.maxstring, _show.maxother = 200, 100
 _URL = re.compile(r'(file|data|https?|s3):\S+', re.IGNORECASE)
 
 
@@ -79,7 +81,7 @@ def take_phrase(given: Any, number: int | None = None) -> str:
     if isinstance(given, np.ndarray) and given.ndim == 0:
         given = given.item()
     if not isinstance(given, str):
-        shown = ' '.join(reprlib.repr(given).split())
+        shown = ' '.join(_show.repr(given).split())
         advice = ', but bytes: decode them' if isinstance(given, bytes) else ''
         raise PhraseError(f'{name} is no string: {shown}{advice}')
     if not given.strip():
@@ -87,7 +89,7 @@ def take_phrase(given: Any, number: int | None = None) -> str:
     if _is_address(given.strip()):
         raise PhraseError(
             f'{name} is the name of a picture or a file, not words to look for: '
-            f'{reprlib.repr(given)}. Several images are given as a list in place of one; the demo '
+            f'{_show.repr(given)}. Several images are given as a list in place of one; the demo '
             'takes one at a time.'
         )
     return given
@@ -105,7 +107,7 @@ def check_batch_size(given: Any) -> int:
         size = 0
     if size < 1:
         raise OptionError(
-            f'batch_size={reprlib.repr(given)}: it must be a whole number of at least 1.'
+            f'batch_size={_show.repr(given)}: it must be a whole number of at least 1.'
         )
     return size
 
@@ -133,7 +135,7 @@ def check_out_dir(given: Any) -> None:
         Path(given).mkdir(parents=True, exist_ok=True)
     except (OSError, TypeError, ValueError) as error:
         raise OptionError(
-            f'out_dir={reprlib.repr(given)}: no folder for pictures: {error}'
+            f'out_dir={_show.repr(given)}: no folder for pictures: {error}'
         ) from error
 
 
