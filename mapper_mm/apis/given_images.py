@@ -55,9 +55,9 @@ class GivenImage:
         return f'image {self.number}' if self.path is None else self.path
 
     @property
-    def stem(self) -> str:
-        """What the names of its pictures begin with."""
-        return f'image_{self.number}' if self.path is None else Path(self.path).stem[:100]
+    def file_name(self) -> str:
+        """What its pictures are called after: the name of its file, or image_<number>."""
+        return f'image_{self.number}' if self.path is None else Path(self.path).name[-100:]
 
 
 def is_one_image(given: Any) -> bool:

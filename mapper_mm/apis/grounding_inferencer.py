@@ -245,7 +245,7 @@ class GroundingInferencer(BaseInferencer):
             if show:
                 self.visualizer.show(picture, win_name=phrase, wait_time=wait_time)
             if out_dir:
-                path = Path(out_dir) / f'{image.stem}_{number}.png'
+                path = Path(out_dir) / f'{Path(image.file_name).stem}_{number}.png'
                 mmcv.imwrite(picture[..., ::-1], str(path))
             if return_vis:
                 pictures.append(picture)
