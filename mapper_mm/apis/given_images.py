@@ -85,7 +85,7 @@ def take_image(
             be set), a Pillow image, an array (H, W, 3) uint8 BGR, or a dict with one of these as
             ``img_path`` or ``img``. What this has returned is returned as it is.
         number: Which of the images it is, for messages.
-        backend_args: Where URLs are read from, see :func:`mmengine.fileio.get`.
+        backend_args: Where files and URLs are read from, see :func:`mmengine.fileio.get`.
         background: What shows through where a Pillow image is transparent.
 
     Raises:
@@ -102,7 +102,7 @@ def take_image(
     if isinstance(given, str):
         return _of_address(given, number, backend_args)
     if isinstance(given, _BYTES):
-        return GivenImage(number, None, bytes(given))
+        return GivenImage(number, None, _bytes(given, number))
     if isinstance(given, Image.Image):
         return GivenImage(number, None, _pixels(given, number, background))
     if isinstance(given, np.ndarray):
@@ -121,6 +121,14 @@ def take_image(
 
 def _is_readable(given: Any) -> bool:
     return callable(getattr(given, 'read', None)) and not isinstance(given, type)
+
+
+def _bytes(given: bytes | bytearray | memoryview | mmap.mmap, number: int) -> bytes:
+    try:
+        return bytes(given)
+    # Of what is closed.
+    except ValueError as error:
+        raise BadImageError(f'image {number}: cannot read it: {error}') from error
 
 
 def _in_dict(given: Mapping, number: int) -> Any:
@@ -148,8 +156,10 @@ def _of_address(address: str, number: int, backend_args: dict | None) -> GivenIm
         )
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):
-        # The loader says why.
+    except (OSError, ValueError) as error:
+        if not backend_args:
+            # Before others are computed and lost.
+            raise BadImageError(f'image {number} ({path}): cannot read it: {error}') from error
         mode = stat.S_IFREG
     if stat.S_ISDIR(mode):
         raise BadImageError(

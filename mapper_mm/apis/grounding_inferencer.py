@@ -125,6 +125,8 @@ class GroundingInferencer(BaseInferencer):
         batch_size = check_batch_size(batch_size)
         if kwargs.get('out_dir'):
             check_out_dir(kwargs['out_dir'])
+        if kwargs.get('show') and self.visualizer is None:
+            raise OptionError('show=True: the config has no visualizer, which shows pictures.')
         pairs = self.pair(inputs, texts)
         return super().__call__(pairs, return_datasamples, batch_size, **kwargs)
 

@@ -177,6 +177,13 @@ def test_a_folder_for_pictures_that_cannot_be_is_found_before_the_work(
             inferencer(paths, 'star', out_dir=folder)
 
 
+def test_nothing_can_be_shown_without_a_visualizer(inferencer, paths, monkeypatch):
+    monkeypatch.setattr(inferencer, 'visualizer', None)
+    with pytest.raises(OptionError, match='show=True: the config has no visualizer'):
+        inferencer(paths[0], 'star', show=True)
+    assert inferencer(paths[0], 'star', return_vis=True)['visualization']
+
+
 def test_model_and_weights_by_path(untrained_checkpoint, inferencer, paths):
     config = pathlib.Path(__file__).parents[2] / 'configs' / 'mapper_shapes.py'
     other = type(inferencer)(config, pathlib.Path(untrained_checkpoint), 'cpu')
