@@ -2,13 +2,13 @@
 
 import mmap
 import os
+import re
 import reprlib
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from urllib.request import url2pathname, urlopen
 
 import mmengine.fileio as fileio
@@ -178,7 +178,8 @@ def _local_path(url: str) -> str:
     written = url[len('file:') :]
     if written.startswith('//'):
         written = '/' + written[2:].partition('/')[2]
-    decoded = url2pathname(urlsplit(url).path)
+    # What follows ? or # is no part of the path, if they are not encoded.
+    decoded = url2pathname(re.split('[?#]', written)[0])
     return written if os.path.exists(written) and not os.path.exists(decoded) else decoded
 
 

@@ -250,6 +250,7 @@ class Broken:
         ('file://', 'is a folder'),
         ('.', 'is a folder: give the files in it'),
         (pathlib.Path('.'), 'is a folder'),
+        ('file://[', 'is a folder'),
         ('/dev/zero', 'is a device'),
         ('A' * 5000, 'b64decode'),
         ('data:image/png;base64,AAAA', '3 bytes.: cannot read it: '),
