@@ -20,6 +20,8 @@ from .image_formats import NOT_PIXELS, name_of_format
 
 WHITE = (255, 255, 255)
 
+# White in greys of less than 8 bits, as Pillow names them.
+_LARGEST = {'1': 1, 'L;2': 3, 'L;4': 15}
 # How the EXIF orientations turn a picture from how it is stored to how it is shown.
 _TURNS = {
     2: lambda img: cv2.flip(img, 1),
@@ -90,6 +92,7 @@ def to_bgr(
     """
     background = rgb(background)
     with plain_decoding():
+        _scale_transparent_level(picture)
         # First: loading finds the orientation of a PNG, and turns a TIFF.
         picture.load()
         if 0 in picture.size:
@@ -179,9 +182,24 @@ def _turn(img: np.ndarray, orientation: int) -> np.ndarray:
     return img if orientation == 1 else _TURNS[orientation](img)
 
 
+def _scale_transparent_level(picture: Image.Image) -> None:
+    """Bring a PNG's transparent level or colour to 8 bits, as Pillow does with its pixels only."""
+    key, tile = picture.info.get('transparency'), getattr(picture, 'tile', None)
+    if picture.format != 'PNG' or key is None or not tile:
+        return
+    depth = tile[0][3]
+    if depth in _LARGEST:
+        # Newer versions have done it where there are only two levels.
+        picture.info['transparency'] = min(key * 255 // _LARGEST[depth], 255)
+    elif depth == 'RGB;16B':
+        picture.info['transparency'] = tuple(level >> 8 for level in key)
+
+
 def _as_rgb(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     if picture.mode == 'F' or picture.mode.startswith('I'):
         picture = _to_8_bits(picture)
+    if picture.mode == 'La':  # which Pillow converts to nothing else
+        picture = picture.convert('LA')
     if picture.has_transparency_data:
         canvas = Image.new('RGBA', picture.size, background)
         canvas.alpha_composite(picture.convert('RGBA'))

@@ -3,9 +3,11 @@
 Pillow draws a picture in a few milliseconds, matplotlib (MMEngine's visualizer) in a few hundred.
 """
 
+import math
 from collections.abc import Sequence
 from functools import cache
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -15,6 +17,7 @@ TRUTH = (60, 220, 90)
 PREDICTION = (255, 120, 20)
 _PAPER, _INK = (24, 24, 28), (240, 240, 240)
 _MARGIN = 8
+_MOST_PIXELS = 2**25
 
 
 def draw_grounding(
@@ -31,15 +34,21 @@ def draw_grounding(
         phrase: What is looked for.
         truth: The true box, drawn in green. None: unknown.
         prediction: The box found, drawn in orange. None: nothing was looked for.
-        min_size: Pictures whose long side is shorter are enlarged to this many pixels.
+        min_size: Pictures whose long side is shorter are enlarged to this many pixels. Pictures of
+            more than 2**25 pixels are reduced to as many.
 
     Returns:
         np.ndarray: The picture with a caption: phrase, legend and, with both boxes, their IoU.
     """
-    scale = max(min_size / max(image.shape[:2]), 1.0)
-    picture = Image.fromarray(np.ascontiguousarray(image))
+    height, width = image.shape[:2]
+    scale = max(min_size / max(height, width), 1.0)
+    scale = min(scale, math.sqrt(_MOST_PIXELS / (height * width)))
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    image = np.ascontiguousarray(image)
+    if scale < 1:
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    picture = Image.fromarray(image)
     if scale > 1:
-        size = round(picture.width * scale), round(picture.height * scale)
         picture = picture.resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(picture)
     line = max(2, max(picture.size) // 200)

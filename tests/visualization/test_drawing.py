@@ -59,3 +59,19 @@ def test_contact_sheet_has_a_cell_for_each():
     white = (sheet == 255).all(-1)
     cells = white.reshape(3, 100, 3, 100).any((1, 3))
     assert cells.sum() == 7 and not cells[2, 1:].any()
+
+
+@pytest.mark.parametrize('height, width', [(1, 1), (20, 20000), (20000, 20), (1, 20000), (9000, 1)])
+def test_thin_pictures_keep_their_size(height, width):
+    image = np.full((height, width, 3), 128, np.uint8)
+    picture = draw_grounding(image, 'a thing', truth=[0, 0, width / 2, height])
+    assert picture.shape[1] == max(width, 480 if height == 1 == width else 1)
+    assert where(picture, TRUTH)
+    assert contact_sheet([picture]).shape == (320, 320, 3)
+
+
+def test_huge_pictures_are_reduced_with_their_boxes():
+    image = np.full((8192, 8192, 3), 128, np.uint8)
+    picture = draw_grounding(image, 'a thing', prediction=[0, 0, 4096, 64])
+    assert picture.shape[1] == 5793
+    assert where(picture, PREDICTION) == [0, 0, 2896, 45]

@@ -10,7 +10,11 @@ from mmdet.structures.bbox import autocast_box_type
 from mapper_mm.registry import TRANSFORMS
 
 from .flip import whole_words
-from .letterbox import resize_by, scale_and_shift
+from .letterbox import resize_by, resized, scale_and_shift
+
+# What a resized picture may have. Only a picture with sides of 100 to 1 or more gets there: its
+# short side is enlarged to hundreds of pixels, and its long side with it.
+_MOST_PIXELS = 2**25
 
 # Words whose truth depends on where the frame ends, or on things being in it that a crop may
 # remove. The published five are left, right, top, bottom and middle. Not among them: superlatives,
@@ -32,6 +36,9 @@ class PhraseSafeCrop(BaseTransform):
     resized to one of ``short_sides``, and a window with sides drawn from ``crop_range`` is cut out
     that keeps at least ``min_kept`` of the target box. The box is clipped to the window. Where no
     window drawn keeps enough, the picture is resized only. A `Letterbox` must follow.
+
+    A picture so thin that its resized copy would have more than 2**25 pixels stays as it is, and so
+    does one whose box is too thin to outlive the rounding to whole pixels.
 
     Args:
         prob: Probability in [0, 1].
@@ -100,12 +107,15 @@ class PhraseSafeCrop(BaseTransform):
             return results
 
         ratio = short_side / min(results['img'].shape[:2])
+        width, height = resized(results['img'], ratio)
+        box = results['gt_bboxes'].tensor[0]
+        x1, y1, x2, y2 = (box * box.new_tensor(ratio)).tolist()
+        if width * height > _MOST_PIXELS or not (x1 < min(x2, width) and y1 < min(y2, height)):
+            return results
         img = resize_by(results['img'], ratio)
-        height, width = img.shape[:2]
         scale_and_shift(results, ratio, 0, 0)
 
         windows = self._draw_windows(width, height)
-        x1, y1, x2, y2 = results['gt_bboxes'].tensor[0].tolist()
         kept_w = np.minimum(windows[:, 2], x2) - np.maximum(windows[:, 0], x1)
         kept_h = np.minimum(windows[:, 3], y2) - np.maximum(windows[:, 1], y1)
         kept = kept_w.clip(0) * kept_h.clip(0) / ((x2 - x1) * (y2 - y1))

@@ -92,11 +92,16 @@ class Letterbox(BaseTransform):
         )
 
 
+def resized(img: np.ndarray, ratio: float) -> tuple[int, int]:
+    """The width and height that :func:`resize_by` resizes (H, W, C) to."""
+    height, width = img.shape[:2]
+    return max(round(width * ratio), 1), max(round(height * ratio), 1)
+
+
 def resize_by(img: np.ndarray, ratio: float) -> np.ndarray:
     """Resize (H, W, C) uint8 by ``ratio``, to whole pixels (halves to even) and at least one."""
-    height, width = img.shape[:2]
-    new_size = (max(round(width * ratio), 1), max(round(height * ratio), 1))
-    if new_size == (width, height):
+    new_size = resized(img, ratio)
+    if new_size == img.shape[1::-1]:
         return img
     return mmcv.imresize(img, new_size, interpolation='bilinear', backend='pillow')
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmcv
-import mmengine.fileio as fileio
 import numpy as np
 from mmdet.structures import DetDataSample
 from mmengine.dist import is_main_process
@@ -12,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mapper_mm.datasets.images import decode_image
+from mapper_mm.datasets.transforms import LoadGroundingImage
 from mapper_mm.registry import HOOKS
 from mapper_mm.visualization.drawing import contact_sheet
 from mapper_mm.visualization.grounding_visualizer import draw_sample
@@ -87,8 +86,9 @@ class PicturesHook(Hook):
 
 def _draw(sample: DetDataSample) -> np.ndarray:
     # The way up that its boxes are in.
-    img = decode_image(fileio.get(sample.img_path), sample.get('exif_orientation', True))
-    return draw_sample(img[..., ::-1], sample)
+    keys = ('img_path', 'record', 'exif_orientation')
+    results = LoadGroundingImage()({key: sample.get(key) for key in keys if key in sample})
+    return draw_sample(results['img'][..., ::-1], sample)
 
 
 def _write(picture: np.ndarray, path: Path) -> None:

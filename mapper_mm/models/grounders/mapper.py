@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mapper_mm.registry import MODELS
 
-from ..data_preprocessors import padding_masks
+from ..data_preprocessors import content_box, padding_masks
 
 
 @MODELS.register_module()
@@ -102,10 +102,24 @@ class MaPPER(BaseDetector):
         return self.backbone(batch_inputs[chosen])[rows]
 
     def _patch_padding(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
-        """(B, prefix + N) bool: patches are padding by their first pixel, prefix tokens never."""
-        mask = padding_masks(batch_data_samples, batch_inputs.shape[-2:], batch_inputs.device)
+        """(B, prefix + N) bool: patches are padding by their first pixel, prefix tokens never.
+
+        Of a picture thinner than a patch that may be all of them: there, a patch is padding if all
+        of its pixels are.
+        """
+        size, device = batch_inputs.shape[-2:], batch_inputs.device
+        mask = padding_masks(batch_data_samples, size, device)
         rows, columns = self.backbone.patch_size
-        patches = mask[:, ::rows, ::columns].flatten(1)
+        patches = mask[:, ::rows, ::columns]
+        thin = [
+            number
+            for number, sample in enumerate(batch_data_samples)
+            if _between_patches(content_box(sample), rows, columns)
+        ]
+        if thin:
+            pixels = mask[thin].unflatten(2, (-1, columns)).unflatten(1, (-1, rows))
+            patches[thin] = pixels.all(4).all(2)
+        patches = patches.flatten(1)
         prefix = self.backbone.num_tokens - patches.shape[1]
         return torch.cat([patches.new_zeros(len(patches), prefix), patches], dim=1)
 
@@ -140,3 +154,9 @@ class MaPPER(BaseDetector):
         """Boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas, without post-processing."""
         reg, *_ = self.extract_feat(batch_inputs, batch_data_samples)
         return self.bbox_head(reg)
+
+
+def _between_patches(box: tuple[int, int, int, int], rows: int, columns: int) -> bool:
+    """Whether a picture at x0, y0, x1, y1 of the canvas holds no patch's first pixel."""
+    x0, y0, x1, y1 = box
+    return -(-x0 // columns) * columns >= x1 or -(-y0 // rows) * rows >= y1

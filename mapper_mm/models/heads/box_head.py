@@ -79,7 +79,10 @@ class BoxHead(BaseModule):
     def predict(
         self, reg: Tensor, data_samples: SampleList, rescale: bool = True
     ) -> list[InstanceData]:
-        """Boxes for pictures.
+        """Boxes for pictures; each has an area.
+
+        A side that would have no length, of a box said without one or said beside the picture, is
+        made as long as a pixel, at the nearest place in the picture.
 
         Args:
             reg: (B, D).
@@ -97,6 +100,8 @@ class BoxHead(BaseModule):
         if rescale:
             pairs = zip(boxes, data_samples, strict=True)
             boxes = torch.stack([_to_picture(*pair, self.clip_border) for pair in pairs])
+        else:
+            boxes = _with_area(boxes, _canvas(pred, data_samples))
         return [
             InstanceData(
                 bboxes=box[None], scores=box.new_ones(1), labels=box.new_zeros(1, dtype=torch.long)
@@ -115,8 +120,21 @@ def _to_picture(box: Tensor, sample: DetDataSample, clip: bool) -> Tensor:
     corners = torch.stack([box[0::2], box[1::2], torch.ones_like(box[:2])]).cpu().double()
     x, y, scale = inverse @ corners
     x, y = x / scale, y / scale
+    limits = None
     if clip:
         height, width = sample.ori_shape[:2]
         x, y = x.clamp(0, width), y.clamp(0, height)
+        limits = box.new_tensor([width, height, width, height])
     # A mirrored picture swaps the corners.
-    return torch.stack([x.min(), y.min(), x.max(), y.max()]).to(box)
+    return _with_area(torch.stack([x.min(), y.min(), x.max(), y.max()]).to(box), limits)
+
+
+def _with_area(boxes: Tensor, limits: Tensor | None) -> Tensor:
+    """Make sides (..., 4) without length a pixel long, inside of width, height, width, height."""
+    start, end = boxes[..., :2], boxes[..., 2:]
+    first = (start + end) / 2 - 0.5
+    if limits is not None:
+        first = first.clamp(min=0).minimum(limits[..., :2] - 1)
+    none = start >= end
+    wider = torch.cat([first, first + 1], dim=-1)
+    return torch.where(torch.cat([none, none], dim=-1), wider, boxes)

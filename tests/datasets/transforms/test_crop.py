@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from harness import bounded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet.structures.bbox import HorizontalBoxes
@@ -147,3 +148,33 @@ def test_wrong_arguments():
         PhraseSafeCrop(crop_range=(60, 50))
     with pytest.raises(ValueError, match='min_kept'):
         PhraseSafeCrop(min_kept=0)
+
+
+@pytest.mark.parametrize(
+    'width, height', [(2000, 1), (1, 2000), (20000, 20), (20, 20000), (20000, 1), (1, 1), (3, 900)]
+)
+def test_a_thin_picture_costs_no_more_than_another(width, height):
+    sample = _sample(width, height, (0, 0, -(-width // 2), height))
+    with bounded(memory=2**29):
+        results = PhraseSafeCrop(prob=1.0).transform(dict(sample))
+    assert results['img'].size <= 3 * 2**25
+    if max(width, height) / min(width, height) > 400:
+        assert results['img'] is sample['img'] and 'homography_matrix' not in results
+
+
+def test_only_thin_pictures_are_left_alone():
+    np.random.seed(0)
+    for width, height in ((2000, 24), (30, 2000), (8000, 6000)):
+        sample = _sample(width, height, (0, 0, width // 4, height // 4))
+        assert 'homography_matrix' in PhraseSafeCrop(prob=1.0).transform(sample)
+
+
+def test_a_box_in_what_rounding_cuts_off_stays():
+    """1001 pixels become 400.4, that is 400: the last half pixel is gone."""
+    crop = PhraseSafeCrop(prob=1.0, short_sides=(400,), crop_range=(5, 5), max_tries=1)
+    for seed in range(5):
+        np.random.seed(seed)
+        sample = dict(_sample(1001, 1000, (0, 0, 1, 1)))
+        sample['gt_bboxes'] = HorizontalBoxes([[1000.5, 10, 1001, 20]])
+        x1, y1, x2, y2 = crop.transform(sample)['gt_bboxes'].tensor[0].tolist()
+        assert x1 < x2 and y1 < y2

@@ -1,8 +1,11 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
+from mapper_mm.datasets import JSONLinesDataset
 from mapper_mm.datasets.transforms import LoadGroundingImage
 from mapper_mm.errors import BadImageError
 
@@ -47,7 +50,7 @@ def test_truncated_picture_is_named(tmp_path, picture, suffix, share, monkeypatc
     path = tmp_path / f'cut{suffix}'
     path.write_bytes(data[: int(share * len(data))])
     # OpenCV 4 fills what is missing with grey and reports success.
-    monkeypatch.setattr('mmcv.imfrombytes', lambda *args, **kwargs: np.full((48, 64, 3), 128))
+    monkeypatch.setattr('cv2.imdecode', lambda *args: np.full((48, 64, 3), 128, np.uint8))
     with pytest.raises(BadImageError, match=rf'cut{suffix} \(ref 7\)'):
         _load(path)
 
@@ -111,7 +114,7 @@ def test_a_size_the_other_way_up_says_so(turned, exif_orientation):
         _load(turned(1), height=height, width=32, exif_orientation=exif_orientation)
 
 
-def test_backends_that_know_no_orientation_are_refused():
+def test_backends_of_other_names_are_refused():
     with pytest.raises(ValueError, match="imdecode_backend='turbojpeg' must be 'cv2' or 'pillow'"):
         LoadGroundingImage(imdecode_backend='turbojpeg')
 
@@ -120,3 +123,48 @@ def test_what_is_no_picture_is_named(tmp_path):
     (tmp_path / 'notes.md').write_text('# Notes')
     with pytest.raises(BadImageError, match=r'notes\.md \(ref 7\): cannot read it: it is no pict'):
         LoadGroundingImage()(dict(img_path=str(tmp_path / 'notes.md'), record='ref 7'))
+
+
+def test_what_is_transparent_shows_the_background(tmp_path):
+    Image.new('RGBA', (4, 4), (9, 9, 9, 0)).save(tmp_path / 'a.png')
+    sample = dict(img_path=str(tmp_path / 'a.png'))
+    for background, level in ((None, 255), ('black', 0), ((7, 7, 7), 7)):
+        how = {} if background is None else dict(background=background)
+        assert (LoadGroundingImage(**how)(dict(sample))['img'] == level).all()
+    with pytest.raises(ValueError, match="background='no such' is no colour"):
+        LoadGroundingImage(background='no such')
+
+
+def test_a_format_that_is_not_read_is_named(tmp_path):
+    (tmp_path / 'a.jpg').write_bytes(b'\0\0\0\x18ftypheic\0\0\0\0mif1heic' + bytes(99))
+    told = r'a\.jpg \(ref 7\): cannot read it: the format HEIC/HEIF is not supported: convert it'
+    with pytest.raises(BadImageError, match=told):
+        _load(tmp_path / 'a.jpg')
+
+
+@pytest.mark.parametrize('backend', ['cv2', 'pillow'])
+def test_16_bit_grey_is_the_same_by_either_name(tmp_path, backend):
+    grey = np.repeat(np.arange(0, 65536, 257, dtype=np.uint16)[None], 4, axis=0)
+    Image.fromarray(grey).save(tmp_path / 'a.png')
+    load = LoadGroundingImage(imdecode_backend=backend)
+    img = load(dict(img_path=str(tmp_path / 'a.png')))['img']
+    assert (img == np.arange(256)[:, None]).all()
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp', 'tif', 'avif'])
+def test_boxes_on_turned_pictures_are_those_of_the_picture_as_shown(tmp_path, picture, suffix):
+    """Own data without sizes: the header says one, and the pixels have the same."""
+    if suffix == 'avif' and not features.check('avif'):
+        pytest.skip('this Pillow has no AVIF')
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = Image.fromarray(picture).transpose(Image.Transpose.ROTATE_90)
+    stored.save(tmp_path / f'a.{suffix}', exif=exif)
+    line = dict(image=f'a.{suffix}', expression='a star', bbox=[10, 2, 60, 40])
+    (tmp_path / 'a.jsonl').write_text(json.dumps(line))
+    dataset = JSONLinesDataset(
+        data_root=str(tmp_path), ann_file='a.jsonl', pipeline=[LoadGroundingImage()]
+    )
+    img = dataset[0]['img']
+    assert img.shape == picture.shape
+    assert np.abs(img[..., ::-1].astype(int) - picture).mean() < 8

@@ -191,6 +191,24 @@ def test_padding_is_known_by_a_patchs_first_pixel(model, config, dataset_root):
     assert rows.all(1).tolist() == [True, True, *[False] * 5, True]
 
 
+@pytest.mark.parametrize('box, rows, columns', [
+    # Between two first rows; over the edge of two patches; a pixel; a corner of the canvas.
+    ((0, 17, 128, 20), [1], range(8)), ((0, 12, 128, 17), [1], range(8)),
+    ((0, 13, 128, 15), [0], range(8)), ((17, 33, 18, 34), [2], [1]),
+    ((127, 127, 128, 128), [7], [7]), ((20, 0, 25, 128), range(8), [1]),
+    # Thick enough for a first row, as published: the rest of it does not count.
+    ((0, 15, 128, 18), [1], range(8))])
+def test_no_picture_is_all_padding(model, config, dataset_root, box, rows, columns):
+    batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader', count=2))
+    whole, thin = batch['data_samples']
+    thin.set_metainfo(dict(content_box=box))
+    mask = model._patch_padding(batch['inputs'], [whole, thin])
+    assert torch.equal(mask[:1], model._patch_padding(batch['inputs'][:1], [whole]))
+    seen = ~mask[1, 1:].view(8, 8)
+    assert seen.any(1).nonzero().flatten().tolist() == list(rows)
+    assert seen.any(0).nonzero().flatten().tolist() == list(columns)
+
+
 def test_registers_go_all_the_way(config, dataset_root):
     """LoCA, the fusion encoder's positions, the padding mask and the loss on attention."""
     cfg = copy.deepcopy(config.model)

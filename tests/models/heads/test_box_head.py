@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
@@ -92,3 +94,46 @@ def test_losses_are_full_precision_under_autocast(dtype):
     with torch.autocast('cpu', dtype=dtype):
         losses = head.loss(torch.randn(1, 8), [sample()])
     assert losses['loss_l1'].dtype == losses['loss_iou'].dtype == torch.float32
+
+
+def letterboxed(width, height, canvas=518):
+    ratio = canvas / max(width, height)
+    left, top = ((canvas - max(round(side * ratio), 1)) // 2 for side in (width, height))
+    homography = np.array([[ratio, 0, left], [0, ratio, top], [0, 0, 1]], dtype=np.float32)
+    return sample(canvas=(canvas, canvas), ori_shape=(height, width), homography=homography)
+
+
+SHARES = st.floats(0, 1, width=32) | st.sampled_from([0.0, 1e-30, 1e-9, 1.0])
+SIDES = st.sampled_from([1, 2, 20, 300, 20000])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.tuples(SHARES, SHARES, SHARES, SHARES), SIDES, SIDES)
+def test_every_prediction_has_an_area_in_the_picture(said, width, height):
+    data_sample = letterboxed(width, height)
+    for rescale, (right, bottom) in ((True, (width, height)), (False, (518, 518))):
+        [result] = Says().predict(torch.tensor([said]), [data_sample], rescale)
+        x1, y1, x2, y2 = result.bboxes[0].tolist()
+        assert 0 <= x1 < x2 <= right and 0 <= y1 < y2 <= bottom
+        [result] = Says(clip_border=False).predict(torch.tensor([said]), [data_sample], rescale)
+        x1, y1, x2, y2 = result.bboxes[0].tolist()
+        assert x1 < x2 and y1 < y2
+
+
+@pytest.mark.parametrize(
+    'said, box',
+    [
+        # A point; above and below the picture, which is 50 pixels down; in a corner of the canvas.
+        ([0.25, 0.5, 0, 0], [49.5, 49.5, 50.5, 50.5]),
+        ([0.5, 0.1, 0.5, 0.1], [50, 0, 150, 1]),
+        ([0.5, 0.9, 0.5, 0.1], [50, 99, 150, 100]),
+        ([1, 1, 0, 0], [199, 99, 200, 100]),
+        # However little of it is left, a box that has an area stays.
+        ([0.5, 0.5, 1e-4, 0.1], [100 - 0.01, 40, 100 + 0.01, 60]),
+    ],
+)
+def test_a_box_without_a_side_gets_one_of_a_pixel_at_the_nearest_place(said, box):
+    homography = np.array([[1, 0, 0], [0, 1, 50], [0, 0, 1]], dtype=np.float32)
+    samples = [sample(canvas=(200, 200), ori_shape=(100, 200), homography=homography)]
+    [result] = Says().predict(torch.tensor([said], dtype=torch.float32), samples)
+    torch.testing.assert_close(result.bboxes, torch.tensor([box], dtype=torch.float32))
