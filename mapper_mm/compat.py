@@ -51,6 +51,7 @@ def apply() -> None:
     stand_in_for_mmcv_ops()
     find_mmcv_ops_without_pkgutil()
     find_packages_without_pkg_resources()
+    find_our_configs()
     save_plain_checkpoints()
     save_whole_checkpoints()
     load_checkpoints_safely()
@@ -165,6 +166,27 @@ def find_packages_without_pkg_resources() -> None:
     for function in (is_installed, get_installed_path, package2module):
         _replace(getattr(package_utils, function.__name__), function)
     MODULE2PACKAGE['mapper_mm'] = 'mapper_mm'
+
+
+def find_our_configs() -> None:
+    """Without it ``_base_ = 'mapper_mm::mapper_shapes.py'`` fails: MMEngine wants a folder there.
+
+    The ending ``.py`` may be left out, for ``mmengine.hub`` too.
+    """
+    import mmengine.hub  # noqa: F401
+    from mmengine.config import utils
+
+    original = utils._get_package_and_cfg_path
+    ours = 'mapper_mm::'
+
+    @functools.wraps(original)
+    def get_package_and_cfg_path(cfg_path: str) -> tuple[str, str]:
+        if not cfg_path.startswith(ours):
+            return original(cfg_path)
+        name = cfg_path.removeprefix(ours)
+        return 'mapper_mm', name if osp.splitext(name)[1] else f'{name}.py'
+
+    _replace(original, get_package_and_cfg_path)
 
 
 def is_installed(package: str) -> bool:

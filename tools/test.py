@@ -17,6 +17,7 @@ from rich.table import Table
 from mapper_mm.evaluation.dump_predictions import DumpPredictions
 from mapper_mm.models.checkpoints import read_checkpoint
 from mapper_mm.models.stand_alone import use_spelled_out_archs
+from mapper_mm.utils.build_errors import build_errors_name_settings
 from mapper_mm.utils.cli import (
     add_run_arguments,
     best_checkpoint,
@@ -24,6 +25,7 @@ from mapper_mm.utils.cli import (
     process_group_left,
     read_config,
 )
+from mapper_mm.utils.config_check import check_config, check_parts
 from mapper_mm.utils.preflight import check_everything_is_there
 
 
@@ -88,15 +90,18 @@ def main() -> None:
     args = parse_args()
     with plain_errors(), process_group_left():
         config = read_config(args)
+        check_config(config)
+        check_parts(config, 'test')
         config.load_from = args.checkpoint or best_checkpoint(config.work_dir)
         config.resume = False
         if Path(config.load_from).is_file():
             checkpoint = read_checkpoint(config.load_from)
             use_spelled_out_archs(config.model, checkpoint, config.load_from)
-        check_everything_is_there(
-            config, ['test_dataloader'], weights=False, checkpoint=config.load_from
-        )
-        metrics = build_runner(config, args).test()
+        with build_errors_name_settings(config):
+            check_everything_is_there(
+                config, ['test_dataloader'], weights=False, checkpoint=config.load_from
+            )
+            metrics = build_runner(config, args).test()
         if is_main_process():
             print_table(metrics, config)
 

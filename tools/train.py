@@ -10,7 +10,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mapper_mm.errors import OptionError
+from mapper_mm.utils.build_errors import build_errors_name_settings
 from mapper_mm.utils.cli import add_run_arguments, plain_errors, process_group_left, read_config
+from mapper_mm.utils.config_check import check_config, check_parts
 from mapper_mm.utils.preflight import check_everything_is_there
 
 
@@ -62,9 +64,14 @@ def main() -> None:
     with plain_errors(), process_group_left():
         config = read_config(args)
         apply_options(config, args)
+        check_config(config)
+        check_parts(config, 'train')
         loaders = ['train_dataloader', 'val_dataloader']
-        check_everything_is_there(config, loaders, weights=True, checkpoint=config.get('load_from'))
-        Runner.from_cfg(config).train()
+        with build_errors_name_settings(config):
+            check_everything_is_there(
+                config, loaders, weights=True, checkpoint=config.get('load_from')
+            )
+            Runner.from_cfg(config).train()
 
 
 if __name__ == '__main__':

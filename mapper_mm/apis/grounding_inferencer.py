@@ -23,6 +23,7 @@ from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoin
 from mapper_mm.models.stand_alone import use_spelled_out_archs
 from mapper_mm.models.stored_config import check_types, stored_config, warn_of_other_settings
 from mapper_mm.registry import INFERENCERS, MODELS, TRANSFORMS
+from mapper_mm.visualization.file_names import PictureNames
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 
 from .given_images import GivenImage, take_image
@@ -214,9 +215,9 @@ class GroundingInferencer(BaseInferencer):
         return pseudo_collate
 
     def _init_visualizer(self, cfg: dict) -> Visualizer | None:
-        if 'visualizer' in cfg:
-            # Pictures go where the caller says, not to the backends of a training.
-            cfg['visualizer']['vis_backends'] = None
+        # Pictures go where the caller says, not to the backends of a training.
+        own = cfg.get('visualizer') or dict(type='Visualizer')
+        cfg['visualizer'] = dict(own, vis_backends=None)
         return super()._init_visualizer(cfg)
 
     def visualize(
@@ -236,18 +237,20 @@ class GroundingInferencer(BaseInferencer):
             show: Whether to open a window for each.
             wait_time: Seconds the window stays; 0 for until a key is pressed.
             out_dir: Folder to write pictures to, as <image>_<number of the pair>.png, <image>
-                being image_<its number> where it has no name. None: no.
+                being image_<its number> where it has no name, with another number behind it where
+                there is such a file already. None: no.
             return_vis: Whether to return the pictures.
         """
         pictures = []
         if not (show or out_dir or return_vis):
             return pictures
+        names = PictureNames(out_dir, keep=True) if out_dir else None
         for number, ((image, phrase), sample) in enumerate(zip(inputs, preds, strict=True)):
             picture = draw_sample(self._read(image)['img'][..., ::-1], sample)
             if show:
                 self.visualizer.show(picture, win_name=phrase, wait_time=wait_time)
             if out_dir:
-                path = Path(out_dir) / f'{Path(image.file_name).stem}_{number}.png'
+                path = names.name(image.file_name, f'_{number}.png')
                 mmcv.imwrite(picture[..., ::-1], str(path))
             if return_vis:
                 pictures.append(picture)

@@ -2,27 +2,26 @@
 
 import argparse
 import difflib
-import inspect
+import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch.distributed
-from mmengine.config import Config, DictAction
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import find_latest_checkpoint
 
 from mapper_mm.errors import OptionError, UserError
 
-
-class _CfgOptions(DictAction):
-    def __call__(self, parser, namespace, values, option_string=None):
-        wrong = [value for value in values if '=' not in value]
-        if wrong:
-            parser.error(f'{option_string}: {wrong[0]!r} is not KEY=VALUE')
-        super().__call__(parser, namespace, values, option_string)
+from .arguments import nearest
+from .cfg_options import CfgOptions, apply_options
+from .config_file import load_config, name_classes
+from .config_names import SETTINGS
+from .config_settings import settle
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,10 +30,12 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=_CfgOptions,
+        action=CfgOptions,
         metavar='KEY=VALUE',
         help='change settings of the config, for example optim_wrapper.optimizer.lr=1e-3 '
-        'train_dataloader.batch_size=16; quote values with brackets: key="[a,b]"',
+        'train_dataloader.dataset.data_root="/my data" test_cfg.splits="[val,test]" '
+        'model.bbox_head.loss_l1=None; lists, tuples and dicts are in brackets, 1,2 is a list of '
+        'numbers, and any other text stays as it stands; more in docs/configs.md',
     )
 
 
@@ -53,12 +54,6 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 _CONFIG_FILES = ('.py', '.yml', '.yaml', '.json')
-# Settings that are no arguments of the Runner, and that configs may leave out.
-_READ_BY_MMENGINE = (
-    'auto_scale_lr', 'compile', 'custom_imports', 'detect_anomalous_params',
-    'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
-)  # fmt: skip
-
 
 def read_config(args: argparse.Namespace) -> Config:
     """Read the config as the command line changes it.
@@ -68,25 +63,40 @@ def read_config(args: argparse.Namespace) -> Config:
 
     Raises:
         OptionError: If there is no such config, or an option is for a setting that nothing would
-            read.
+            read, or cannot be set.
+        WrongConfigError: If the config cannot be read.
     """
     check_config_file(args.config)
-    config = Config.fromfile(args.config)
+    config = load_config(args.config)
     if args.cfg_options is not None:
-        known = {*config, *inspect.signature(Runner.__init__).parameters, *_READ_BY_MMENGINE}
-        for key in args.cfg_options:
-            name = key.partition('.')[0]
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f'; did you mean {near[0]}?' if near else '.'
-                raise OptionError(f'--cfg-options: {args.config} has no setting {name}{hint}')
-        config.merge_from_dict(args.cfg_options)
+        _check_names(args.cfg_options, config, args.config)
+        apply_options(config, args.cfg_options)
+    name_classes(config)
+    settle(config)
     if 'launcher' in args:
         config.launcher = args.launcher
         config.work_dir = (
             args.work_dir or config.get('work_dir') or str(default_work_dir(args.config))
         )
     return config
+
+
+def _check_names(options: Iterable[str], config: Config, file: str) -> None:
+    for key in options:
+        name = key.partition('.')[0]
+        if name in SETTINGS:
+            continue
+        if name not in config:
+            hint = nearest(name, {*config, *SETTINGS})
+            raise OptionError(
+                f'--cfg-options: {file} has no setting {name}{hint if "mean" in hint else "."}'
+            )
+        print_log(
+            f'--cfg-options: {name} is a variable of {file}: what the file has made of it stays as '
+            'it was.',
+            'current',
+            logging.WARNING,
+        )
 
 
 def check_config_file(name: str) -> None:

@@ -69,8 +69,11 @@ def _missing_data(config: Config, loaders: Sequence[str]) -> Iterator[str]:
 
 def _loaded(config: Config, key: str) -> list[dict]:
     """The datasets that a loader is for, of which a test may have one for each split."""
+    # MMEngine validates only where a config says how.
+    if config.get(key) is None:
+        return []
     dataset = config[key]['dataset']
-    splits = config.get('test_cfg', {}).get('splits') if key == 'test_dataloader' else None
+    splits = (config.get('test_cfg') or {}).get('splits') if key == 'test_dataloader' else None
     return [dataset] if splits is None else list(split_datasets(dataset, splits).values())
 
 

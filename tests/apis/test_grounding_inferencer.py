@@ -85,6 +85,13 @@ def test_pictures(inferencer, image, fixed_box, tmp_path):
     assert [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1] == pytest.approx([120, 60, 360, 180])
 
 
+def test_pictures_of_an_earlier_call_are_kept(inferencer, image, tmp_path):
+    for phrase in ('star', 'cross'):
+        inferencer(image, phrase, out_dir=tmp_path)
+    names = sorted(file.name for file in tmp_path.glob('wide_0*'))
+    assert names == ['wide_0.png', 'wide_0_1.png']
+
+
 def test_data_samples(inferencer, image):
     (sample,) = inferencer(image, 'star', return_datasamples=True)['predictions']
     assert sample.pred_instances.bboxes.shape == (1, 4)

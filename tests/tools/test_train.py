@@ -120,6 +120,76 @@ def test_an_option_that_nothing_reads_is_refused(run_tool, small_config, not_sta
     assert not_started[0].sync_bn == 'torch'
 
 
+def test_parts_that_are_switched_off_are_not_there(run_tool, small_config, tmp_path, capsys):
+    """No validation, no workers where workers would persist, no pictures, no visualizer."""
+    config = tmp_path / 'less.py'
+    config.write_text(
+        f'_base_ = {str(small_config)!r}\n'
+        'val_cfg = None\nval_dataloader = None\nval_evaluator = None\n'
+        'visualizer = None\nenv_cfg = None\ncustom_hooks = None\nlog_level = None\n'
+        'default_hooks = dict(pictures=None, timer=None, epoch_seed=None)\n'
+        'train_dataloader = dict(num_workers=2, persistent_workers=True, prefetch_factor=4)\n'
+    )
+    run_tool(
+        'tools/train.py', config, '--work-dir', tmp_path / 'work', '--cfg-options',
+        'train_dataloader.num_workers=0', 'train_cfg.max_epochs=1',
+        'model.bbox_head.loss_l1=None',
+    )  # fmt: skip
+    (log,) = (tmp_path / 'work').glob('*/vis_data/scalars.json')
+    first = json.loads(log.read_text().splitlines()[0])
+    assert 'loss_iou' in first and 'loss_l1' not in first
+    assert (tmp_path / 'work' / 'epoch_1.pth').is_file()
+    assert not (tmp_path / 'work' / 'pictures').exists()
+    said = capsys.readouterr()
+    message = 'persistent_workers and prefetch_factor, only for workers, are off'
+    assert (said.out + said.err).count(message) == 1
+
+
+@pytest.mark.parametrize(
+    'option, said',
+    [
+        ('train_cfg.max_epoch=3', 'train_cfg.max_epoch: .*did you mean max_epochs'),
+        ('model.bbox_head.los_l1.loss_weight=1', 'model.bbox_head.los_l1: .*did you mean loss_l1'),
+        ('default_hooks.picture=None', 'default_hooks.picture=None.*did you mean pictures'),
+        ('val_cfg=None', 'val_cfg is None'),
+        ('train_dataloader.dataset.data_root=a b, c', 'is not a folder|a b, c'),
+        ('load_from=my runs, old/e.pth', 'my runs, old/e.pth: the checkpoint'),
+    ],
+)
+def test_a_wrong_option_ends_in_a_sentence(run_tool, with_little_data, tmp_path, option, said):
+    config = with_little_data(tmp_path / 'own.py', 'mapper_shapes.py')
+    if 'data_root' in option:
+        config.write_text(
+            config.read_text() + 'train_dataloader.update(dataset=dict(\n'
+            "    _delete_=True, type='JSONLinesDataset', ann_file='a.jsonl', split='train',\n"
+            "    pipeline=[]))\n"
+        )
+    with pytest.raises(SystemExit, match=said) as stop:
+        run_tool('tools/train.py', config, '--work-dir', tmp_path / 'work', '--cfg-options', option)
+    assert len(stop.value.code.splitlines()) <= 6
+
+
+def test_a_config_may_hold_classes(run_tool, small_config, tmp_path):
+    config = tmp_path / 'classes.py'
+    config.write_text(
+        f'_base_ = {str(small_config)!r}\n'
+        'import torch\n'
+        'from mapper_mm.models.necks import FusionEncoder\n'
+        'model = dict(neck=dict(type=FusionEncoder))\n'
+        'optim_wrapper = dict(optimizer=dict(type=torch.optim.AdamW))\n'
+    )
+    run_tool(
+        'tools/train.py', config, '--work-dir', tmp_path / 'work',
+        '--cfg-options', 'train_cfg.max_epochs=1',
+    )  # fmt: skip
+    checkpoint = tmp_path / 'work' / 'epoch_1.pth'
+    stored = stored_config(read_checkpoint(checkpoint), 'it')
+    assert stored.model.neck.type == 'FusionEncoder'
+    assert stored.optim_wrapper.optimizer.type == 'AdamW'
+    GroundingInferencer(weights=str(checkpoint), device='cpu')
+    run_tool('tools/test.py', config, checkpoint, '--work-dir', tmp_path / 'work')
+
+
 def test_resume_alone_takes_the_last_checkpoint(run_tool, small_config, not_started):
     run_tool('tools/train.py', small_config, '--resume')
     assert (not_started[0].resume, not_started[0].load_from) == (True, None)

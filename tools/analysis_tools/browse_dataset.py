@@ -11,8 +11,11 @@ import mmcv
 import numpy as np
 from mmengine.registry import init_default_scope
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.registry import DATASETS
+from mapper_mm.utils.build_errors import build_errors_name_settings
 from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
+from mapper_mm.utils.config_check import check_config
 from mapper_mm.utils.preflight import check_everything_is_there
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 
@@ -38,8 +41,12 @@ def main() -> None:
     with plain_errors():
         config = read_config(args)
         init_default_scope(config.default_scope)
-        check_everything_is_there(config, ['train_dataloader'], weights=False)
-        dataset = DATASETS.build(config.train_dataloader.dataset)
+        check_config(config)
+        if config.get('train_dataloader') is None:
+            raise WrongConfigError(f'{args.config} has no train_dataloader: nothing to show.')
+        with build_errors_name_settings(config):
+            check_everything_is_there(config, ['train_dataloader'], weights=False)
+            dataset = DATASETS.build(config.train_dataloader.dataset)
         np.random.seed(args.seed)
         numbers = np.linspace(0, len(dataset) - 1, min(args.num, len(dataset)), dtype=int)
         for number in numbers.tolist():

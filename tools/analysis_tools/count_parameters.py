@@ -21,7 +21,9 @@ from mapper_mm.models.adapters.protocol import (
 )
 from mapper_mm.models.adapters.slots import added_params
 from mapper_mm.registry import MODELS
+from mapper_mm.utils.build_errors import build_errors_name_settings
 from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
+from mapper_mm.utils.config_check import check_config
 
 
 @dataclass
@@ -124,7 +126,8 @@ def main() -> None:
     with plain_errors():
         config = read_config(args)
         init_default_scope(config.default_scope)
-        with torch.device('meta'):
+        check_config(config)
+        with torch.device('meta'), build_errors_name_settings(config):
             model = MODELS.build(config.model)
         print_report(model)
 

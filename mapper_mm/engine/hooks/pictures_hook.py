@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mapper_mm.datasets.transforms import LoadGroundingImage
 from mapper_mm.registry import HOOKS
 from mapper_mm.visualization.drawing import contact_sheet
+from mapper_mm.visualization.file_names import PictureNames
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 
 
@@ -28,12 +29,12 @@ class PicturesHook(Hook):
         num_pictures: Number of validation samples to draw, evenly spread over the dataset; with
             several processes, over the main process's share of it.
         test_dir: Folder for a picture of every sample that is tested, named after image, ref_id and
-            sent_id. None: none.
+            sent_id, and after folders where those are equal. None: none.
     """
 
     def __init__(self, num_pictures: int = 24, test_dir: str | None = None) -> None:
         self.num_pictures = num_pictures
-        self.test_dir = None if test_dir is None else Path(test_dir)
+        self._names = None if test_dir is None else PictureNames(test_dir)
         self._wanted: set[int] = set()
         self._seen = 0
         self._samples: list[DetDataSample] = []
@@ -77,11 +78,12 @@ class PicturesHook(Hook):
         outputs: Sequence[DetDataSample] | None = None,
     ) -> None:
         """Draw every sample of a batch."""
-        if self.test_dir is None:
+        if self._names is None:
             return
         for sample in outputs:
-            name = f'{Path(sample.img_path).stem}_{sample.ref_id}_{sample.sent_id}.png'
-            _write(_draw(sample.cpu()), self.test_dir / name)
+            picture = _draw(sample.cpu())
+            ending = f'_{sample.ref_id}_{sample.sent_id}.png'
+            _write(picture, self._names.name(sample.img_path, ending))
 
 
 def _draw(sample: DetDataSample) -> np.ndarray:

@@ -8,7 +8,11 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.registry import MODELS
+
+_L1 = dict(type='L1Loss')
+_GIOU = dict(type='GIoULoss')
 
 
 @MODELS.register_module()
@@ -18,28 +22,39 @@ class BoxHead(BaseModule):
     Args:
         embed_dims: width D of the [REG] token.
         num_layers: linear layers of the MLP.
-        loss_l1: config of the loss on (cx, cy, w, h), summed over the four. None: mmdet's L1Loss.
-        loss_iou: config of the loss on (x1, y1, x2, y2). None: mmdet's GIoULoss.
+        loss_l1: config of the loss on (cx, cy, w, h), summed over the four; mmdet's L1Loss by
+            default. None: no such loss.
+        loss_iou: config of the loss on (x1, y1, x2, y2); mmdet's GIoULoss by default. None: no
+            such loss.
         loss_attention: config of a loss on where [REG] looks, :class:`AttentionLoss`. None, as in
             the paper: no such loss.
         clip_border: cut predictions to the picture. False: only to the canvas, as published.
+
+    Raises:
+        WrongConfigError: if every loss is None.
     """
 
     def __init__(
         self,
         embed_dims: int = 256,
         num_layers: int = 3,
-        loss_l1: dict | None = None,
-        loss_iou: dict | None = None,
+        loss_l1: dict | None = _L1,
+        loss_iou: dict | None = _GIOU,
         loss_attention: dict | None = None,
         clip_border: bool = True,
     ) -> None:
         super().__init__()
         self.clip_border = clip_border
         self.mlp = MLP(embed_dims, embed_dims, 4, num_layers)
-        self.loss_l1 = MODELS.build(loss_l1 or dict(type='L1Loss'))
-        self.loss_iou = MODELS.build(loss_iou or dict(type='GIoULoss'))
-        self.loss_attention = None if loss_attention is None else MODELS.build(loss_attention)
+        losses = (loss_l1, loss_iou, loss_attention)
+        if losses == (None, None, None):
+            raise WrongConfigError(
+                'BoxHead: loss_l1, loss_iou and loss_attention are all None: there is nothing to '
+                'learn from.'
+            )
+        self.loss_l1, self.loss_iou, self.loss_attention = (
+            None if loss is None else MODELS.build(loss) for loss in losses
+        )
 
     def forward(self, reg: Tensor) -> Tensor:
         """Map (B, D) to boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas."""
@@ -57,8 +72,8 @@ class BoxHead(BaseModule):
             attention: (B, prefix + N), where [REG] looks; needed for ``loss_attention``.
 
         Returns:
-            dict[str, Tensor]: ``loss_l1``, ``loss_iou``, ``loss_attention`` if asked for, and
-            ``acc@0.5``, the share of the batch with IoU of at least 0.5, in [0, 1].
+            dict[str, Tensor]: ``loss_l1``, ``loss_iou`` and ``loss_attention``, those that are not
+            None, and ``acc@0.5``, the share of the batch with IoU of at least 0.5, in [0, 1].
         """
         # Under autocast the head's output is half precision; boxes and losses are not.
         pred = self(reg).float()
@@ -67,11 +82,12 @@ class BoxHead(BaseModule):
         pred_xyxy, truth_xyxy = bbox_cxcywh_to_xyxy(pred), bbox_cxcywh_to_xyxy(truth)
         with torch.no_grad():
             iou = bbox_overlaps(pred_xyxy, truth_xyxy, is_aligned=True)
-        losses = {
-            'loss_l1': self.loss_l1(pred, truth, avg_factor=len(pred)),
-            'loss_iou': self.loss_iou(pred_xyxy, truth_xyxy),
-            'acc@0.5': (iou >= 0.5).float().mean(),
-        }
+        losses = {}
+        if self.loss_l1 is not None:
+            losses['loss_l1'] = self.loss_l1(pred, truth, avg_factor=len(pred))
+        if self.loss_iou is not None:
+            losses['loss_iou'] = self.loss_iou(pred_xyxy, truth_xyxy)
+        losses['acc@0.5'] = (iou >= 0.5).float().mean()
         if self.loss_attention is not None:
             losses['loss_attention'] = self.loss_attention(attention, truth_xyxy)
         return losses

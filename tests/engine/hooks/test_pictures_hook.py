@@ -92,6 +92,23 @@ def test_each_phrase_of_an_image_gets_a_picture_in_testing(runner, samples, tmp_
     assert names == ['picture_0_0.png', 'picture_1_2.png', 'picture_2_4.png']
 
 
+def test_pictures_of_equal_names_are_all_kept(runner, samples, tmp_path):
+    """val/000001.jpg and test/000001.jpg, with equal numbers of their records."""
+    for split, color in (('val', 'red'), ('test', 'blue')):
+        (tmp_path / split).mkdir()
+        Image.new('RGB', (128, 128), color).save(tmp_path / split / '000001.jpg')
+    hook = PicturesHook(test_dir=str(tmp_path / 'shown'))
+    for split in ('val', 'test'):
+        hook.after_test_iter(
+            runner, 0, outputs=[make_sample(str(tmp_path / split / '000001.jpg'), 0)]
+        )
+    first, second = (
+        cv2.imread(str(tmp_path / 'shown' / name))
+        for name in ('000001_0_0.png', 'test_000001_0_0.png')
+    )
+    assert first[90, 20].argmax() == 2 and second[90, 20].argmax() == 0
+
+
 @pytest.mark.parametrize('exif_orientation', [True, False])
 def test_pictures_are_the_way_up_that_the_boxes_are_in(
     runner, tmp_path, exif_orientation, monkeypatch

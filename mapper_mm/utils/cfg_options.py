@@ -1,0 +1,201 @@
+"""``--cfg-options KEY=VALUE ...``: what a value means, and how a config is changed by it.
+
+A value is read as MMEngine's ``DictAction`` reads it where that loses nothing:
+
+======================================  ===========================================================
+``8``, ``1e-3``, ``true``, ``None``     a number, True or False, None (``null`` too)
+``[a, b]``, ``(1, 2)``                  a list, a tuple, of such values; they can hold others
+``{rank: 8}``, ``dict(rank=8)``         a dict; it is merged into the one that is there
+``1,2``                                 a list of numbers
+``a,b``                                 a list if the setting holds one now; otherwise as it stands
+``"1"``, ``'[x]'``                      what is between the quotes, as it stands
+``/my data,v2/a=b.jsonl``               anything else: as it stands, with all blanks and commas
+======================================  ===========================================================
+"""
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.config import Config
+
+from mapper_mm.errors import OptionError
+
+_CLOSING = {'(': ')', '[': ']', '{': '}'}
+_WORDS = {'true': True, 'false': False, 'None': None, 'null': None}
+# To Python they are strings that are true.
+_LIKE_BOOLEANS = ('yes', 'no', 'on', 'off', 'y', 'n', 't', 'f')
+_PAIR = re.compile(r'\s*(?P<name>[^\s:=\'"]+|"[^"]*"|\'[^\']*\')\s*[:=](?P<value>.*)', re.DOTALL)
+
+
+class CfgOptions(argparse.Action):
+    """Reads ``KEY=VALUE ...`` into a dict; of a key that comes twice the last value counts."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Sequence[str],
+        option_string: str | None = None,
+    ) -> None:
+        """Read the options."""
+        options = dict(getattr(namespace, self.dest, None) or {})
+        for option in values:
+            key, equals, value = option.partition('=')
+            if not equals:
+                parser.error(f'{option_string}: {option!r} is not KEY=VALUE')
+            if not all(key.split('.')):
+                parser.error(f'{option_string}: {option!r} has an empty name in its key')
+            try:
+                options.pop(key, None)
+                options[key] = parse_value(value)
+            except OptionError as error:
+                parser.error(f'{option_string}: {key}: {error}')
+        setattr(namespace, self.dest, options)
+
+
+def parse_value(text: str) -> Any:
+    """What a value on the command line means; see the table above.
+
+    Raises:
+        OptionError: If it begins with a bracket that it does not close.
+    """
+    value = text.strip()
+    if value[:1] in _CLOSING and value:
+        parts = _split(value[1:-1])
+        if value[-1] == _CLOSING[value[0]] and parts is not None:
+            return _container(value, parts)
+        if _split(value) is None:
+            raise OptionError(
+                f'the brackets of {value} do not match; if it is no list, quote it: \'"..."\'.'
+            )
+    if value.startswith('dict(') and value.endswith(')'):
+        parts = _split(value[5:-1])
+        if parts is not None:
+            return _container('{' + value[5:-1] + '}', parts, text)
+    scalar = _scalar(text)
+    if isinstance(scalar, str) and ',' in value and not _is_quoted(value):
+        parts = [part.strip() for part in _split(value) or [value]]
+        values = [parse_value(part) for part in parts if part]
+        if len(parts) > 1 and values and all(
+            not isinstance(item, str) or _is_quoted(part)
+            for part, item in zip(filter(None, parts), values, strict=True)
+        ):
+            return values
+    return scalar
+
+
+def _container(value: str, parts: list[str], text: str | None = None) -> Any:
+    """The list, tuple or dict of parts between brackets; text that is none of them stays."""
+    # A comma may stand behind the last part.
+    if parts and not parts[-1].strip():
+        parts = parts[:-1]
+    parts = [part.strip() for part in parts]
+    if value[0] == '(':
+        return tuple(map(parse_value, parts))
+    if value[0] == '[':
+        return list(map(parse_value, parts))
+    pairs = [_PAIR.fullmatch(part) for part in parts]
+    if not all(pairs):
+        return text or value
+    return {_unquote(pair['name']): parse_value(pair['value'].strip()) for pair in pairs}
+
+
+def _scalar(text: str) -> Any:
+    value = text.strip()
+    if _is_quoted(value):
+        return _unquote(value)
+    if value in _WORDS or value.lower() in ('true', 'false'):
+        return _WORDS.get(value, value.lower() == 'true')
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return text
+
+
+def _is_quoted(value: str) -> bool:
+    return len(value) > 1 and value[0] == value[-1] in '"\'' and value[0] not in value[1:-1]
+
+
+def _unquote(value: str) -> str:
+    return value[1:-1] if _is_quoted(value) else value
+
+
+def _split(text: str) -> list[str] | None:
+    """Cut at the commas outside of brackets and quotes; None if brackets do not match."""
+    parts, open_brackets, quote = [''], [], ''
+    for char in text:
+        if quote:
+            quote = '' if char == quote else quote
+        # Quotes begin a value: an apostrophe in a word does not.
+        elif char in '"\'' and (not parts[-1].strip() or parts[-1].rstrip()[-1] in '([{,:='):
+            quote = char
+        elif char in _CLOSING:
+            open_brackets.append(_CLOSING[char])
+        elif char in _CLOSING.values():
+            if not open_brackets or open_brackets.pop() != char:
+                return None
+        elif char == ',' and not open_brackets:
+            parts.append('')
+            continue
+        parts[-1] += char
+    return None if open_brackets or quote else parts
+
+
+def apply_options(config: Config, options: dict[str, Any]) -> None:
+    """Change a config, one option after the other.
+
+    Args:
+        config: Is changed in place.
+        options: Values by key; ``model.neck.layers.0.x`` is a key into a list.
+
+    Raises:
+        OptionError: If a key leads through something that has no keys, or to nothing in a list, or
+            a string is given for what is True or False.
+    """
+    for key, value in options.items():
+        now = _look_up(config, key)
+        if isinstance(now, list | tuple) and isinstance(value, str) and ',' in value:
+            value = parse_value(f'[{value}]')
+        if isinstance(now, bool) and isinstance(value, str) and value.lower() in _LIKE_BOOLEANS:
+            raise OptionError(f'--cfg-options: {key} is {now}: say True or False, not {value!r}.')
+        if isinstance(value, dict) and not isinstance(now, dict):
+            value = {**value, '_delete_': True}
+        try:
+            config.merge_from_dict({key: value})
+        # MMEngine's, of a value that is no dict where a dict is needed.
+        except (AttributeError, TypeError, KeyError) as error:
+            raise OptionError(
+                f'--cfg-options: {key} cannot be set to {value!r}: {error}'
+            ) from error
+
+
+def _look_up(config: Config, key: str) -> Any:
+    """The value that a key has now; None if it has none.
+
+    Raises:
+        OptionError: If it leads through what has no keys, or to nothing in a list.
+    """
+    node, path = config, ''
+    for name in key.split('.'):
+        if isinstance(node, list) and name.isdecimal() and int(name) < len(node):
+            node = node[int(name)]
+        elif isinstance(node, list):
+            raise OptionError(
+                f'--cfg-options: {key}: {path} is a list: name one of its {len(node)} parts by its '
+                'number, from 0.'
+            )
+        elif isinstance(node, dict | Config):
+            if name not in node:
+                return None
+            node = node[name]
+        else:
+            raise OptionError(
+                f'--cfg-options: {key}: {path} is {node!r}, which has no {name}; set {path} as a '
+                'whole.'
+            )
+        path = f'{path}.{name}' if path else name
+    return node

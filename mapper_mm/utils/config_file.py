@@ -1,0 +1,141 @@
+"""Reads a config file, and makes what it holds something that can be written down again."""
+
+import ast
+import inspect
+import json
+import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from mmengine.config import Config
+from mmengine.config.config import ConfigParsingError
+from mmengine.config.lazy import LazyAttr, LazyObject
+from mmengine.registry import Registry
+from mmengine.utils import get_object_from_string
+
+from mapper_mm import registry
+from mapper_mm.errors import MissingPackageError, WrongConfigError
+
+_SUFFIXES = ('.py', '.yml', '.yaml', '.json')
+# Settings that may be a class, or its name.
+_NAMED = ('type', 'constructor', 'runner_type')
+
+
+def load_config(file: str | Path) -> Config:
+    """Read a config file and those that it inherits from.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        MissingPackageError: If a package that it imports is not installed.
+        WrongConfigError: If it cannot be read; the message names file and line.
+    """
+    try:
+        return Config.fromfile(file)
+    except (OSError, MissingPackageError):
+        raise
+    except SyntaxError as error:
+        # Of a file that is inherited from, the name is not known.
+        raise WrongConfigError(f'{file}, line {error.lineno}: {error.msg}.') from error
+    # The file is a program: it may go wrong in every way.
+    except Exception as error:
+        raise WrongConfigError(f'{_where(error, str(file))}: {_what(error)}') from error
+
+
+def _where(error: Exception, file: str) -> str:
+    """The config file, perhaps one that was inherited from, and its line."""
+    if isinstance(error, json.JSONDecodeError | yaml.YAMLError | ConfigParsingError):
+        return file
+    frames = traceback.extract_tb(error.__traceback__)
+    package = os.path.dirname(inspect.getfile(Config))
+    for frame in reversed(frames):
+        is_config = frame.name == '<module>' and not frame.filename.startswith(package)
+        if is_config and Path(frame.filename).suffix in _SUFFIXES:
+            return f'{frame.filename}, line {frame.lineno}'
+    return file
+
+
+def _what(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f'{type(error).__name__}: {" ".join(line.strip() for line in lines[:3])}'
+
+
+def name_classes(config: Config) -> None:
+    """Replace, in place, classes and functions that are a ``type`` by their names.
+
+    MMEngine writes a config as text, into the work directory and into checkpoints, and a class has
+    none there that could be read again. Paths and NumPy's numbers become plain ones.
+
+    Raises:
+        WrongConfigError: If there is something else that cannot be written down.
+    """
+    settings = config._cfg_dict
+    for name in [name for name, value in dict.items(settings) if inspect.isclass(value)]:
+        # What the file imported.
+        dict.__delitem__(settings, name)
+    imported = getattr(config, '_imported_names', ())
+    try:
+        for name in settings.keys() - set(imported):
+            settings[name] = _written(dict.__getitem__(settings, name), name, name)
+    except WrongConfigError as error:
+        where = f'{config.filename}: ' if config.filename else ''
+        raise WrongConfigError(f'{where}{error}') from error
+
+
+def _written(value: Any, path: str, name: str) -> Any:
+    """A value as it can be written down; dicts and lists are changed in place."""
+    if isinstance(value, dict | list):
+        items = dict.items(value) if isinstance(value, dict) else enumerate(value)
+        for key, old in list(items):
+            new = _written(old, f'{path}.{key}', str(key))
+            if new is not old:
+                value[key] = new
+        return value
+    if isinstance(value, tuple):
+        return tuple(_written(old, f'{path}.{i}', str(i)) for i, old in enumerate(value))
+    if isinstance(value, LazyObject | LazyAttr):
+        # Others are for MMEngine to import, which writes them down as a path.
+        if name not in _NAMED:
+            return value
+        try:
+            value = value.build()
+        except ImportError as error:
+            raise WrongConfigError(f'{path}: {error}') from error
+    if name in _NAMED and callable(value):
+        found = _name_of(value)
+        if found is None:
+            raise WrongConfigError(
+                f'{path} is {value!r}, which has no name to import it by: put it into a module, '
+                'or register it.'
+            )
+        return found
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    try:
+        ast.parse(repr(value))
+    except SyntaxError as error:
+        raise WrongConfigError(
+            f'{path} is {value!r}, and a config is stored as text: give a name, numbers or text.'
+        ) from error
+    return value
+
+
+def _name_of(kind: Callable) -> str | None:
+    """The name that a registry, or else Python, knows a class or a function by."""
+    for node in vars(registry).values():
+        chain = node if isinstance(node, Registry) else None
+        while chain is not None:
+            for name, module in chain.module_dict.items():
+                if module is kind and node.get(name) is kind:
+                    return name
+            chain = chain.parent
+    path = f'{getattr(kind, "__module__", "")}.{getattr(kind, "__qualname__", "")}'
+    try:
+        return path if get_object_from_string(path) is kind else None
+    except (ImportError, AttributeError, ValueError):
+        return None

@@ -1,0 +1,93 @@
+"""The names at the top of a config: settings of MMEngine's Runner, and variables of one's own."""
+
+import inspect
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mapper_mm.errors import WrongConfigError
+
+# Settings that are no arguments of the Runner, and that configs may leave out.
+READ_BY_MMENGINE = (
+    'auto_scale_lr', 'compile', 'custom_imports', 'detect_anomalous_params',
+    'env_cfg', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'sync_bn',
+)  # fmt: skip
+SETTINGS = {*inspect.signature(Runner.__init__).parameters, *READ_BY_MMENGINE} - {'self', 'cfg'}
+# Of other projects on MMEngine: near to a setting, and no misspelling of it.
+_OTHERS = {'models', 'optimizer_cfg', 'test_pipeline', 'tta_model', 'tta_pipeline'}
+_TEXT = {'load_from', 'work_dir', 'launcher', 'log_level', 'default_scope', 'experiment_name'}
+
+
+def check_names(config: Config) -> None:
+    """Refuse a name that can only be a setting's, misspelt: nothing would read it.
+
+    Names of one's own are fine: those that are not near to a setting's, hold another kind of value
+    than it does, end in another number, or are used further down in the file.
+
+    Raises:
+        WrongConfigError: If there is one; the message has the right name.
+    """
+    for name, value in config.items():
+        if name in SETTINGS or name in _OTHERS or name.startswith('_'):
+            continue
+        near = meant(name, SETTINGS)
+        if near is None or not _may_be(value, near) or _is_used(name, config.text or ''):
+            continue
+        where = f'{config.filename}: ' if config.filename else ''
+        raise WrongConfigError(
+            f'{where}{name} is no setting, and nothing reads it; did you mean {near}? (If it is a '
+            'variable of your own, give it a name that is less near to that.)'
+        )
+
+
+def meant(name: str, names: Collection[str]) -> str | None:
+    """The one of some names that another is a slip of the pen for; None if it is for none.
+
+    A number at the end is no slip.
+    """
+    distances = {
+        other: distance(name.lower(), other)
+        for other in names
+        if abs(len(name) - len(other)) <= 2 and name.rstrip('_0123456789') != other
+    }
+    nearest = min(distances, key=distances.get, default=None)
+    if nearest is None or distances[nearest] > (1 if len(nearest) < 9 else 2):
+        return None
+    return nearest
+
+
+def _may_be(value: Any, setting: str) -> bool:
+    """Whether a value is of the kind that the setting takes."""
+    if value is None:
+        return True
+    if setting in _TEXT:
+        return isinstance(value, str)
+    if setting in ('resume', 'find_unused_parameters', 'detect_anomalous_params'):
+        return isinstance(value, bool)
+    if setting in ('sync_bn', 'runner_type', 'compile'):
+        return isinstance(value, str | bool | Mapping)
+    return isinstance(value, Mapping | list | tuple)
+
+
+def _is_used(name: str, text: str) -> bool:
+    """Whether more is done with a name in the config's files than to set it."""
+    text = re.sub(r'#.*', '', text)
+    count = len(re.findall(rf'\b{re.escape(name)}\b', text))
+    return count > len(re.findall(rf'(?m)^[\s"\']*{re.escape(name)}["\']?\s*[:=](?!=)', text))
+
+
+def distance(one: str, other: str) -> int:
+    """Number of letters to insert, leave out, replace, or swap with their neighbours."""
+    rows = [list(range(len(other) + 1))]
+    for i, a in enumerate(one, 1):
+        row = [i]
+        for j, b in enumerate(other, 1):
+            cost = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and b == one[i - 2]:
+                cost = min(cost, rows[-2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]
