@@ -9,6 +9,8 @@ import mapper_mm  # noqa: F401
 import torch
 
 from mapper_mm.apis import GroundingInferencer
+from mapper_mm.apis.inputs import check_out_dir
+from mapper_mm.errors import PhraseError
 from mapper_mm.utils.best_checkpoint import best_checkpoint
 from mapper_mm.utils.cli import (
     check_config_file,
@@ -69,17 +71,40 @@ def find_weights(config: str | None) -> str:
         raise FileNotFoundError(f'{error} `{command}` trains one; or name --weights.') from error
 
 
+def find(inferencer: GroundingInferencer, image: str, phrases: list[str], out_dir: str) -> None:
+    """Print the boxes and write the pictures of all phrases that can be grounded.
+
+    Raises:
+        PhraseError: At the end, if some cannot.
+    """
+    # It may be a pipe or an address: all phrases are about one picture.
+    image = inferencer.take_image(image)
+    grounded, samples, wrong = [], [], []
+    for phrase in phrases:
+        try:
+            (sample,) = inferencer(image, phrase, return_datasamples=True)['predictions']
+        except PhraseError as error:
+            wrong.append(str(error))
+            continue
+        grounded.append(phrase)
+        samples.append(sample)
+        box = ', '.join(f'{value:.1f}' for value in sample.pred_instances.bboxes[0].tolist())
+        print(f'{phrase}: [{box}]')
+    if grounded:
+        inferencer.visualize(inferencer.pair(image, grounded), samples, out_dir=out_dir)
+        print(f'Pictures: {out_dir}')
+    if wrong:
+        raise PhraseError('\n'.join(wrong))
+
+
 def main() -> None:
     """Find what the command line asks for."""
     args = parse_args()
     with plain_errors():
         weights = args.weights or find_weights(args.config)
         inferencer = GroundingInferencer(args.config, weights, args.device)
-        results = inferencer(args.image, args.phrase, out_dir=args.out_dir)
-        for found in results['predictions']:
-            box = ', '.join(f'{value:.1f}' for value in found['bbox'])
-            print(f'{found["phrase"]}: [{box}]')
-        print(f'Pictures: {args.out_dir}')
+        check_out_dir(args.out_dir)
+        find(inferencer, args.image, args.phrase, args.out_dir)
 
 
 if __name__ == '__main__':

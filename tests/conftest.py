@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+from pathlib import Path
 
 os.environ['HF_HUB_OFFLINE'] = '1'
 # The tests run in several processes, which also start processes of their own.
@@ -31,3 +32,25 @@ def same_start():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def untrained_checkpoint(tmp_path_factory):
+    """As MMEngine writes it, of mapper_shapes' model before its training."""
+    from mmengine.config import Config
+
+    from mapper_mm.registry import MODELS
+
+    config = Config.fromfile(Path(__file__).parents[1] / 'configs' / 'mapper_shapes.py')
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    path = tmp_path_factory.mktemp('weights') / 'best.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=config.pretty_text)), path)
+    return str(path)
+
+
+@pytest.fixture(scope='session')
+def inferencer(untrained_checkpoint):
+    from mapper_mm.apis import GroundingInferencer
+
+    return GroundingInferencer(weights=untrained_checkpoint, device='cpu')

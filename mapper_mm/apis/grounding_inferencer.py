@@ -1,8 +1,8 @@
 """Images and phrases in, boxes and pictures out."""
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import UnionType
 from typing import Any
 
 import mmcv
@@ -17,7 +17,8 @@ from mmengine.registry import init_default_scope
 from mmengine.visualization import Visualizer
 from torch import nn
 
-from mapper_mm.errors import PhraseError, WrongConfigError
+from mapper_mm.datasets.images import WHITE, decode_image
+from mapper_mm.errors import BadImageError, OptionError, WrongConfigError
 from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint
 from mapper_mm.models.stand_alone import use_spelled_out_archs
 from mapper_mm.models.stored_config import check_types, stored_config, warn_of_other_settings
@@ -25,7 +26,8 @@ from mapper_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from mapper_mm.visualization.file_names import PictureNames
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 
-Image = str | Path | np.ndarray
+from .given_images import GivenImage, take_image
+from .inputs import check_batch_size, check_names, check_out_dir, pair
 
 
 @INFERENCERS.register_module()
@@ -47,7 +49,7 @@ class GroundingInferencer(BaseInferencer):
         show_progress: Whether to show a bar.
 
     Raises:
-        ValueError: If there are no weights.
+        OptionError: If there are no weights.
         WrongConfigError: If no config is named, and none with plain values and known components is
             in the checkpoint.
         MissingWeightsError: If frozen weights that they leave out are not on this machine.
@@ -62,44 +64,88 @@ class GroundingInferencer(BaseInferencer):
 
     def __init__(
         self,
-        model: Config | dict | str | None = None,
-        weights: str | None = None,
+        model: Config | dict | str | Path | None = None,
+        weights: str | Path | None = None,
         device: str | None = None,
         scope: str = 'mapper_mm',
         show_progress: bool = False,
     ) -> None:
         init_default_scope(scope)
+        model, weights = (
+            os.fspath(given) if isinstance(given, os.PathLike) else given
+            for given in (model, weights)
+        )
         super().__init__(model, weights, device, scope, show_progress)
 
     def __call__(
         self,
-        inputs: Image | Sequence[Image],
-        texts: str | Sequence[str],
+        inputs: Any | Iterable[Any],
+        texts: str | Iterable[str],
         return_datasamples: bool = False,
         batch_size: int = 1,
         **kwargs: Any,
     ) -> dict:
         """Find what each phrase means.
 
+        One image goes with every phrase, and one phrase with every image; else the first image
+        goes with the first phrase, the second with the second.
+
         Args:
-            inputs: An image (a path, or an array (H, W, 3) uint8 BGR), or as many as phrases.
-            texts: A phrase or several.
+            inputs: An image or several (a list or anything else that gives one after the other; an
+                array (N, H, W, 3) is N). An image is
+
+                - a path (str or PathLike), or a URL: ``file:``, ``data:``, ``http(s):`` and what
+                  else :mod:`mmengine.fileio` reads,
+                - the bytes of a file (bytes, bytearray, memoryview), or a file that is open for
+                  reading bytes: all of it, from its beginning if it can be set there,
+                - a Pillow image: turned as its EXIF orientation says, and white where it is
+                  transparent, as a file would be,
+                - an array (H, W, 3) uint8 BGR, as OpenCV reads it,
+                - a dict with one of these as its only value, ``img_path`` or ``img``.
+
+                No tensors: whether red or blue comes first in them differs between torchvision and
+                OpenMMLab.
+            texts: A phrase or several. No name of a file is a phrase.
             return_datasamples: Whether predictions are mmdet's DetDataSamples.
-            batch_size: How many are computed at once.
+            batch_size: How many are computed at once, at least 1.
             **kwargs: Of :meth:`visualize`.
 
         Returns:
-            dict: ``predictions``, for each phrase a dict of phrase, bbox ([x1, y1, x2, y2] in
-            pixels of the original image) and image (its path; None for an array), and
-            ``visualization``, pictures (H, W, 3) RGB if ``return_vis`` asks for them.
+            dict: ``predictions``, for each pair a dict of phrase, bbox ([x1, y1, x2, y2] in
+            pixels of the image as it is shown) and image (the path or URL as given; None for
+            anything else), and ``visualization``, pictures (H, W, 3) RGB if ``return_vis`` asks
+            for them.
 
         Raises:
             PhraseError: If a phrase is empty or no string, or most of its words are unknown.
-            BadImageError: If an image cannot be read.
-            ValueError: If an image is neither path nor array, an array is no image, or the numbers
-                of images and phrases differ.
+            BadImageError: If something is no image, or an image cannot be read.
+            OptionError: If the numbers of images and phrases do not go together, or another
+                argument is wrong.
         """
-        return super().__call__(_pair(inputs, texts), return_datasamples, batch_size, **kwargs)
+        check_names(kwargs, (*sorted(self.visualize_kwargs), 'batch_size', 'return_datasamples'))
+        batch_size = check_batch_size(batch_size)
+        if kwargs.get('out_dir'):
+            check_out_dir(kwargs['out_dir'])
+        if kwargs.get('show') and self.visualizer is None:
+            raise OptionError('show=True: the config has no visualizer, which shows pictures.')
+        pairs = self.pair(inputs, texts)
+        return super().__call__(pairs, return_datasamples, batch_size, **kwargs)
+
+    def pair(self, inputs: Any, texts: Any) -> list[tuple[GivenImage, str]]:
+        """Bring images and phrases together, as calling it does; :meth:`visualize` takes these."""
+        return pair(inputs, texts, self.take_image)
+
+    def take_image(self, image: Any, number: int = 0) -> GivenImage:
+        """Make something of an image that is read just once, in place of which it can be given.
+
+        Args:
+            image: As for calling it.
+            number: Which one it is, for messages.
+
+        Raises:
+            BadImageError: If it is none, or cannot be read.
+        """
+        return take_image(image, number, self._load.backend_args, self._background)
 
     def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
         path = Path(self._get_repo_or_mim_dir(self.scope)) / 'configs' / f'{model}.py'
@@ -117,7 +163,7 @@ class GroundingInferencer(BaseInferencer):
         ``cfg`` is filled in from it if it is empty.
         """
         if weights is None:
-            raise ValueError('weights=None: name a checkpoint that tools/train.py wrote.')
+            raise OptionError('weights=None: name a checkpoint that tools/train.py wrote.')
         checkpoint = read_checkpoint(weights)
         if not cfg:
             stored = stored_config(checkpoint, weights)
@@ -136,25 +182,33 @@ class GroundingInferencer(BaseInferencer):
         model.load_state_dict(checkpoint['state_dict'], strict=True)
         return model.to(device).eval()
 
-    def _init_pipeline(self, cfg: dict) -> Callable[[tuple[Image, str]], dict]:
+    def _init_pipeline(self, cfg: dict) -> Callable[[tuple[GivenImage, str]], dict]:
         steps = [TRANSFORMS.build(step) for step in cfg['test_dataloader']['dataset']['pipeline']]
         self._load = next((s for s in steps if isinstance(s, LoadImageFromFile)), None)
         if self._load is None:
-            raise ValueError('test_dataloader.dataset.pipeline: no transform loads an image.')
+            raise WrongConfigError('test_dataloader.dataset.pipeline: no transform loads an image.')
+        self._background = getattr(self._load, 'background', WHITE)
         prepare = Compose([s for s in steps if s is not self._load and not _needs_truth(s)])
 
-        def pipeline(pair: tuple[Image, str]) -> dict:
-            image, text = pair
-            name = 'the array' if isinstance(image, np.ndarray) else str(image)
-            return prepare(dict(self._read(image), text=text, record=name))
+        def pipeline(given: tuple[GivenImage, str]) -> dict:
+            image, text = given
+            return prepare(dict(self._read(image), text=text, record=image.name))
 
         return pipeline
 
-    def _read(self, image: Image) -> dict:
-        if not isinstance(image, np.ndarray):
-            return self._load(dict(img_path=str(image)))
-        size = image.shape[:2]
-        return dict(img=image, img_path=None, img_shape=size, ori_shape=size)
+    def _read(self, image: GivenImage) -> dict:
+        img = image.content
+        if isinstance(img, str):
+            img = self._load(dict(img_path=img, record=f'number {image.number}'))['img']
+        elif isinstance(img, bytes):
+            try:
+                img = decode_image(img, background=self._background)
+            except BadImageError as error:
+                raise BadImageError(
+                    f'image {image.number} ({len(img)} bytes): cannot read it: {error}'
+                ) from error
+        size = img.shape[:2]
+        return dict(img=img, img_path=image.path, img_shape=size, ori_shape=size)
 
     def _init_collate(self, cfg: dict) -> Callable:
         # What a config names would be imported; the preprocessor takes nothing else than this.
@@ -168,7 +222,7 @@ class GroundingInferencer(BaseInferencer):
 
     def visualize(
         self,
-        inputs: list[tuple[Image, str]],
+        inputs: list[tuple[GivenImage, str]],
         preds: list[DetDataSample],
         show: bool = False,
         wait_time: float = 0,
@@ -178,12 +232,13 @@ class GroundingInferencer(BaseInferencer):
         """Draw the boxes.
 
         Args:
-            inputs: Images and phrases.
+            inputs: Images and phrases, as of :meth:`pair`.
             preds: What was found.
             show: Whether to open a window for each.
             wait_time: Seconds the window stays; 0 for until a key is pressed.
-            out_dir: Folder to write pictures to, as <image>_<number of the phrase>.png, with
-                another number behind it where there is such a file already. None: no.
+            out_dir: Folder to write pictures to, as <image>_<number of the pair>.png, <image>
+                being image_<its number> where it has no name, with another number behind it where
+                there is such a file already. None: no.
             return_vis: Whether to return the pictures.
         """
         pictures = []
@@ -195,8 +250,8 @@ class GroundingInferencer(BaseInferencer):
             if show:
                 self.visualizer.show(picture, win_name=phrase, wait_time=wait_time)
             if out_dir:
-                source = 'array' if isinstance(image, np.ndarray) else image
-                mmcv.imwrite(picture[..., ::-1], str(names.name(source, f'_{number}.png')))
+                path = names.name(image.file_name, f'_{number}.png')
+                mmcv.imwrite(picture[..., ::-1], str(path))
             if return_vis:
                 pictures.append(picture)
         return pictures
@@ -241,39 +296,3 @@ def _check_what_is_built(config: Config, name: str) -> None:
 
 def _needs_truth(transform: Any) -> bool:
     return isinstance(transform, LoadAnnotations)
-
-
-def _pair(
-    inputs: Image | Sequence[Image], texts: str | Sequence[str]
-) -> list[tuple[Image, str]]:
-    texts, images = _several(texts, str), _several(inputs, Image)
-    if len(images) == 1:
-        images *= len(texts)
-    if len(images) != len(texts):
-        raise ValueError(
-            f'{len(images)} images and {len(texts)} phrases: give one image for all phrases, or '
-            'one for each.'
-        )
-    for number, (image, text) in enumerate(zip(images, texts, strict=True)):
-        if not isinstance(text, str) or not text.strip():
-            what = 'empty' if isinstance(text, str) else 'no string'
-            raise PhraseError(f'phrase {number} is {what}: {text!r}')
-        if not isinstance(image, Image):
-            raise ValueError(
-                f'image {number} is of type {type(image).__name__}: give a path, or an array '
-                '(H, W, 3), uint8, BGR; of a Pillow image np.array(image.convert("RGB"))[..., ::-1]'
-            )
-        if isinstance(image, np.ndarray) and not _is_picture(image):
-            raise ValueError(
-                f'image {number} has shape {image.shape} and type {image.dtype}; an image is '
-                '(H, W, 3), uint8, BGR.'
-            )
-    return list(zip(images, texts, strict=True))
-
-
-def _several(given: Any, one: type | UnionType) -> list:
-    return [given] if isinstance(given, one) or not isinstance(given, Iterable) else list(given)
-
-
-def _is_picture(image: np.ndarray) -> bool:
-    return image.ndim == 3 and image.shape[2] == 3 and image.size > 0 and image.dtype == np.uint8

@@ -7,32 +7,18 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mapper_mm.apis import GroundingInferencer
 from mapper_mm.errors import BadImageError, PhraseError
-from mapper_mm.registry import MODELS
 from mapper_mm.visualization.drawing import PREDICTION
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'mapper_shapes.py'
 
 
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    """As MMEngine writes it, of a model that was never trained."""
-    init_default_scope('mapper_mm')
-    config = Config.fromfile(CONFIG)
-    torch.manual_seed(0)
-    model = MODELS.build(config.model)
-    path = tmp_path_factory.mktemp('weights') / 'best.pth'
-    torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=config.pretty_text)), path)
-    return str(path)
-
-
-@pytest.fixture(scope='module')
-def inferencer(checkpoint):
-    return GroundingInferencer(weights=checkpoint, device='cpu')
+@pytest.fixture
+def checkpoint(untrained_checkpoint):
+    return untrained_checkpoint
 
 
 @pytest.fixture(scope='module')
@@ -138,9 +124,6 @@ def test_bad_images(inferencer, image, tmp_path):
     for array in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(ValueError, match='shape'):
             inferencer(array, 'star')
-    for other, kind in ((Image.new('RGB', (8, 8)), 'Image'), ([None], 'NoneType')):
-        with pytest.raises(ValueError, match=f'image 0 is of type {kind}.*a path, or an array'):
-            inferencer(other, 'star')
 
 
 def test_a_config_in_a_checkpoint_is_read_and_not_run(checkpoint, tmp_path):

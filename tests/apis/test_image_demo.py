@@ -1,5 +1,7 @@
+import os
 import runpy
 import sys
+import threading
 from pathlib import Path
 
 import cv2
@@ -58,8 +60,39 @@ def test_a_device_that_is_not_there_is_one_line(demo, trained, capsys):
 
 
 @pytest.mark.parametrize(
-    'args, message', [(('no.png', 'star'), 'no.png'), (('picture.png', ''), 'empty')]
+    'args, message',
+    [
+        (('no.png', 'star'), 'no.png'),
+        (('.', 'star'), 'is a folder'),
+        (('picture.png', ''), 'empty'),
+        (('picture.png', 'star', '--out-dir', 'picture.png'), 'out_dir='),
+    ],
 )
 def test_bad_input_is_one_line(demo, trained, args, message):
     with pytest.raises(SystemExit, match=message):
         demo(*args, '--device', 'cpu')
+
+
+def test_phrases_that_can_be_grounded_are_beside_others(demo, trained, capsys):
+    """Also where a picture is given in place of a phrase."""
+    phrases = ('star', '', 'picture.png', 'the red circle')
+    with pytest.raises(SystemExit) as error:
+        demo('picture.png', *phrases, '--device', 'cpu')
+    first, second, pictures = capsys.readouterr().out.splitlines()
+    assert first.startswith('star: [') and second.startswith('the red circle: [')
+    assert pictures == 'Pictures: outputs' and len(list(Path('outputs').iterdir())) == 2
+    empty, name = str(error.value).splitlines()
+    assert 'empty' in empty and "name of a picture or a file, not words to look for: 'p" in name
+
+
+def test_a_picture_from_a_pipe(demo, trained, capsys):
+    """It can be read only once: a shell's <(curl ...)."""
+    demo('picture.png', 'star', 'ring', '--device', 'cpu')
+    expected = capsys.readouterr().out
+    os.mkfifo('pipe')
+    content = Path('picture.png').read_bytes()
+    writer = threading.Thread(target=Path('pipe').write_bytes, args=[content])
+    writer.start()
+    demo('pipe', 'star', 'ring', '--device', 'cpu')
+    writer.join()
+    assert capsys.readouterr().out == expected
