@@ -242,7 +242,9 @@ def package2module(package: str) -> str:
     top_level = metadata.distribution(package).read_text('top_level.txt')
     if not top_level:
         raise ValueError(f'cannot infer the module name of {package}: it has no top_level.txt')
-    return top_level.split()[0]
+    names = top_level.split()
+    # onedl-mmcv names a folder of documents first, which is no module.
+    return next((name for name in names if is_installed(name)), names[0])
 
 
 def save_plain_checkpoints() -> None:
