@@ -1,5 +1,6 @@
 """Installs mapper_mm: `pip install -e .`, with extras all, tests, optional and mim."""
 
+import re
 import sysconfig
 from importlib import metadata
 from pathlib import Path
@@ -22,23 +23,30 @@ def read_version() -> str:
     return scope['__version__']
 
 
-def has_compiled_mmcv() -> bool:
-    """Whether mmcv (not mmcv-lite) is in the environment that pip installs into.
+def is_installed(name: str) -> bool:
+    """Whether a distribution is in the environment that pip installs into.
 
     pip hides that environment's packages from the build, but its Python does the building.
     """
     folders = {sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}
-    return any(metadata.distributions(name='mmcv', path=sorted(folders)))
+    return any(metadata.distributions(name=name, path=sorted(folders)))
 
 
-def keep_compiled_mmcv(requirements: list[str]) -> list[str]:
-    """mmcv-lite would be installed over a compiled mmcv: both fill the folder mmcv/."""
-    if not has_compiled_mmcv():
-        return requirements
-    return [line.replace('mmcv-lite', 'mmcv') for line in requirements]
+def read_openmmlab() -> list[str]:
+    """The OpenMMLab packages, or what fills the same folders and is there already.
+
+    That is the compiled mmcv instead of mmcv-lite, or the forks of requirements/onedl.txt.
+    """
+    forks = read_requirements('onedl')
+    if any(is_installed(re.match(r'[\w-]+', line)[0]) for line in forks):
+        return forks
+    upstream = read_requirements('mminstall')
+    if is_installed('mmcv'):
+        return [line.replace('mmcv-lite', 'mmcv') for line in upstream]
+    return upstream
 
 
-mim = keep_compiled_mmcv(read_requirements('mminstall'))
+mim = read_openmmlab()
 runtime = read_requirements('runtime')
 tests = read_requirements('tests')
 optional = read_requirements('optional')

@@ -33,10 +33,17 @@ REQUIRED = {
     'torch': '>=2.6',
     'torchvision': '>=0.21',
     'mmengine': '>=0.10.7,<0.11',
-    'mmcv-lite': '>=2.0.0rc4,<2.2',
+    'mmcv-lite': '>=2.0.0,<2.2',
     'mmdet': '>=3.3,<3.4',
-    'timm': '>=1.0.21',
+    'timm': '>=1.0.26',
     'transformers': '>=5.0',
+}
+OPENMMLAB = ('mmengine', 'mmcv-lite', 'mmdet')
+# VBTI's forks of OPENMMLAB install the same modules. Kept equal to requirements/onedl.txt.
+ONEDL = {
+    'onedl-mmengine': '>=0.10.12,<0.11',
+    'onedl-mmcv': '>=2.3.6,<2.4',
+    'onedl-mmdetection': '>=3.5.1,<3.6',
 }
 
 
@@ -58,6 +65,7 @@ def apply() -> None:
     find_last_checkpoints_by_name()
     load_checkpoints_safely()
     log_on_full_disks()
+    refuse_unpickling_in_forks()
     allow_amp_on_cpu()
     launch_on_cpu()
     rename_broadcast_buffers()
@@ -67,31 +75,57 @@ def apply() -> None:
 def check_versions() -> None:
     """Without it a wrong version fails later and far from its cause (mmdet only asserts mmcv's).
 
+    OpenMMLab's packages may be the whole set of VBTI's forks instead.
+
     Raises:
-        ImportError: a package is missing or out of range; the message says what to install.
+        ImportError: a package is missing or out of range, or forks are mixed with what they
+            replace; the message says what to install.
     """
+    forks = [package for package in ONEDL if _installed_version(package) is not None]
+    required = REQUIRED
+    if forks:
+        _refuse_mixture(forks)
+        required = {name: REQUIRED[name] for name in REQUIRED if name not in OPENMMLAB} | ONEDL
+    for package, wanted in required.items():
+        _check_version(package, wanted)
+
+
+def _refuse_mixture(forks: list[str]) -> None:
+    upstream = [name for name in (*OPENMMLAB, 'mmcv') if _installed_version(name) is not None]
+    if not upstream:
+        return
+    openmmlab, onedl = (
+        ' '.join(f'"{name}{required[name]}"' for name in names)
+        for required, names in ((REQUIRED, OPENMMLAB), (ONEDL, ONEDL))
+    )
+    raise ImportError(
+        f'{" and ".join(forks)} cannot be used together with {" and ".join(upstream)}, for both '
+        f'fill the same folders: run `pip uninstall -y {" ".join([*forks, *upstream])}`, then '
+        f'either `pip install {openmmlab}` (OpenMMLab) or `pip install {onedl}` (its forks).')
+
+
+def _check_version(package: str, wanted: str) -> None:
     from packaging.specifiers import SpecifierSet
 
-    for package, wanted in REQUIRED.items():
-        # mmcv and mmcv-lite are two builds of one module; the compiled one serves as well.
-        builds = ('mmcv', 'mmcv-lite') if package == 'mmcv-lite' else (package,)
-        found = {build: _installed_version(build) for build in builds}
-        found = {build: version for build, version in found.items() if version is not None}
-        wrong = [
-            build for build, version in found.items()
-            if not SpecifierSet(wanted).contains(version, prereleases=True)
-        ]
-        if found and not wrong:
-            continue
-        state, first = 'it is not installed', ''
-        if wrong:
-            state = f'{wrong[0]} {found[wrong[0]]} is installed'
-        if wrong and package != wrong[0]:
-            # Both builds write into one folder.
-            first = f'pip uninstall -y {" ".join(found)} && '
-        raise ImportError(
-            f'mapper_mm needs {package}{wanted}, but {state}: '
-            f'run `{first}pip install "{package}{wanted}"`.')
+    # mmcv and mmcv-lite are two builds of one module; the compiled one serves as well.
+    builds = ('mmcv', 'mmcv-lite') if package == 'mmcv-lite' else (package,)
+    found = {build: _installed_version(build) for build in builds}
+    found = {build: version for build, version in found.items() if version is not None}
+    wrong = [
+        build for build, version in found.items()
+        if not SpecifierSet(wanted).contains(version, prereleases=True)
+    ]
+    if found and not wrong:
+        return
+    state, first = 'it is not installed', ''
+    if wrong:
+        state = f'{wrong[0]} {found[wrong[0]]} is installed'
+    if wrong and package != wrong[0]:
+        # Both builds write into one folder.
+        first = f'pip uninstall -y {" ".join(found)} && '
+    raise ImportError(
+        f'mapper_mm needs {package}{wanted}, but {state}: '
+        f'run `{first}pip install "{package}{wanted}"`.')
 
 
 def _installed_version(package: str) -> str | None:
@@ -141,10 +175,13 @@ class _MissingOps(ModuleType):
             raise AttributeError(name)
 
         def missing_op(*args: Any, **kwargs: Any) -> NoReturn:
+            plain, compiled = 'mmcv-lite', f'mmcv{REQUIRED["mmcv-lite"]}'
+            if _installed_version('onedl-mmcv') is not None:
+                plain, compiled = 'onedl-mmcv', f'onedl-mmcv{ONEDL["onedl-mmcv"]}'
             raise RuntimeError(
-                f'mmcv.ops needs the compiled op `{name}`, which mmcv-lite does not have: run '
-                '`pip uninstall mmcv-lite`, then `mim install '
-                f'"mmcv{REQUIRED["mmcv-lite"]}"` for the build that fits your torch.')
+                f'mmcv.ops needs the compiled op `{name}`, which the {plain} that is installed '
+                f'does not have: run `pip uninstall {plain}`, then `mim install "{compiled}"` for '
+                'the build that fits your torch.')
 
         return missing_op
 
@@ -230,7 +267,9 @@ def package2module(package: str) -> str:
     top_level = metadata.distribution(package).read_text('top_level.txt')
     if not top_level:
         raise ValueError(f'cannot infer the module name of {package}: it has no top_level.txt')
-    return top_level.split()[0]
+    names = top_level.split()
+    # onedl-mmcv names a folder of documents first, which is no module.
+    return next((name for name in names if is_installed(name)), names[0])
 
 
 def save_plain_checkpoints() -> None:
@@ -477,6 +516,26 @@ def log_on_full_disks() -> None:
             )
 
     MMLogger.__init__ = __init__
+
+
+def refuse_unpickling_in_forks() -> None:
+    """Without it onedl-mmengine unpickles what torch refuses to load, and only warns of it.
+
+    It does so for the places that :func:`load_checkpoints_safely` leaves alone, such as ``s3://``.
+    MMEngine itself asks torch once, whose answer stands.
+    """
+    import torch
+    from mmengine.runner import checkpoint as checkpoints
+
+    original = getattr(checkpoints, '_safe_torch_load', None)
+    if original is None:
+        return
+
+    @functools.wraps(original)
+    def load(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
+        return torch.load(file, map_location=map_location, weights_only=weights_only)
+
+    _replace(original, load)
 
 
 def allow_amp_on_cpu() -> None:

@@ -25,6 +25,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 from mmengine.runner import CheckpointLoader, Runner, load_checkpoint, save_checkpoint
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 from torch import nn
 
 from mapper_mm import compat
@@ -124,32 +125,75 @@ def test_required_versions_are_those_in_requirements():
         name: SpecifierSet(wanted) for name, wanted in compat.REQUIRED.items()}
 
 
+def test_forks_required_are_those_in_requirements():
+    assert read_requirements('onedl.txt') == {
+        name: SpecifierSet(wanted) for name, wanted in compat.ONEDL.items()}
+
+
+def test_oldest_versions_are_those_in_requirements():
+    listed = {}
+    for name in ('mminstall', 'runtime', 'tests', 'optional'):
+        listed |= read_requirements(f'{name}.txt')
+    floors = {
+        name: Version(bound.version)
+        for name, specifier in listed.items() for bound in specifier if bound.operator == '>='}
+    oldest = read_requirements('oldest.txt')
+    assert {bound.operator for specifier in oldest.values() for bound in specifier} == {'=='}
+    assert floors == {
+        name: Version(bound.version) for name, specifier in oldest.items() for bound in specifier}
+
+
+OTHERS = {'torch': '2.14.1', 'torchvision': '0.29.1', 'timm': '1.0.31', 'transformers': '5.24.0'}
+OPENMMLAB = OTHERS | {'mmengine': '0.10.7', 'mmcv-lite': '2.1.0', 'mmdet': '3.3.0'}
+ONEDL = OTHERS | {
+    'onedl-mmengine': '0.10.12', 'onedl-mmcv': '2.3.6', 'onedl-mmdetection': '3.5.1'}
+
+
+@pytest.mark.parametrize('versions', [
+    OPENMMLAB,
+    OPENMMLAB | {'mmcv-lite': None, 'mmcv': '2.1.0'},
+    OPENMMLAB | {'torch': '2.14.1+cpu'},
+    OPENMMLAB | {'torch': '2.15.0.dev20261101+cu130'},
+    ONEDL,
+    ONEDL | {'onedl-mmcv': '2.3.6+cu128torch2.8'},
+], ids=['OpenMMLab', 'compiled mmcv', 'build of torch', 'nightly torch', 'forks', 'built fork'])
+def test_sets_of_packages_that_are_welcome(monkeypatch, versions):
+    monkeypatch.setattr(compat, '_installed_version', versions.get)
+    compat.check_versions()
+
+
 @pytest.mark.parametrize('versions, told', [
-    ({'mmdet': '3.2.0'}, 'mmdet>=3.3,<3.4, but mmdet 3.2.0 is installed: run `pip install "mmdet'),
-    ({'mmcv-lite': '2.2.0'}, 'needs mmcv-lite>=2.0.0rc4,<2.2, but mmcv-lite 2.2.0 is installed'),
-    ({'mmcv-lite': None, 'mmcv': '2.2.0'}, 'but mmcv 2.2.0 is installed: '
-     'run `pip uninstall -y mmcv && pip install "mmcv-lite>=2.0.0rc4,<2.2"`.'),
-    ({'mmcv-lite': '2.1.0', 'mmcv': '2.2.0'}, 'run `pip uninstall -y mmcv mmcv-lite && pip'),
-    ({'torch': None}, 'needs torch>=2.6, but it is not installed'),
+    (OPENMMLAB | {'mmdet': '3.2.0'},
+     'mmdet>=3.3,<3.4, but mmdet 3.2.0 is installed: run `pip install "mmdet'),
+    (OPENMMLAB | {'mmcv-lite': '2.2.0'},
+     'needs mmcv-lite>=2.0.0,<2.2, but mmcv-lite 2.2.0 is installed'),
+    (OPENMMLAB | {'mmcv-lite': None, 'mmcv': '2.2.0'}, 'but mmcv 2.2.0 is installed: '
+     'run `pip uninstall -y mmcv && pip install "mmcv-lite>=2.0.0,<2.2"`.'),
+    (OPENMMLAB | {'mmcv': '2.2.0'}, 'run `pip uninstall -y mmcv mmcv-lite && pip'),
+    (OPENMMLAB | {'torch': None}, 'needs torch>=2.6, but it is not installed'),
+    (ONEDL | {'torch': '2.5.0'}, 'needs torch>=2.6, but torch 2.5.0 is installed'),
+    # Nothing of the stack: OpenMMLab is the default.
+    (OTHERS, 'needs mmengine>=0.10.7,<0.11, but it is not installed: run `pip install "mmengine>'),
+    (ONEDL | {'onedl-mmcv': '2.2.0'},
+     'onedl-mmcv>=2.3.6,<2.4, but onedl-mmcv 2.2.0 is installed: run `pip install "onedl-mmcv>'),
+    (ONEDL | {'onedl-mmdetection': None}, 'needs onedl-mmdetection>=3.5.1,<3.6, but it is not '
+     'installed: run `pip install "onedl-mmdetection>=3.5.1,<3.6"`.'),
+    # Mixtures, even where each version is right.
+    (OPENMMLAB | ONEDL, '`pip uninstall -y onedl-mmengine onedl-mmcv onedl-mmdetection mmengine '
+     'mmcv-lite mmdet`, then either `pip install "mmengine>=0.10.7,<0.11" "mmcv-lite>=2.0.0,<2.2" '
+     '"mmdet>=3.3,<3.4"` (OpenMMLab) or `pip install "onedl-mmengine>=0.10.12,<0.11" '
+     '"onedl-mmcv>=2.3.6,<2.4" "onedl-mmdetection>=3.5.1,<3.6"` (its forks).'),
+    (OPENMMLAB | {'onedl-mmengine': '0.10.12'},
+     'onedl-mmengine cannot be used together with mmengine and mmcv-lite and mmdet, for both fill'),
+    (ONEDL | {'mmcv': '2.1.0'}, 'onedl-mmdetection cannot be used together with mmcv, for both'),
+    (ONEDL | {'onedl-mmdetection': None, 'mmdet': '3.3.0'},
+     'onedl-mmengine and onedl-mmcv cannot be used together with mmdet, for both fill the same'),
 ])
 def test_wrong_version_is_one_sentence(monkeypatch, versions, told):
-    installed = compat._installed_version
-    monkeypatch.setattr(
-        compat, '_installed_version',
-        lambda name: versions[name] if name in versions else installed(name))
+    monkeypatch.setattr(compat, '_installed_version', versions.get)
     with pytest.raises(ImportError) as raised:
         compat.check_versions()
     assert told in str(raised.value) and '\n' not in str(raised.value)
-
-
-@pytest.mark.parametrize('torch_version', ['2.14.1+cpu', '2.15.0.dev20261101+cu130'])
-def test_compiled_mmcv_and_builds_of_torch_are_welcome(monkeypatch, torch_version):
-    versions = {'mmcv-lite': None, 'mmcv': '2.1.0', 'torch': torch_version}
-    installed = compat._installed_version
-    monkeypatch.setattr(
-        compat, '_installed_version',
-        lambda name: versions[name] if name in versions else installed(name))
-    compat.check_versions()
 
 
 def test_missing_opengl_is_one_sentence(monkeypatch, tmp_path):
@@ -217,7 +261,10 @@ def test_missing_op_says_so_when_called():
     import mmdet.visualization  # noqa: F401
     from mmcv.ops import nms
 
-    with pytest.raises(RuntimeError, match=r'op `nms`.*mmcv-lite.*mim install "mmcv>=2'):
+    plain, compiled = 'mmcv-lite', 'mmcv'
+    if compat._installed_version('onedl-mmcv'):
+        plain = compiled = 'onedl-mmcv'
+    with pytest.raises(RuntimeError, match=rf'op `nms`.*{plain}.*mim install "{compiled}>=2'):
         nms(torch.rand(3, 4), torch.rand(3), 0.5)
 
 
@@ -306,7 +353,7 @@ def test_packages_are_found_by_either_name(no_pkg_resources):
     folder = str(Path(mmcv.__file__).parent)
     assert is_installed('mmcv') and is_installed('mmengine') and not is_installed('mmnothing')
     assert get_installed_path('mmcv') == folder
-    distribution = 'mmcv' if compat._has_compiled_mmcv_ops() else 'mmcv-lite'
+    distribution = next(filter(compat._installed_version, ('mmcv', 'mmcv-lite', 'onedl-mmcv')))
     assert get_installed_path(distribution) == folder
     with pytest.raises(metadata.PackageNotFoundError):
         get_installed_path('mmnothing')
@@ -409,6 +456,19 @@ def test_downloaded_objects_need_permission(tmp_path, monkeypatch):
     (tmp_path / 'model.pth').rename(tmp_path / 'hub' / 'checkpoints' / 'model.pth')
     with pytest.raises(pickle.UnpicklingError, match='localhost/model.pth holds Python objects'):
         CheckpointLoader.load_checkpoint('http://localhost/model.pth')
+    assert not trace.exists()
+
+
+def test_model_zoos_objects_need_permission(tmp_path, monkeypatch):
+    """The fork of MMEngine unpickles there what torch refuses."""
+    path, trace = tmp_path / 'model.pth', tmp_path / 'trace'
+    torch.save(dict(extra=Marker(trace)), path)
+    monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', raising=False)
+    monkeypatch.setenv('MMENGINE_HOME', str(tmp_path))
+    monkeypatch.setattr(
+        'mmengine.runner.checkpoint.get_external_models', lambda: dict(a_model=path.name))
+    with pytest.raises(pickle.UnpicklingError):
+        CheckpointLoader.load_checkpoint('open-mmlab://a_model')
     assert not trace.exists()
 
 

@@ -10,8 +10,10 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from torch import nn
 
 from mapper_mm.datasets.shapes import write_shapes_ref
+from mapper_mm.models.adapters.dypa import DyPA
 from mapper_mm.models.adapters.protocol import (
     encoders,
     num_tuned_in_encoders,
@@ -120,6 +122,10 @@ def watch_graphs(encoder):
 
 def trains_saves_and_reloads(config, samples, path):
     model = build(config)
+    for adapter in model.modules():
+        # A DyPA whose scale happens to be 0 for each of so few phrases learns nothing.
+        if isinstance(adapter, DyPA) and adapter.prior_dims is not None:
+            nn.init.ones_(adapter.scale.bias)
     # Pre-trained weights came through, whatever stands around them now.
     for key, name in (('backbone', 'vit'), ('language_model', 'bert')):
         plain = MODELS.build(dict(config.model[key], adapter=None))
