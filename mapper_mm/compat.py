@@ -436,7 +436,7 @@ def load_checkpoints_safely() -> None:
                 with safe_open(filename, framework='pt') as file:
                     state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                     metadata = file.metadata() or {}
-                text = check_text(metadata.get(SAFETENSORS_META, '{}'), state)
+                text = check_text(metadata, SAFETENSORS_META, state)
                 return dict(state_dict=state, meta=json.loads(text))
             check_zip(filename)
             return torch.load(

@@ -14,9 +14,10 @@ TENSORS = {'a': torch.arange(6.0).view(2, 3), 'b': torch.tensor(1, dtype=torch.i
 def test_the_text_comes_back(meta):
     text = json.dumps(meta, sort_keys=True)
     written = with_checksum(text, TENSORS)
-    assert check_text(written, dict(reversed(TENSORS.items()))) == text
+    assert check_text({'it': written}, 'it', dict(reversed(TENSORS.items()))) == text
     assert isinstance(json.loads(written), dict)
-    assert check_text('{"a": 1}', TENSORS) == '{"a": 1}'
+    assert check_text({'it': '{"a": 1}', 'format': 'pt'}, 'it', TENSORS) == '{"a": 1}'
+    assert check_text({'format': 'pt'}, 'it', TENSORS) == '{}'
 
 
 @pytest.mark.parametrize('change', [
@@ -27,4 +28,13 @@ def test_whatever_is_another_is_noticed(change):
     written = with_checksum('{"a": 1}', TENSORS)
     for text, tensors in ((written, {**TENSORS, **change}), (written.replace('1}', '3}'), TENSORS)):
         with pytest.raises(ValueError, match='not what its checksum says'):
-            check_text(text, tensors)
+            check_text({'it': text}, 'it', tensors)
+
+
+@pytest.mark.parametrize('position', range(len('{"crc32": "')))
+def test_the_checksums_own_name_is_no_way_around(position):
+    written = with_checksum('{"a": 1}', TENSORS)
+    changed = written[:position] + 'x' + written[position + 1 :]
+    for header in ({'it': changed}, {'jt': written}):
+        with pytest.raises(ValueError, match='header is not what was written'):
+            check_text(header, 'it', TENSORS)

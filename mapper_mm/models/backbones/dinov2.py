@@ -121,7 +121,7 @@ class DINOv2(FrozenEncoder):
             # timm's own files of models with registers hold positions of patches only.
             prefix = 0 if 'reg_token' in state else 1
             grid = self.vit.patch_embed.grid_size
-            state['pos_embed'] = interpolate_positions(state['pos_embed'], prefix, grid)
+            state['pos_embed'] = interpolate_positions(state['pos_embed'], prefix, grid, where)
         try:
             return checkpoint_filter_fn(state, self.vit)
         # timm converts some other models' tensors, or what has one of their names.
@@ -184,7 +184,9 @@ class DINOv2(FrozenEncoder):
         return self.vit.forward_features(images)
 
 
-def interpolate_positions(pos_embed: Tensor, prefix: int, grid: tuple[int, int]) -> Tensor:
+def interpolate_positions(
+    pos_embed: Tensor, prefix: int, grid: tuple[int, int], where: str = '`backbone.pretrained`'
+) -> Tensor:
     """Bring position embeddings to another grid of patches, as timm does: bicubic, antialiased.
 
     In double precision, so that every machine and version of PyTorch rounds to the same float32
@@ -194,6 +196,7 @@ def interpolate_positions(pos_embed: Tensor, prefix: int, grid: tuple[int, int])
         pos_embed: (1, prefix + S * S, C).
         prefix: tokens that have a position but no place.
         grid: rows and columns of patches wanted.
+        where: what messages call the file.
 
     Returns:
         Tensor: (1, prefix + rows * columns, C); the same tensor where nothing is to be done.
@@ -202,11 +205,11 @@ def interpolate_positions(pos_embed: Tensor, prefix: int, grid: tuple[int, int])
         WrongWeightsError: if the places are no square.
     """
     places = pos_embed.shape[1] - prefix
-    side = isqrt(places)
-    if side**2 != places:
+    side = isqrt(max(places, 0))
+    # Nothing, or nothing of a width, cannot be interpolated.
+    if side**2 != places or not (side and pos_embed.shape[0] and pos_embed.shape[2]):
         raise WrongWeightsError(
-            f'`backbone.pretrained`: pos_embed of shape {tuple(pos_embed.shape)} has no square of '
-            'places.'
+            f'{where}: pos_embed of shape {tuple(pos_embed.shape)} has no square of places.'
         )
     if (side, side) == tuple(grid):
         return pos_embed
