@@ -103,7 +103,9 @@ def print_table(metrics: dict[str, float], config: Config) -> None:
     cells = {}
     for key, value in metrics.items():
         place, _, name = key.rpartition('/')
-        split = place.split('/')[0] if '/' in place else config.test_dataloader.dataset.split
+        # A file that is not split has no name for what was tested.
+        split = config.test_dataloader.dataset.get('split') or 'all'
+        split = place.split('/')[0] if '/' in place else split
         cells[name, split] = f'{100 * value:.2f}'
     rows, columns = (list(dict.fromkeys(part)) for part in zip(*cells, strict=True))
     if len(columns) > len(rows):

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import runpy
@@ -202,6 +203,15 @@ def test_bad_records_and_broken_files_are_named(tmp_path, check):
     path.mkdir()
     rows, problems, status = check(tmp_path, '--datasets', 'refcocog_google')
     assert re.search('directory: .*instances.json', problems) and status == 1
+
+
+def test_boxes_of_all_splits_are_read_once(tmp_path, check, monkeypatch):
+    synthetic.write_refer(tmp_path, 'refcoco', 'unc')
+    loaded = []
+    monkeypatch.setattr(json, 'loads', lambda *args, loads=json.loads, **kwargs: loaded.append(1)
+                        or loads(*args, **kwargs))  # fmt: skip
+    rows, _, _ = check(tmp_path, '--datasets', 'refcoco')
+    assert len(rows) == 4 and len(loaded) == 1
 
 
 @pytest.fixture
