@@ -3,6 +3,8 @@
 MMEngine 0.10 and mmdet 3.3 were written for torch 1.x/2.0, transformers 4 and setuptools with
 pkg_resources. Each function here repairs one thing that breaks with newer ones; its docstring says
 what breaks without it. :func:`apply` calls them all and runs when ``mapper_mm`` is imported.
+VBTI's forks of OpenMMLab's packages (docs/installation.md) need the same repairs, but for two that
+do no harm there: they find packages without pkg_resources and use torch's newer gradient scaler.
 Imports of the stack are inside the functions, because the versions must be checked and the stand-in
 for mmcv's ops be in place before any of them.
 """
