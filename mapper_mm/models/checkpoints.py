@@ -193,13 +193,16 @@ def check_form(checkpoint: Mapping, name: str) -> None:
         raise WrongCheckpointError(
             f'{name} is no checkpoint: not everything in its state dict is a tensor.'
         )
-    meta = checkpoint.get('meta') or {}
-    wrong = not isinstance(meta, Mapping) or not (
-        _has_form(meta.get(KEY) or {}, dict)
-        and all(isinstance(one.get('sha256'), str) for one in (meta.get(KEY) or {}).values())
-        and _has_form(meta.get(TOKENIZERS) or {}, dict)
-        and all(_has_form(files, str) for files in (meta.get(TOKENIZERS) or {}).values())
-    )
+    meta = _or_empty(checkpoint.get('meta'))
+    wrong = not isinstance(meta, Mapping)
+    if not wrong:
+        records, tokenizers = (_or_empty(meta.get(key)) for key in (KEY, TOKENIZERS))
+        wrong = not (
+            _has_form(records, dict)
+            and all(isinstance(one.get('sha256'), str) for one in records.values())
+            and _has_form(tokenizers, dict)
+            and all(_has_form(files, str) for files in tokenizers.values())
+        )
     if wrong:
         raise WrongCheckpointError(
             f'{name} is no checkpoint of this project: what its meta says of frozen weights or '
@@ -221,6 +224,11 @@ def check_form(checkpoint: Mapping, name: str) -> None:
                 f'{name}: not all numbers of {wrong} are finite (NaN or infinity), boxes would be '
                 'nonsense. If its training diverged, use an earlier checkpoint.'
             )
+
+
+def _or_empty(value: object) -> object:
+    # Not `or`: anything may be there, a tensor too, which is neither true nor false.
+    return {} if value is None else value
 
 
 def _has_form(values: object, kind: type) -> bool:

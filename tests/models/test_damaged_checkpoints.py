@@ -162,6 +162,18 @@ def test_a_trainings_state_has_its_form(change, tmp_path):
         read_checkpoint(tmp_path / 'it.pth')
 
 
+@pytest.mark.parametrize('value', [torch.ones(2), [], 0, 'a', {3: 4}])
+@pytest.mark.parametrize('key', ['meta', 'frozen_weights', 'tokenizers'])
+def test_a_meta_of_anything_else_is_said(key, value, tmp_path):
+    meta = value if key == 'meta' else {key: value}
+    torch.save(dict(state_dict={}, meta=meta), tmp_path / 'it.pth')
+    if key == 'meta' and isinstance(value, dict):
+        read_checkpoint(tmp_path / 'it.pth')
+        return
+    with pytest.raises(WrongCheckpointError, match='it.pth is no checkpoint of this project'):
+        read_checkpoint(tmp_path / 'it.pth')
+
+
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
 def test_what_is_no_file_is_named(suffix, tmp_path):
     (tmp_path / f'folder{suffix}').mkdir()
