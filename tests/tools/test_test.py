@@ -1,8 +1,13 @@
 import json
 import re
+import runpy
+from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from mmengine.runner import Runner
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -88,3 +93,14 @@ def test_a_place_that_cannot_be_written_is_said_before_testing(
 def test_without_a_checkpoint_it_says_so(small_config, run_tool, tmp_path):
     with pytest.raises(SystemExit, match='no checkpoint in'):
         run_tool('tools/test.py', small_config, '--work-dir', tmp_path / 'nothing')
+
+
+def test_a_file_without_splits_has_a_column_too(capsys):
+    print_table = runpy.run_path(str(ROOT / 'tools/test.py'))['print_table']
+    for dataset in (dict(split=None), dict()):
+        print_table(
+            {'grounding/acc@0.5': 0.25},
+            Config(dict(load_from='a.pth', test_dataloader=dict(dataset=dataset))),
+        )
+        table = capsys.readouterr().out
+        assert 'all' in table and '25.00' in table
