@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import re
+<<<<<<< HEAD
 from contextlib import contextmanager
 
 import pytest
@@ -11,6 +12,16 @@ from mapper_mm.engine.hooks import pictures_hook
 from mapper_mm.engine.runner import SplitsTestLoop
 from mapper_mm.errors import BadImageError
 from mapper_mm.utils import whole_files
+=======
+import runpy
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+>>>>>>> readers
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -106,6 +117,7 @@ def test_without_a_checkpoint_it_says_so(small_config, run_tool, tmp_path):
         run_tool('tools/test.py', small_config, '--work-dir', tmp_path / 'nothing')
 
 
+<<<<<<< HEAD
 @pytest.fixture
 def full_disk(monkeypatch):
     """Lets the n-th write of the pictures' hook meet a full disk."""
@@ -169,3 +181,14 @@ def test_what_was_computed_is_shown_if_a_later_split_fails(
         run_tool('tools/test.py', small_config, '--work-dir', trained, '--out', out)
     assert table_of(capsys.readouterr().out)['%'] == ['val', 'testA']
     assert len(read(out)) == 21
+=======
+def test_a_file_without_splits_has_a_column_too(capsys):
+    print_table = runpy.run_path(str(ROOT / 'tools/test.py'))['print_table']
+    for dataset in (dict(split=None), dict()):
+        print_table(
+            {'grounding/acc@0.5': 0.25},
+            Config(dict(load_from='a.pth', test_dataloader=dict(dataset=dataset))),
+        )
+        table = capsys.readouterr().out
+        assert 'all' in table and '25.00' in table
+>>>>>>> readers
