@@ -2,24 +2,18 @@ import errno
 import json
 import os
 import re
-<<<<<<< HEAD
+import runpy
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from mmengine.runner import CheckpointLoader, Runner
 
 from mapper_mm.engine.hooks import pictures_hook
 from mapper_mm.engine.runner import SplitsTestLoop
 from mapper_mm.errors import BadImageError
 from mapper_mm.utils import whole_files
-=======
-import runpy
-from pathlib import Path
-
-import pytest
-from mmengine.config import Config
-from mmengine.runner import Runner
->>>>>>> readers
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,7 +111,6 @@ def test_without_a_checkpoint_it_says_so(small_config, run_tool, tmp_path):
         run_tool('tools/test.py', small_config, '--work-dir', tmp_path / 'nothing')
 
 
-<<<<<<< HEAD
 @pytest.fixture
 def full_disk(monkeypatch):
     """Lets the n-th write of the pictures' hook meet a full disk."""
@@ -181,7 +174,8 @@ def test_what_was_computed_is_shown_if_a_later_split_fails(
         run_tool('tools/test.py', small_config, '--work-dir', trained, '--out', out)
     assert table_of(capsys.readouterr().out)['%'] == ['val', 'testA']
     assert len(read(out)) == 21
-=======
+
+
 def test_a_file_without_splits_has_a_column_too(capsys):
     print_table = runpy.run_path(str(ROOT / 'tools/test.py'))['print_table']
     for dataset in (dict(split=None), dict()):
@@ -191,4 +185,3 @@ def test_a_file_without_splits_has_a_column_too(capsys):
         )
         table = capsys.readouterr().out
         assert 'all' in table and '25.00' in table
->>>>>>> readers
