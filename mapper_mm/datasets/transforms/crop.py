@@ -13,9 +13,9 @@ from .exchange import whole_words, words_of_any_language
 from .frame_words import can_be_cropped
 from .letterbox import resize_by, resized, scale_and_shift
 
-# What a resized picture may have. Only a picture with sides of 100 to 1 or more gets there: its
+# What a resized picture may have. Only a picture with sides of 46 to 1 or more gets there: its
 # short side is enlarged to hundreds of pixels, and its long side with it.
-_MOST_PIXELS = 2**25
+_MOST_PIXELS = 2**24
 
 
 @TRANSFORMS.register_module()
@@ -27,7 +27,7 @@ class PhraseSafeCrop(BaseTransform):
     least ``min_kept`` of the target box. The box is clipped to the window. Where no window drawn
     keeps enough, the picture is resized only. A `Letterbox` must follow.
 
-    A picture so thin that its resized copy would have more than 2**25 pixels stays as it is, and so
+    A picture so thin that its resized copy would have more than 2**24 pixels stays as it is, and so
     does one whose box is too thin to outlive the rounding to whole pixels.
 
     Args:

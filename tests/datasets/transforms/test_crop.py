@@ -168,14 +168,14 @@ def test_a_thin_picture_costs_no_more_than_another(width, height):
     sample = _sample(width, height, (0, 0, -(-width // 2), height))
     with bounded(memory=2**29):
         results = PhraseSafeCrop(prob=1.0).transform(dict(sample))
-    assert results['img'].size <= 3 * 2**25
+    assert results['img'].size <= 3 * 2**24
     if max(width, height) / min(width, height) > 400:
         assert results['img'] is sample['img'] and 'homography_matrix' not in results
 
 
 def test_only_thin_pictures_are_left_alone():
     np.random.seed(0)
-    for width, height in ((2000, 24), (30, 2000), (8000, 6000)):
+    for width, height in ((1000, 24), (30, 1300), (8000, 6000)):
         sample = _sample(width, height, (0, 0, width // 4, height // 4))
         assert 'homography_matrix' in PhraseSafeCrop(prob=1.0).transform(sample)
 
