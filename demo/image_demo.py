@@ -10,13 +10,9 @@ import torch
 
 from mapper_mm.apis import GroundingInferencer
 from mapper_mm.apis.inputs import check_out_dir
+from mapper_mm.checkpoints.best import best_checkpoint
+from mapper_mm.cli.arguments import check_config_file, default_work_dir, plain_errors
 from mapper_mm.errors import PhraseError
-from mapper_mm.utils.best_checkpoint import best_checkpoint
-from mapper_mm.utils.cli import (
-    check_config_file,
-    default_work_dir,
-    plain_errors,
-)
 
 
 def parse_args() -> argparse.Namespace:

@@ -30,7 +30,7 @@ LOG_PROCESSORS = Registry(
 # from files to batches
 DATASETS = Registry(
     'dataset', parent=mmdet.DATASETS, scope=SCOPE,
-    locations=['mmdet.datasets', 'mapper_mm.datasets'])
+    locations=['mmdet.datasets', 'mapper_mm.datasets', 'mapper_mm.shapes_ref'])
 DATA_SAMPLERS = Registry(
     'data sampler', parent=mmdet.DATA_SAMPLERS, scope=SCOPE,
     locations=['mmdet.datasets.samplers', 'mapper_mm.datasets'])

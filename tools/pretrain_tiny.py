@@ -41,14 +41,14 @@ from transformers import (
     CLIPTokenizer,
 )
 
-from mapper_mm.datasets.shapes import (
+from mapper_mm.shapes_ref import (
     attribute_filter,
     render,
     sample_phrases,
     sample_scene,
     visible_masks,
 )
-from mapper_mm.datasets.shapes.scene import COLOURS, SHAPES, SIZES, TEXTURES
+from mapper_mm.shapes_ref.scene import COLOURS, SHAPES, SIZES, TEXTURES
 from mapper_mm.utils.whole_files import whole_file
 
 CANVAS, PATCH = 128, 16

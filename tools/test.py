@@ -17,20 +17,15 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from rich.console import Console
 from rich.table import Table
 
+from mapper_mm.checkpoints.best import best_checkpoint
+from mapper_mm.checkpoints.bundle import use_spelled_out_archs
+from mapper_mm.checkpoints.partial import read_checkpoint
+from mapper_mm.cli.arguments import add_run_arguments, plain_errors, process_group_left, read_config
+from mapper_mm.cli.build_errors import build_errors_name_settings
+from mapper_mm.cli.config_check import check_config, check_parts
+from mapper_mm.cli.preflight import check_everything_is_there
 from mapper_mm.engine.hooks import KeptResultsHook
 from mapper_mm.evaluation.dump_predictions import DumpPredictions
-from mapper_mm.models.checkpoints import read_checkpoint
-from mapper_mm.models.stand_alone import use_spelled_out_archs
-from mapper_mm.utils.best_checkpoint import best_checkpoint
-from mapper_mm.utils.build_errors import build_errors_name_settings
-from mapper_mm.utils.cli import (
-    add_run_arguments,
-    plain_errors,
-    process_group_left,
-    read_config,
-)
-from mapper_mm.utils.config_check import check_config, check_parts
-from mapper_mm.utils.preflight import check_everything_is_there
 
 
 def parse_args() -> argparse.Namespace:

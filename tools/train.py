@@ -9,12 +9,12 @@ import mapper_mm  # noqa: F401
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mapper_mm.cli.arguments import add_run_arguments, plain_errors, process_group_left, read_config
+from mapper_mm.cli.build_errors import build_errors_name_settings
+from mapper_mm.cli.config_check import check_config, check_parts
+from mapper_mm.cli.going_on import says_how_to_go_on
+from mapper_mm.cli.preflight import check_everything_is_there
 from mapper_mm.errors import OptionError
-from mapper_mm.utils.build_errors import build_errors_name_settings
-from mapper_mm.utils.cli import add_run_arguments, plain_errors, process_group_left, read_config
-from mapper_mm.utils.config_check import check_config, check_parts
-from mapper_mm.utils.going_on import says_how_to_go_on
-from mapper_mm.utils.preflight import check_everything_is_there
 
 
 def parse_args() -> argparse.Namespace:

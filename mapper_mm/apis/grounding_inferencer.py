@@ -17,11 +17,11 @@ from mmengine.registry import init_default_scope
 from mmengine.visualization import Visualizer
 from torch import nn
 
+from mapper_mm.checkpoints.bundle import use_spelled_out_archs
+from mapper_mm.checkpoints.partial import make_whole, on_mismatch, read_checkpoint
+from mapper_mm.checkpoints.stored_config import check_types, stored_config, warn_of_other_settings
 from mapper_mm.datasets.images import WHITE, decode_image
 from mapper_mm.errors import BadImageError, OptionError, WrongConfigError
-from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint
-from mapper_mm.models.stand_alone import use_spelled_out_archs
-from mapper_mm.models.stored_config import check_types, stored_config, warn_of_other_settings
 from mapper_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from mapper_mm.visualization.file_names import PictureNames
 from mapper_mm.visualization.grounding_visualizer import draw_sample

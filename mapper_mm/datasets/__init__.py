@@ -6,7 +6,6 @@ from .mdetr_dataset import MDETRDataset
 from .refer_dataset import ReferDataset
 from .safe_pickle import load_plain_pickle
 from .samplers import ImageGroupSampler
-from .shapes_ref_dataset import ShapesRefDataset
 from .transvg_dataset import TransVGDataset
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     'JSONLinesDataset',
     'MDETRDataset',
     'ReferDataset',
-    'ShapesRefDataset',
     'TransVGDataset',
     'load_plain_pickle',
 ]

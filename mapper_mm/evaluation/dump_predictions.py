@@ -13,9 +13,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mapper_mm.errors import WriteError
+from mapper_mm.utils.boxes import box_iou
 from mapper_mm.utils.whole_files import write_text
-
-from .grounding_metric import box_iou
 
 
 class DumpPredictions(BaseMetric):

@@ -10,6 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mapper_mm.registry import METRICS
+from mapper_mm.utils.boxes import box_area, box_iou
 
 _THRESHOLDS = [percent / 100 for percent in range(50, 100, 5)]
 
@@ -77,7 +78,7 @@ class GroundingMetric(BaseMetric):
                 dict(
                     key=(sample['img_id'], sample['ref_id'], sample['sent_id']),
                     iou=box_iou(predicted, target),
-                    box_size=float(np.sqrt(_area(target))),
+                    box_size=float(np.sqrt(box_area(target))),
                     phrase_length=len(sample['text'].split()),
                 )
             )
@@ -147,16 +148,6 @@ class GroundingMetric(BaseMetric):
         }
 
 
-def box_iou(box_a: np.ndarray, box_b: np.ndarray) -> float:
-    """IoU of two boxes (x1, y1, x2, y2); one turned inside out has no area."""
-    sides = np.minimum(box_a[2:], box_b[2:]) - np.maximum(box_a[:2], box_b[:2])
-    shared = float(np.prod(sides.clip(0)))
-    union = _area(box_a) + _area(box_b) - shared
-    return shared / union if union > 0 else 0.0
-
-
-def _area(box: np.ndarray) -> float:
-    return float(np.prod((box[2:] - box[:2]).clip(0)))
 
 
 def _one_box(bboxes: Any, what: str) -> np.ndarray:

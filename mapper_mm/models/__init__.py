@@ -6,4 +6,5 @@ from .data_preprocessors import *  # noqa: F403
 from .grounders import *  # noqa: F403
 from .heads import *  # noqa: F403
 from .language_models import *  # noqa: F403
+from .losses import *  # noqa: F403
 from .necks import *  # noqa: F403

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mapper_mm.evaluation.grounding_metric import box_iou
+from mapper_mm.utils.boxes import box_iou
 
 from .lettering import draw_line, length_of, plain_line, warn_of_missing, wrap
 

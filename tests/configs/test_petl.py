@@ -12,16 +12,16 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mapper_mm.datasets.shapes import write_shapes_ref
 from mapper_mm.models.adapters.dypa import DyPA
-from mapper_mm.models.adapters.protocol import (
+from mapper_mm.models.adapters.insertion import frozen_tensors
+from mapper_mm.models.adapters.parameters import (
     encoders,
     num_tuned_in_encoders,
     trainable_params,
     tuned_tensors,
 )
-from mapper_mm.models.adapters.slots import frozen_tensors
 from mapper_mm.registry import DATASETS, MODELS
+from mapper_mm.shapes_ref import write_shapes_ref
 
 ROOT = Path(__file__).parents[2]
 PETL = ROOT / 'configs' / 'petl'

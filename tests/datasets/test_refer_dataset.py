@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import synthetic
 
-from mapper_mm.datasets import ReferDataset, ShapesRefDataset
+from mapper_mm.datasets import ReferDataset
 from mapper_mm.errors import BadImageError, BadRecordError, FolderInUseError, MissingDataError
 from mapper_mm.registry import DATASETS
+from mapper_mm.shapes_ref import ShapesRefDataset
 
 PIPELINE = [
     dict(type='LoadGroundingImage'),
@@ -480,7 +481,7 @@ def test_shapes_ref_is_generated_once_and_read(tmp_path):
 
 
 def test_shapes_ref_generates_in_the_first_process_only(tmp_path, monkeypatch):
-    module = 'mapper_mm.datasets.shapes_ref_dataset'
+    module = 'mapper_mm.shapes_ref.dataset'
     waits = []
     monkeypatch.setattr(f'{module}.is_main_process', lambda: False)
     monkeypatch.setattr(f'{module}.barrier', lambda: waits.append(1))

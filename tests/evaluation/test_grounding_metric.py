@@ -19,8 +19,8 @@ from mmengine.structures import InstanceData
 from torch.utils.data import BatchSampler
 
 from mapper_mm.evaluation import GroundingMetric
-from mapper_mm.evaluation.grounding_metric import box_iou
 from mapper_mm.registry import METRICS
+from mapper_mm.utils.boxes import box_iou
 
 
 def _sample(index, predicted, target, text='a red dog'):

@@ -18,8 +18,8 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from mapper_mm.apis import GroundingInferencer
-from mapper_mm.models.backbones import DINOv2
-from mapper_mm.models.checkpoints import (
+from mapper_mm.checkpoints.bundle import stand_alone_meta
+from mapper_mm.checkpoints.partial import (
     check_fits,
     check_form,
     leave_out_frozen,
@@ -27,11 +27,11 @@ from mapper_mm.models.checkpoints import (
     read_checkpoint,
     write_weights,
 )
-from mapper_mm.models.foreign_checkpoint import read_tensors
+from mapper_mm.checkpoints.stored_config import warn_of_other_settings
+from mapper_mm.checkpoints.untrusted import read_tensors
+from mapper_mm.models.backbones import DINOv2
 from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
-from mapper_mm.models.stand_alone import stand_alone_meta
-from mapper_mm.models.stored_config import warn_of_other_settings
-from mapper_mm.models.weights import read_weights
+from mapper_mm.models.pretrained.files import read_weights
 from mapper_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]

@@ -12,12 +12,12 @@ from harness import answers, fuzz
 from hypothesis import strategies as st
 from mmengine.config import Config
 
+from mapper_mm.cli.arguments import read_config
+from mapper_mm.cli.build_errors import build_errors_name_settings
+from mapper_mm.cli.cfg_options import parse_value
+from mapper_mm.cli.config_check import check_config, check_parts
 from mapper_mm.errors import OptionError, UserError
 from mapper_mm.registry import DATASETS, MODELS
-from mapper_mm.utils.build_errors import build_errors_name_settings
-from mapper_mm.utils.cfg_options import parse_value
-from mapper_mm.utils.cli import read_config
-from mapper_mm.utils.config_check import check_config, check_parts
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'mapper_shapes.py'

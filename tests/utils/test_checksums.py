@@ -1,4 +1,4 @@
-"""What is compared with a checksum; in files: tests/models/test_damaged_checkpoints.py."""
+"""What is compared with a checksum; in files: tests/checkpoints/test_damaged_checkpoints.py."""
 
 import json
 

@@ -48,7 +48,7 @@ def test_a_real_limit(tmp_path):
     path = tmp_path / 'file'
     path.write_text('old')
     script = (
-        'from mapper_mm.utils.cli import plain_errors\n'
+        'from mapper_mm.cli.arguments import plain_errors\n'
         'from mapper_mm.utils.whole_files import write_text\n'
         f'with plain_errors(): write_text({str(path)!r}, 1000 * "new")\n'
     )

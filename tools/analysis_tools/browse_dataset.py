@@ -11,12 +11,12 @@ import mmcv
 import numpy as np
 from mmengine.registry import init_default_scope
 
+from mapper_mm.cli.arguments import add_config_arguments, plain_errors, read_config
+from mapper_mm.cli.build_errors import build_errors_name_settings
+from mapper_mm.cli.config_check import check_config
+from mapper_mm.cli.preflight import check_everything_is_there
 from mapper_mm.errors import WrongConfigError
 from mapper_mm.registry import DATASETS
-from mapper_mm.utils.build_errors import build_errors_name_settings
-from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
-from mapper_mm.utils.config_check import check_config
-from mapper_mm.utils.preflight import check_everything_is_there
 from mapper_mm.visualization.grounding_visualizer import draw_sample
 
 

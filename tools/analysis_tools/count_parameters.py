@@ -14,16 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from mapper_mm.models.adapters.protocol import (
-    adapters,
-    num_tuned_in_encoders,
-    trainable_params,
-)
-from mapper_mm.models.adapters.slots import added_params
+from mapper_mm.cli.arguments import add_config_arguments, plain_errors, read_config
+from mapper_mm.cli.build_errors import build_errors_name_settings
+from mapper_mm.cli.config_check import check_config
+from mapper_mm.models.adapters.insertion import added_params
+from mapper_mm.models.adapters.parameters import adapters, num_tuned_in_encoders, trainable_params
 from mapper_mm.registry import MODELS
-from mapper_mm.utils.build_errors import build_errors_name_settings
-from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
-from mapper_mm.utils.config_check import check_config
 
 
 @dataclass

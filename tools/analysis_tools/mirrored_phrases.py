@@ -8,9 +8,9 @@ from pathlib import Path
 import mapper_mm  # noqa: F401
 
 # isort: split
+from mapper_mm.cli.arguments import plain_errors
 from mapper_mm.datasets.transforms.frame_words import can_be_cropped
 from mapper_mm.datasets.transforms.mirror_words import swap_left_right, why_not_mirrored
-from mapper_mm.utils.cli import plain_errors
 
 _DIRECTION = re.compile(r'\b(?:left|right)', re.IGNORECASE)
 

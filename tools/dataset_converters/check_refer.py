@@ -22,13 +22,13 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
+from mapper_mm.cli.arguments import plain_errors
 from mapper_mm.datasets import GroundingDataset
 from mapper_mm.datasets.image_size import read_image_size
 from mapper_mm.datasets.json_files import load_json
 from mapper_mm.datasets.published_counts import PUBLISHED_COUNTS
 from mapper_mm.errors import BadRecordError
 from mapper_mm.registry import DATASETS
-from mapper_mm.utils.cli import plain_errors
 from mapper_mm.utils.text import printable
 
 

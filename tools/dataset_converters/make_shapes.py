@@ -3,8 +3,8 @@
 import argparse
 import time
 
-from mapper_mm.datasets.shapes.weather import WEATHER
-from mapper_mm.datasets.shapes.writer import DEFAULT_SPLITS, write_shapes_ref
+from mapper_mm.shapes_ref.weather import WEATHER
+from mapper_mm.shapes_ref.writer import DEFAULT_SPLITS, write_shapes_ref
 
 
 def parse_args() -> argparse.Namespace:

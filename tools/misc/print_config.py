@@ -3,7 +3,7 @@
 import argparse
 
 import mapper_mm  # noqa: F401
-from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
+from mapper_mm.cli.arguments import add_config_arguments, plain_errors, read_config
 
 
 def parse_args() -> argparse.Namespace:

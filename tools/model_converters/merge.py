@@ -10,11 +10,11 @@ import mapper_mm  # noqa: F401
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mapper_mm.models.checkpoints import make_whole, on_mismatch, read_checkpoint, write_weights
-from mapper_mm.models.stand_alone import stand_alone_meta, use_spelled_out_archs
-from mapper_mm.models.stored_config import warn_of_other_settings
+from mapper_mm.checkpoints.bundle import stand_alone_meta, use_spelled_out_archs
+from mapper_mm.checkpoints.partial import make_whole, on_mismatch, read_checkpoint, write_weights
+from mapper_mm.checkpoints.stored_config import warn_of_other_settings
+from mapper_mm.cli.arguments import add_config_arguments, plain_errors, read_config
 from mapper_mm.registry import MODELS
-from mapper_mm.utils.cli import add_config_arguments, plain_errors, read_config
 
 
 def parse_args() -> argparse.Namespace:

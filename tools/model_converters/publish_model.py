@@ -5,11 +5,11 @@ import hashlib
 from pathlib import Path
 
 import mapper_mm  # noqa: F401
+from mapper_mm.checkpoints.bundle import TOKENIZERS
+from mapper_mm.checkpoints.fingerprint import KEY
+from mapper_mm.checkpoints.partial import read_checkpoint, write_weights
+from mapper_mm.cli.arguments import plain_errors
 from mapper_mm.errors import WrongCheckpointError
-from mapper_mm.models.checkpoints import read_checkpoint, write_weights
-from mapper_mm.models.fingerprint import KEY
-from mapper_mm.models.stand_alone import TOKENIZERS
-from mapper_mm.utils.cli import plain_errors
 
 # The config the model was trained with, and the frozen weights it was trained on.
 REQUIRED = ('cfg', KEY)

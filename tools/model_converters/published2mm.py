@@ -13,11 +13,11 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
-from mapper_mm.models.checkpoints import write_weights
-from mapper_mm.models.fingerprint import KEY, record_brought
-from mapper_mm.models.published import Conversion, convert_published, read_published
+from mapper_mm.checkpoints.fingerprint import KEY, record_brought
+from mapper_mm.checkpoints.partial import write_weights
+from mapper_mm.cli.arguments import plain_errors
+from mapper_mm.published.convert import Conversion, convert_published, read_published
 from mapper_mm.registry import MODELS
-from mapper_mm.utils.cli import plain_errors
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'published'
 # [REG], words, CLS and 37 x 37 patches have a position embedding each. The first one's config is

@@ -5,11 +5,11 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from mapper_mm.checkpoints.bundle import TOKENIZERS, brought_tokenizers
+from mapper_mm.checkpoints.fingerprint import KEY, frozen_record
+from mapper_mm.checkpoints.partial import check_form, make_whole
+from mapper_mm.checkpoints.stored_config import warn_of_other_settings
 from mapper_mm.errors import WrongCheckpointError
-from mapper_mm.models.checkpoints import check_form, make_whole
-from mapper_mm.models.fingerprint import KEY, frozen_record
-from mapper_mm.models.stand_alone import TOKENIZERS, brought_tokenizers
-from mapper_mm.models.stored_config import warn_of_other_settings
 from mapper_mm.registry import HOOKS
 
 
@@ -17,9 +17,9 @@ from mapper_mm.registry import HOOKS
 class FrozenWeightsHook(Hook):
     """Records the frozen weights in every checkpoint, and refuses to load one over others.
 
-    What is recorded and compared: see :mod:`mapper_mm.models.fingerprint`. The inferencer compares
+    What is recorded and compared: see :mod:`mapper_mm.checkpoints.fingerprint`. The inferencer compares
     as well, with the same setting of the config. A checkpoint that was written without the frozen
-    weights gets them back, see :mod:`mapper_mm.models.checkpoints`. Settings of the model that are
+    weights gets them back, see :mod:`mapper_mm.checkpoints.partial`. Settings of the model that are
     not those of the training give a warning.
 
     Args:

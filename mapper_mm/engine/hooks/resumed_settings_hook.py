@@ -7,8 +7,8 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mapper_mm.checkpoints.stored_config import COMPARED, differences, stored_config
 from mapper_mm.errors import WrongCheckpointError, WrongConfigError
-from mapper_mm.models.stored_config import COMPARED, differences, stored_config
 from mapper_mm.registry import HOOKS
 
 from ..schedule import fast_forward, with_settings_of

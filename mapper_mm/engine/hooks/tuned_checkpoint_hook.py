@@ -3,7 +3,7 @@
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mapper_mm.models.checkpoints import leave_out_frozen
+from mapper_mm.checkpoints.partial import leave_out_frozen
 from mapper_mm.registry import HOOKS
 
 from .whole_checkpoint_hook import WholeCheckpointHook

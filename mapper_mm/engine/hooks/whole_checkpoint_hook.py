@@ -9,8 +9,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from mapper_mm.checkpoints.best import BEST
 from mapper_mm.registry import HOOKS
-from mapper_mm.utils.best_checkpoint import BEST
 from mapper_mm.utils.last_checkpoint import (
     FOR_USE,
     TO_GO_ON_FROM,

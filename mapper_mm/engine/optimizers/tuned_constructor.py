@@ -5,7 +5,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mapper_mm.models.adapters.protocol import optimizer_names, trainable_params
+from mapper_mm.models.adapters.parameters import optimizer_names, trainable_params
 from mapper_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 KNOWN_KEYS = {'custom_keys', 'norm_decay_mult', 'bias_decay_mult'}
@@ -21,7 +21,7 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     ``paramwise_cfg`` may hold ``custom_keys`` (a part of the parameter's name to ``lr_mult`` and
     ``decay_mult``; the longest match counts), ``norm_decay_mult`` and ``bias_decay_mult``, with the
     meaning they have in MMEngine. For this every parameter that an encoder's ``adapter`` tunes has
-    ``adapter`` in its name, see :func:`~mapper_mm.models.adapters.protocol.optimizer_names`.
+    ``adapter`` in its name, see :func:`~mapper_mm.models.adapters.base.optimizer_names`.
 
     Raises:
         KeyError: for another key in ``paramwise_cfg``.

@@ -6,5 +6,6 @@ from .dypa import DyPA
 from .full_tuning import FullTuning
 from .loca import LoCA
 from .lora import LoRA
+from .pgt import PGT
 
-__all__ = ['BitFit', 'BottleneckAdapter', 'DyPA', 'FullTuning', 'LoCA', 'LoRA']
+__all__ = ['BitFit', 'BottleneckAdapter', 'DyPA', 'FullTuning', 'LoCA', 'LoRA', 'PGT']

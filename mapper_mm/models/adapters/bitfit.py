@@ -4,7 +4,7 @@ from torch import nn
 
 from mapper_mm.registry import MODELS
 
-from .protocol import TuningMethod
+from .base import TuningMethod
 
 
 @MODELS.register_module()

@@ -4,14 +4,14 @@ from torch import Tensor, nn
 
 from mapper_mm.registry import MODELS
 
-from .protocol import Adapter
+from .base import Adapter
 
 
 @MODELS.register_module()
 class BottleneckAdapter(Adapter):
     """Down, ReLU, up: what LoCA is without its convolutions.
 
-    Where it stands makes the method, see :class:`~mapper_mm.models.adapters.slots.AdaptersInSlots`:
+    Where it stands makes the method, see :class:`~mapper_mm.models.adapters.insertion.AdaptersInSlots`:
     sequential behind attention and MLP it is Houlsby's, parallel to the MLP AdaptFormer's.
 
     Args:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from mapper_mm.registry import MODELS
 
-from .protocol import Adapter
+from .base import Adapter
 
 
 @MODELS.register_module()

@@ -10,7 +10,7 @@ from torchvision.ops import Conv2dNormActivation
 
 from mapper_mm.registry import MODELS
 
-from .protocol import Adapter
+from .base import Adapter
 
 PAPER_BRANCHES = (
     dict(kernel_size=1, share=2 / 3),

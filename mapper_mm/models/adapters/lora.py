@@ -7,8 +7,8 @@ from torch import nn
 from mapper_mm.errors import MissingPackageError
 from mapper_mm.registry import MODELS
 
-from .protocol import TuningMethod
-from .slots import chosen_layers
+from .base import TuningMethod
+from .insertion import chosen_layers
 
 _ADAPTER = 'default'
 

@@ -10,13 +10,12 @@ from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_
 from torch import Tensor, nn
 
 from mapper_mm.errors import MissingWeightsError, WrongWeightsError
+from mapper_mm.models.adapters.insertion import ParallelSlot, SequentialSlot
+from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
+from mapper_mm.models.encoders.frozen_encoder import FrozenEncoder
+from mapper_mm.models.pretrained.declared import check_declared, check_same
+from mapper_mm.models.pretrained.files import WEIGHT_FILES, how_to_get, read_weights, resolve_source
 from mapper_mm.registry import MODELS
-
-from ..adapters.protocol import freeze_all_but_adapters
-from ..adapters.slots import ParallelSlot, SequentialSlot
-from ..frozen_encoder import FrozenEncoder
-from ..weights import WEIGHT_FILES, how_to_get, read_weights, resolve_source
-from .declared import check_declared, check_same
 
 # Width and blocks of the released sizes.
 ARCHS = {(384, 12): 'small', (768, 12): 'base', (1024, 24): 'large', (1536, 40): 'giant'}
@@ -37,7 +36,7 @@ class DINOv2(FrozenEncoder):
             the name of a timm model, for example 'vit_base_patch14_dinov2.lvd142m'. Position
             embeddings are interpolated to ``img_size``. None: random weights.
         adapter: config of a tuning method; or of an adapter plus where it joins, see
-            :class:`~mapper_mm.models.adapters.slots.AdaptersInSlots`. None: nothing is tuned.
+            :class:`~mapper_mm.models.adapters.insertion.AdaptersInSlots`. None: nothing is tuned.
 
     Raises:
         ValueError: if there is no such ``arch``, or ``adapter`` does not fit it.
@@ -190,7 +189,7 @@ def interpolate_positions(
     """Bring position embeddings to another grid of patches, as timm does: bicubic, antialiased.
 
     In double precision, so that every machine and version of PyTorch rounds to the same float32
-    and the weights keep their fingerprint (see :mod:`mapper_mm.models.fingerprint`).
+    and the weights keep their fingerprint (see :mod:`mapper_mm.checkpoints.fingerprint`).
 
     Args:
         pos_embed: (1, prefix + S * S, C).

@@ -1,6 +1,5 @@
-"""Heads: what turns the fused token into a box, and the losses on it."""
+"""Heads: what turns the fused token into a box."""
 
-from .attention_loss import AttentionLoss
 from .box_head import BoxHead
 
-__all__ = ['AttentionLoss', 'BoxHead']
+__all__ = ['BoxHead']

@@ -1,7 +1,6 @@
 """Language models, and the priors that guide them."""
 
 from .clip_text_prior import CLIPTextPrior
-from .pgt import PGT
 from .prior_guided_bert import PriorGuidedBERT
 
-__all__ = ['PGT', 'CLIPTextPrior', 'PriorGuidedBERT']
+__all__ = ['CLIPTextPrior', 'PriorGuidedBERT']

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import CLIPTextModelWithProjection
 
+from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
+from mapper_mm.models.encoders.text_encoder import TextEncoder
+from mapper_mm.models.pretrained.transformers import transformers_model, transformers_weights
 from mapper_mm.registry import MODELS
 from mapper_mm.utils.counted_warning import CountedWarning
 
-from ..adapters.protocol import freeze_all_but_adapters
 from .alignment import alignment
-from .hub import transformers_model, transformers_weights
-from .text_encoder import TextEncoder
 
 
 @MODELS.register_module()

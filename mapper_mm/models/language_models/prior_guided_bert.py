@@ -6,13 +6,19 @@ import torch
 from torch import Tensor, nn
 from transformers import BertModel
 
+from mapper_mm.models.adapters.insertion import (
+    PriorSlot,
+    ResidualSlot,
+    SequentialSlot,
+    Slot,
+    prior_lent_to,
+)
+from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
+from mapper_mm.models.encoders.text_encoder import TextEncoder
+from mapper_mm.models.pretrained.transformers import transformers_model, transformers_weights
 from mapper_mm.registry import MODELS
 
-from ..adapters.protocol import freeze_all_but_adapters
-from ..adapters.slots import PriorSlot, ResidualSlot, SequentialSlot, Slot, prior_lent_to
-from .hub import transformers_model, transformers_weights
 from .phrases import PhraseTokenizer
-from .text_encoder import TextEncoder
 
 _TOKEN_TYPES = 'embeddings.token_type_embeddings.weight'
 
@@ -32,7 +38,7 @@ class PriorGuidedBERT(TextEncoder):
             no loss on it; or 'cut', as in the paper, a counted warning and its beginning is read.
         prior: config of the text prior. None: no prior.
         adapter: config of a tuning method; or of an adapter plus where it joins, see
-            :class:`~mapper_mm.models.adapters.slots.AdaptersInSlots`. None: nothing is tuned.
+            :class:`~mapper_mm.models.adapters.insertion.AdaptersInSlots`. None: nothing is tuned.
         pgt: config of the prior-guided text module; needs a prior. None: none.
         token_types: add BERT's token-type embedding, as it was trained. The published code leaves
             it out; False is for its checkpoints.

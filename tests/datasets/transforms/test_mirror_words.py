@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mapper_mm.datasets.shapes import sample_phrases, sample_scene
 from mapper_mm.datasets.transforms import PhraseFlip
 from mapper_mm.datasets.transforms.mirror_words import (
     can_be_mirrored,
     swap_left_right,
     why_not_mirrored,
 )
+from mapper_mm.shapes_ref import sample_phrases, sample_scene
 
 REAL = Path(__file__).parents[3] / '../shared/realdata/refcocog_val_expressions.txt'
 PAIRS = [

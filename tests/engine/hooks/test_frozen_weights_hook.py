@@ -5,8 +5,8 @@ import torch
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
+from mapper_mm.checkpoints import stored_config
 from mapper_mm.errors import WrongCheckpointError, WrongWeightsError
-from mapper_mm.models import stored_config
 from mapper_mm.models.backbones import DINOv2
 from mapper_mm.registry import HOOKS
 

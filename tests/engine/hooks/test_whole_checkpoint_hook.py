@@ -9,8 +9,8 @@ import torch
 from mmengine.fileio import LocalBackend
 from toy import train
 
+from mapper_mm.checkpoints.best import best_checkpoint
 from mapper_mm.errors import MissingCheckpointError, WriteError
-from mapper_mm.utils.best_checkpoint import best_checkpoint
 from mapper_mm.utils.last_checkpoint import last_checkpoint
 
 

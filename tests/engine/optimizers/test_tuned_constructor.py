@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from mapper_mm.models.adapters import BottleneckAdapter
-from mapper_mm.models.adapters.protocol import freeze_all_but_adapters
-from mapper_mm.models.adapters.slots import ParallelSlot
+from mapper_mm.models.adapters.insertion import ParallelSlot
+from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 

@@ -1,4 +1,4 @@
-"""Which datasets a test is of; the loop itself in tests/tools/test_test.py."""
+"""Which datasets a test is of; the loop itself in tests/integration/test_test.py."""
 
 import pytest
 

@@ -3,7 +3,7 @@ import sys
 import pytest
 import torch
 
-from mapper_mm.models.adapters.slots import frozen_tensors
+from mapper_mm.models.adapters.insertion import frozen_tensors
 from mapper_mm.models.backbones import DINOv2
 from mapper_mm.models.language_models import PriorGuidedBERT
 

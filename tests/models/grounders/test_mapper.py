@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
-from mapper_mm.models.adapters.protocol import trainable_params
+from mapper_mm.models.adapters.parameters import trainable_params
 from mapper_mm.models.grounders import mapper
 from mapper_mm.registry import DATASETS, MODELS
 

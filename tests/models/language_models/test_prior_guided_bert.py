@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from mapper_mm.errors import MissingWeightsError, PhraseError, WrongWeightsError
-from mapper_mm.models.adapters.slots import frozen_tensors
+from mapper_mm.models.adapters.insertion import frozen_tensors
 from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
 from mapper_mm.utils import counted_warning
 

@@ -1,0 +1,1 @@
+"""What the command lines of tools/ and demo/ have in common."""

@@ -1,0 +1,197 @@
+"""What the command lines of tools/ and demo/ have in common."""
+
+import argparse
+import difflib
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch.distributed
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from mapper_mm.errors import OptionError, UserError
+from mapper_mm.utils.processes import is_first_process
+from mapper_mm.utils.whole_files import is_full, why
+
+from .cfg_options import CfgOptions, apply_options
+from .config_file import load_config, name_classes
+from .config_names import SETTINGS
+from .config_settings import settle
+from .signatures import nearest
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every tool that reads a config."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        metavar='KEY=VALUE',
+        help='change settings of the config, for example optim_wrapper.optimizer.lr=1e-3 '
+        'train_dataloader.dataset.data_root="/my data" test_cfg.splits="[val,test]" '
+        'model.bbox_head.loss_l1=None; lists, tuples and dicts are in brackets, 1,2 is a list of '
+        'numbers, and any other text stays as it stands; more in docs/configs.md',
+    )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every tool that starts MMEngine's Runner."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        '--work-dir', help="where logs and checkpoints go; work_dirs/<config's name> by default"
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes, if there are several',
+    )
+
+
+_CONFIG_FILES = ('.py', '.yml', '.yaml', '.json')
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config as the command line changes it.
+
+    ``work_dir`` comes from the command line, else from the config, else from the config's name
+    (:func:`default_work_dir`).
+
+    Raises:
+        OptionError: If there is no such config, or an option is for a setting that nothing would
+            read, or cannot be set.
+        WrongConfigError: If the config cannot be read.
+    """
+    check_config_file(args.config)
+    config = load_config(args.config)
+    if args.cfg_options is not None:
+        _check_names(args.cfg_options, config, args.config)
+        apply_options(config, args.cfg_options)
+    name_classes(config)
+    settle(config)
+    if 'launcher' in args:
+        config.launcher = args.launcher
+        config.work_dir = (
+            args.work_dir or config.get('work_dir') or str(default_work_dir(args.config))
+        )
+    return config
+
+
+def _check_names(options: Iterable[str], config: Config, file: str) -> None:
+    for key in options:
+        name = key.partition('.')[0]
+        if name in SETTINGS:
+            continue
+        if name not in config:
+            hint = nearest(name, {*config, *SETTINGS})
+            raise OptionError(
+                f'--cfg-options: {file} has no setting {name}{hint if "mean" in hint else "."}'
+            )
+        print_log(
+            f'--cfg-options: {name} is a variable of {file}: what the file has made of it stays as '
+            'it was.',
+            'current',
+            logging.WARNING,
+        )
+
+
+def check_config_file(name: str) -> None:
+    """Check that a config is there.
+
+    Raises:
+        OptionError: If it is not, or no file that can be a config.
+    """
+    path = Path(name)
+    if path.is_file() and path.suffix in _CONFIG_FILES:
+        return
+    near = difflib.get_close_matches(path.stem, [p.stem for p in path.parent.glob('*.py')], n=1)
+    hint = f'; did you mean {path.with_name(near[0])}.py?' if near else '.'
+    raise OptionError(f'{name} is no config file ({", ".join(_CONFIG_FILES)}){hint}')
+
+
+def default_work_dir(config: str | Path) -> Path:
+    """Where a config's logs and checkpoints go if nothing else is said.
+
+    Args:
+        config: The config file. Of one in a folder ``configs`` the path below it counts, as files
+            in different folders there may have one name.
+
+    Returns:
+        Path: ``work_dirs/mapper_refcoco`` or ``work_dirs/published/mapper_refcoco``, for example.
+    """
+    *folders, name = Path(config).absolute().with_suffix('').parts
+    below = folders[::-1].index('configs') if 'configs' in folders else 0
+    return Path('work_dirs', *folders[len(folders) - below :], name)
+
+
+_OF_THE_USER = (
+    UserError,
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    UnpicklingError,
+)
+
+
+@contextmanager
+def plain_errors(*more: type[Exception]) -> Iterator[None]:
+    """End the program with a message of a few lines where the user can mend what is wrong.
+
+    That is a file that is not there or not what it should be. Anything else keeps its traceback.
+
+    Args:
+        *more: Further errors that the user can mend.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # As stderr does: what the terminal's encoding lacks is spelled out.
+        sys.stdout.reconfigure(errors='backslashreplace')
+    try:
+        yield
+        sys.stdout.flush()
+    except (*_OF_THE_USER, *more) as error:
+        sys.exit(_own_words(error) if is_first_process() else 1)
+    except BrokenPipeError:
+        # Who reads has enough (`| head`). Python would try once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        name = error.filename or 'A file'
+        message = f'{name} could not be written: {why(error)}.'
+        sys.exit(message if is_first_process() else 1)
+    except KeyboardInterrupt as stop:
+        sys.exit(str(stop) or 'Interrupted.' if is_first_process() else 1)
+
+
+def _own_words(error: Exception) -> str:
+    """The message without the traceback that a DataLoader's worker puts before it."""
+    message, kind = str(error), type(error)
+    if 'Original Traceback (most recent call last)' not in message:
+        return message
+    name = kind.__qualname__ if kind.__module__ == 'builtins' else (
+        f'{kind.__module__}.{kind.__qualname__}'
+    )
+    return message.rpartition(f'\n{name}: ')[2].rstrip('\n')
+
+
+@contextmanager
+def process_group_left() -> Iterator[None]:
+    """Leave the process group, if there is one, before the program ends.
+
+    Otherwise gloo's threads may still run when Python takes them down, which aborts the process
+    after its work is done.
+    """
+    try:
+        yield
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()

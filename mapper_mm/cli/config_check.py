@@ -1,0 +1,283 @@
+"""Looks at a config before anything is built from it: misspelt keys and names, missing parts.
+
+Only at what MMEngine's Runner builds itself, of which it is known what a key is for. What is wrong
+deeper in a model is found when it is built (:mod:`mapper_mm.cli.build_errors`).
+"""
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import Registry, init_default_scope
+from mmengine.registry.build_functions import (
+    build_from_cfg,
+    build_model_from_cfg,
+    build_optimizer_from_cfg,
+    build_scheduler_from_cfg,
+)
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from mapper_mm import registry
+from mapper_mm.errors import WrongConfigError
+
+from .config_names import check_names
+from .config_settings import OF_MMENGINE
+from .signatures import arguments, nearest
+
+# What MMEngine's build functions take besides the arguments of what they build.
+_ALWAYS = {'type', '_scope_'}
+_OF_HOOKS = {'priority'}
+_OF_SCHEDULERS = {'convert_to_iter_based', 'epoch_length'}
+_OF_OPTIM_WRAPPERS = {'constructor', 'paramwise_cfg', 'optimizer'}
+_OF_LOADERS = {
+    *('dataset', 'sampler', 'batch_sampler', 'collate_fn', 'worker_init_fn'),
+    *('num_batch_per_epoch', 'disable_subprocess_warning'),
+}
+_BUILD_FUNCTIONS = (
+    build_from_cfg, build_model_from_cfg, build_optimizer_from_cfg, build_scheduler_from_cfg,
+)  # fmt: skip
+_PARTS = {
+    'train': ('train_dataloader', 'train_cfg', 'optim_wrapper'),
+    'val': ('val_dataloader', 'val_cfg', 'val_evaluator'),
+    'test': ('test_dataloader', 'test_cfg', 'test_evaluator'),
+}
+
+
+def check_config(config: Config) -> None:
+    """Check what can be known of a config without building anything.
+
+    Args:
+        config: The whole config.
+
+    Raises:
+        WrongConfigError: If a key is no setting, or a name is not registered. The message has the
+            config's path to the key, and the nearest right one.
+    """
+    init_default_scope(config.get('default_scope') or registry.SCOPE)
+    check_names(config)
+    for problem in _problems(config):
+        raise WrongConfigError(f'{_file(config)}{problem}')
+
+
+def check_parts(config: Config, purpose: str) -> None:
+    """Check that a config has what a training or a test needs; a validation may be left out.
+
+    Args:
+        config: The whole config.
+        purpose: 'train' or 'test'.
+
+    Raises:
+        WrongConfigError: If it has not, or of what a training, a validation or a test needs some
+            parts are there and others not.
+    """
+    absent = [part for part in ('model', *_PARTS[purpose]) if config.get(part) is None]
+    if absent:
+        raise WrongConfigError(
+            f'{_file(config)}there is nothing to {purpose}: {" and ".join(absent)} '
+            f'{_are(absent)} None or absent.'
+        )
+    for parts in _PARTS.values():
+        there = [part for part in parts if config.get(part) is not None]
+        if there and len(there) < len(parts):
+            absent = [part for part in parts if part not in there]
+            raise WrongConfigError(
+                f'{_file(config)}{" and ".join(there)} {_are(there)} set and '
+                f'{" and ".join(absent)} {_are(absent)} None or absent: set all of '
+                f'{", ".join(parts)}, or none.'
+            )
+
+
+def _file(config: Config) -> str:
+    return f'{config.filename}: ' if config.filename else ''
+
+
+def _are(names: Iterable) -> str:
+    return 'is' if len(list(names)) == 1 else 'are'
+
+
+def _problems(config: Config) -> Iterator[str]:
+    yield from _component(config.get('model'), 'model', registry.MODELS)
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        yield from _loader(config.get(key), key)
+    for key in ('train_cfg', 'val_cfg', 'test_cfg'):
+        yield from _loop(config.get(key), key)
+    for key in ('val_evaluator', 'test_evaluator'):
+        yield from _evaluator(config.get(key), key)
+    yield from _optim_wrapper(config.get('optim_wrapper'), 'optim_wrapper')
+    for path, part in _each(config.get('param_scheduler'), 'param_scheduler'):
+        yield from _component(part, path, registry.PARAM_SCHEDULERS, _OF_SCHEDULERS)
+    hooks = config.get('default_hooks')
+    for name, hook in (hooks.items() if isinstance(hooks, Mapping) else ()):
+        if isinstance(hook, Mapping) and 'type' not in hook:
+            others = [other for other in {*hooks, *OF_MMENGINE} if other != name]
+            yield f'default_hooks.{name}: it has no type{_near(name, others)}'
+            continue
+        yield from _component(hook, f'default_hooks.{name}', registry.HOOKS, _OF_HOOKS)
+    for path, hook in _each(config.get('custom_hooks'), 'custom_hooks'):
+        yield from _component(hook, path, registry.HOOKS, _OF_HOOKS)
+    visualizer = config.get('visualizer')
+    yield from _component(visualizer, 'visualizer', registry.VISUALIZERS)
+    if isinstance(visualizer, Mapping):
+        for path, backend in _each(visualizer.get('vis_backends'), 'visualizer.vis_backends'):
+            yield from _component(backend, path, registry.VISBACKENDS)
+    processor = config.get('log_processor')
+    if isinstance(processor, Mapping) and 'type' not in processor:
+        processor = {'type': 'LogProcessor', **processor}
+    yield from _component(processor, 'log_processor', registry.LOG_PROCESSORS)
+    if isinstance(config.get('randomness'), Mapping):
+        yield from _keys(config.randomness, 'randomness', Runner.set_randomness)
+    known = dict(
+        env_cfg=('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+        auto_scale_lr=('enable', 'base_batch_size'),
+    )
+    for key, names in known.items():
+        # Nobody asks for other keys there, which may be somebody's own.
+        part = config.get(key)
+        for name in part if isinstance(part, Mapping) else ():
+            if name not in names and _near(name, names):
+                yield f'{key}.{name}: there is no such setting{_near(name, names)}'
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    hint = nearest(name, names)
+    return hint if 'did you mean' in hint else ''
+
+
+def _each(part: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The configs in a list, in a dict of lists, or the one that stands for a list of one."""
+    if isinstance(part, list | tuple):
+        for number, item in enumerate(part):
+            yield f'{path}.{number}', item
+    elif isinstance(part, Mapping) and 'type' not in part:
+        for name, item in part.items():
+            yield from _each(item, f'{path}.{name}')
+    elif part is not None:
+        yield path, part
+
+
+def _component(
+    cfg: Any, path: str, where: Registry, besides: Iterable[str] = ()
+) -> Iterator[str]:
+    """What is wrong with the config of a component that a registry builds."""
+    if isinstance(cfg, str | int | float | list | tuple):
+        yield f'{path} is {cfg!r}: a dict with the type of a {where.name} is wanted.'
+    if not isinstance(cfg, Mapping):
+        return
+    if 'type' not in cfg:
+        yield f'{path}: it has no type.'
+        return
+    kind = cfg['type']
+    if not isinstance(kind, str) and not callable(kind):
+        yield f'{path}.type is {kind!r}: the name of a {where.name} is wanted.'
+        return
+    if isinstance(kind, str):
+        kind = find(kind, where, cfg.get('_scope_'))
+        if kind is None:
+            yield f'{path}.type: {not_registered(cfg["type"], where)}'
+            return
+    if where.build_func in _BUILD_FUNCTIONS:
+        yield from _keys(cfg, path, kind, besides)
+
+
+def _keys(cfg: Mapping, path: str, kind: Any, besides: Iterable[str] = ()) -> Iterator[str]:
+    taken = arguments(kind)
+    if taken is None:
+        return
+    names = set(taken) - {'self', 'runner', 'dataloader', 'evaluator', 'optimizer'} | set(besides)
+    for key in cfg:
+        if key not in taken and key not in _ALWAYS and key not in besides:
+            yield f'{path}.{key}: {kind.__name__} has no argument {key}{nearest(str(key), names)}'
+
+
+def find(name: str, where: Registry, scope: str | None = None) -> Any:
+    """The class or function that a registry has by that name, None if it has none."""
+    with where.switch_scope_and_registry(scope) as found:
+        try:
+            return found.get(name)
+        # Of a name with dots whose module cannot be imported, and of an empty one.
+        except (RuntimeError, ImportError, ValueError):
+            return None
+
+
+def not_registered(name: str, where: Registry) -> str:
+    """The end of a message about a name that a registry does not have."""
+    names, node = set(), where
+    while node is not None:
+        node.import_from_location()
+        names.update(node.module_dict)
+        node = node.parent
+    return f'{name} is not in the {where.name} registry{nearest(name, names)}'
+
+
+def _loader(cfg: Any, path: str) -> Iterator[str]:
+    if isinstance(cfg, str | int | float | list | tuple):
+        yield f'{path} is {cfg!r}: a dict is wanted.'
+    if not isinstance(cfg, Mapping):
+        return
+    yield from _keys(cfg, path, DataLoader, _OF_LOADERS)
+    yield from (f'{path} has no {name}.' for name in ('dataset', 'sampler') if name not in cfg)
+    yield from _dataset(cfg.get('dataset'), f'{path}.dataset')
+    for name in ('sampler', 'batch_sampler'):
+        yield from _component(cfg.get(name), f'{path}.{name}', registry.DATA_SAMPLERS)
+    for name in ('collate_fn', 'worker_init_fn'):
+        part = cfg.get(name)
+        if isinstance(part, Mapping) and isinstance(part.get('type'), str):
+            if find(part['type'], registry.FUNCTIONS) is None:
+                problem = not_registered(part['type'], registry.FUNCTIONS)
+                yield f'{path}.{name}.type: {problem}'
+
+
+def _dataset(cfg: Any, path: str) -> Iterator[str]:
+    if not isinstance(cfg, Mapping):
+        return
+    yield from _component(cfg, path, registry.DATASETS)
+    for name, parts in (('dataset', cfg.get('dataset')), ('datasets', cfg.get('datasets'))):
+        for inner, part in _each(parts, f'{path}.{name}'):
+            yield from _dataset(part, inner)
+    kind = cfg.get('type')
+    kind = find(kind, registry.DATASETS, cfg.get('_scope_')) if isinstance(kind, str) else kind
+    if inspect.isclass(kind) and issubclass(kind, BaseDataset):
+        for inner, step in _each(cfg.get('pipeline'), f'{path}.pipeline'):
+            yield from _component(step, inner, registry.TRANSFORMS)
+
+
+def _loop(cfg: Any, path: str) -> Iterator[str]:
+    if isinstance(cfg, Mapping) and 'type' not in cfg:
+        if path == 'train_cfg' and 'by_epoch' not in cfg:
+            yield f'{path}: it has neither type nor by_epoch.'
+        kind = {'val_cfg': 'ValLoop', 'test_cfg': 'TestLoop'}.get(path) or (
+            'EpochBasedTrainLoop' if cfg.get('by_epoch') else 'IterBasedTrainLoop'
+        )
+        own = {key: value for key, value in cfg.items() if (path, key) != ('train_cfg', 'by_epoch')}
+        cfg = {'type': kind, **own}
+    yield from _component(cfg, path, registry.LOOPS)
+
+
+def _evaluator(cfg: Any, path: str) -> Iterator[str]:
+    if isinstance(cfg, Mapping) and 'metrics' in cfg:
+        yield from _component({'type': 'Evaluator', **cfg}, path, registry.EVALUATOR)
+        path, cfg = f'{path}.metrics', cfg['metrics']
+    for inner, metric in [(path, cfg)] if isinstance(cfg, Mapping) else _each(cfg, path):
+        yield from _component(metric, inner, registry.METRICS)
+
+
+def _optim_wrapper(cfg: Any, path: str) -> Iterator[str]:
+    if not isinstance(cfg, Mapping):
+        return
+    name = cfg.get('constructor', 'DefaultOptimWrapperConstructor')
+    maker = find(name, registry.OPTIM_WRAPPER_CONSTRUCTORS) if isinstance(name, str) else name
+    if maker is None:
+        problem = not_registered(name, registry.OPTIM_WRAPPER_CONSTRUCTORS)
+        yield f'{path}.constructor: {problem}'
+    # Others may have settings of their own, or several optimizers.
+    elif inspect.isclass(maker) and issubclass(maker, DefaultOptimWrapperConstructor):
+        yield from _component(
+            {'type': 'OptimWrapper', **cfg}, path, registry.OPTIM_WRAPPERS, _OF_OPTIM_WRAPPERS
+        )
+        if 'constructor' in cfg and cfg.get('optimizer') is None:
+            yield f'{path} has no optimizer.'
+        yield from _component(cfg.get('optimizer'), f'{path}.optimizer', registry.OPTIMIZERS)

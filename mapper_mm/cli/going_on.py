@@ -1,0 +1,51 @@
+"""How a training that ended before its end can go on."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mapper_mm.errors import MissingCheckpointError, WriteError
+from mapper_mm.utils.last_checkpoint import LAST, last_checkpoint
+from mapper_mm.utils.whole_files import is_full, why
+
+
+@contextmanager
+def says_how_to_go_on(work_dir: str | Path, resumed: bool) -> Iterator[None]:
+    """Add to what ends a training, Ctrl-C or a full disk, from where ``--resume`` goes on.
+
+    Args:
+        work_dir: The training's folder.
+        resumed: Whether it was resumed itself. If not, a checkpoint that was there before is
+            another training's.
+
+    Raises:
+        KeyboardInterrupt: With a message.
+        WriteError: If something could not be written.
+    """
+    start = time.time()
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f'Interrupted. {_hint(work_dir, resumed, start)}') from None
+    except OSError as error:
+        if isinstance(error, WriteError):
+            problem = str(error)
+        elif is_full(error):
+            problem = f'{error.filename or f"A file of {work_dir}"} could not be written: '
+            problem += f'{why(error)}.'
+        else:
+            raise
+        raise WriteError(f'{problem} {_hint(work_dir, resumed, start)}') from error
+
+
+def _hint(work_dir: str | Path, resumed: bool, start: float) -> str:
+    note = Path(work_dir) / LAST
+    try:
+        is_own = resumed or (note.is_file() and note.stat().st_mtime >= start - 1)
+        last = last_checkpoint(work_dir, quiet=True) if is_own else None
+    except MissingCheckpointError:
+        last = None
+    if last is None:
+        return 'There is no checkpoint of this training yet to go on from.'
+    return f'The same command with `--resume` goes on from {last}.'

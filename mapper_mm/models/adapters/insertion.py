@@ -1,0 +1,296 @@
+"""Where adapters join a frozen encoder: thin wrappers around one of its sub-layers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from mapper_mm.registry import MODELS
+
+from .base import Adapter, TuningMethod
+from .parameters import adapters, encoders
+
+
+class Slot(nn.Module):
+    """Base of the wrappers: one of the encoder's modules and the adapter that joins it.
+
+    Args:
+        base: the frozen module.
+        adapter: maps (B, L, C) to (B, L, C).
+        scale: weight of the adapter's output; MaPPER uses 0.2 in the image encoder.
+        owner: whether the adapter is this slot's own. Of the slots that share an adapter one is its
+            owner, so that its tensors have one name.
+    """
+
+    wraps = 'base'
+
+    def __init__(
+        self, base: nn.Module, adapter: Adapter, scale: float = 1.0, owner: bool = True
+    ) -> None:
+        super().__init__()
+        self.base = base
+        if owner:
+            self.adapter = adapter
+        else:
+            # Past nn.Module, which would register it a second time.
+            self.__dict__['adapter'] = adapter
+        self.scale = scale
+        self.prior: Tensor | None = None
+
+    def adapted(self, x: Tensor) -> Tensor:
+        """What the adapter makes of (B, L, C), scaled; 0 if it is not enabled."""
+        if not self.adapter.enabled:
+            return x.new_zeros(())
+        if self.adapter.reads_prior:
+            return self.scale * self.adapter(x, self.prior)
+        return self.scale * self.adapter(x)
+
+
+class ParallelSlot(Slot):
+    """``base(x) + scale * adapter(x)``: beside a sub-layer, reading its input."""
+
+    def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
+        """Map (B, L, C) to (B, L, C); further arguments are for the sub-layer."""
+        return self.base(x, *args, **kwargs) + self.adapted(x)
+
+
+class SequentialSlot(Slot):
+    """``y + scale * adapter(y)`` with ``y = base(x)``: behind a sub-layer, reading its output."""
+
+    def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
+        """Map (B, L, any) to (B, L, C); further arguments are for the sub-layer."""
+        y = self.base(x, *args, **kwargs)
+        return y + self.adapted(y)
+
+
+class ResidualSlot(Slot):
+    """``base(hidden, residual + scale * adapter(residual))``: beside a sub-layer of BERT.
+
+    There ``base`` is the end of the sub-layer, which adds the residual, the sub-layer's input, and
+    takes the norm; what is added to the residual is added to the sub-layer's output.
+    """
+
+    def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
+        """Map the inside of the sub-layer (B, L, any) and its input (B, L, C) to (B, L, C)."""
+        return self.base(hidden, residual + self.adapted(residual))
+
+
+class PriorSlot(Slot):
+    """``base(hidden, residual) + scale * adapter(residual)``: added behind the norm, as DyPA is.
+
+    It stands where transformers calls ``layer.output(hidden, residual)`` in a BERT layer. An
+    adapter may also read a prior. That has no place in BERT's own call, so it is lent to the slots
+    for the time of one forward pass by :func:`prior_lent_to`.
+    """
+
+    def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
+        """Map the inside of the sub-layer (B, L, any) and its input (B, L, C) to (B, L, C)."""
+        return self.base(hidden, residual) + self.adapted(residual)
+
+
+@contextmanager
+def prior_lent_to(
+    slots: Sequence[Slot], prior: Tensor | None, sentence: Tensor | None = None
+) -> Iterator[None]:
+    """Let the slots read a prior while the context lasts, and not a moment longer.
+
+    Args:
+        slots: where it may be read.
+        prior: (B, L, P), of the tokens.
+        sentence: (B, 1, P), of the phrase, for adapters that read this instead.
+    """
+    for slot in slots:
+        slot.prior = sentence if slot.adapter.reads_prior == 'sentence' else prior
+    try:
+        yield
+    finally:
+        for slot in slots:
+            slot.prior = None
+
+
+class AdaptersInSlots(TuningMethod):
+    """New adapters in some layers: the method of every :class:`Adapter` that a config names.
+
+    Args:
+        kind: class of the adapter.
+        layers: the encoder's layers (from 0) that it joins. None: all.
+        sublayers: what it joins there: 'attention', 'mlp' or both.
+        placement: 'parallel' reads the sub-layer's input and is added to its output, before the
+            residual is; 'sequential' reads the output; 'post_norm', in BERT, reads the input and is
+            added behind residual and norm. None: what the adapter's class says.
+        scale: weight of the adapter's output.
+        shared: one adapter for all layers (one for each of ``sublayers``) instead of one for each.
+        **kwargs: arguments of the adapter; widths are filled in from the encoder.
+    """
+
+    def __init__(
+        self,
+        kind: type[Adapter],
+        layers: Sequence[int] | None = None,
+        sublayers: Sequence[str] = ('mlp',),
+        placement: str | None = None,
+        scale: float = 1.0,
+        shared: bool = False,
+        **kwargs,
+    ) -> None:
+        self.kind = kind
+        self.layers = layers
+        self.sublayers = sublayers
+        self.placement = placement or kind.placement
+        self.scale = scale
+        self.shared = shared
+        self.kwargs = kwargs
+
+    def join(self, encoder: nn.Module) -> None:
+        """Wrap the encoder's modules in slots with new adapters.
+
+        Raises:
+            ValueError: if the encoder has no such layer, sub-layer or placement, or has no patches
+                for an adapter that needs them.
+        """
+        key = f'{encoder.config_key}.adapter'
+        if self.kind.reads_patches and not encoder.has_patches:
+            raise ValueError(
+                f'{key}.type={self.kind.__name__!r} needs the patches of a picture; '
+                f'{type(encoder).__name__} has none.'
+            )
+        for sublayer in self.sublayers:
+            if (sublayer, self.placement) not in encoder.sites:
+                known = ', '.join(f'{site!r}' for site in encoder.sites)
+                raise ValueError(
+                    f'{key}: {type(encoder).__name__} has no place for (sublayers, placement) = '
+                    f'{(sublayer, self.placement)}; it has {known}.'
+                )
+        owned = {}
+        for layer in chosen_layers(encoder, self.layers):
+            for sublayer in self.sublayers:
+                path, slot = encoder.sites[sublayer, self.placement]
+                adapter = owned.get(sublayer)
+                owner = adapter is None
+                if owner:
+                    adapter = self._adapter(encoder)
+                if self.shared:
+                    owned[sublayer] = adapter
+                base = layer.get_submodule(path)
+                parent, _, name = path.rpartition('.')
+                setattr(
+                    layer.get_submodule(parent), name, slot(base, adapter, self.scale, owner)
+                )
+
+    def _adapter(self, encoder: nn.Module) -> Adapter:
+        widths = dict(embed_dims=encoder.embed_dims)
+        if self.kind.reads_prior:
+            widths['prior_dims'] = encoder.prior_dims
+        return self.kind(**{**widths, **self.kwargs})
+
+
+def chosen_layers(encoder: nn.Module, layers: Sequence[int] | None) -> list[nn.Module]:
+    """The encoder's layers by their numbers from 0; None: all.
+
+    Raises:
+        ValueError: if there is no layer of that number.
+    """
+    modules = list(encoder.layers)
+    for number in layers or ():
+        if not 0 <= number < len(modules):
+            raise ValueError(
+                f'{encoder.config_key}.adapter.layers: no layer {number}; there are 0 to '
+                f'{len(modules) - 1}.'
+            )
+    return modules if layers is None else [modules[number] for number in layers]
+
+
+def frozen_names(module: nn.Module) -> dict[str, str]:
+    """What the tensors of an encoder were called before a method joined it.
+
+    Args:
+        module: an encoder with any number of slots or other modules that say what they wrap.
+
+    Returns:
+        dict[str, str]: the names of parameters and saved buffers, those that came with the method
+        left out, by the names they had then: without ``base.`` and its like.
+    """
+    added = tuple(f'{name}.' for name, _ in adapters(module))
+    wrappers = {
+        f'{name}.': f'{child.wraps}.'
+        for name, child in module.named_modules()
+        if isinstance(getattr(child, 'wraps', None), str)
+    }
+    names = {}
+    for name in module.state_dict(keep_vars=True):
+        before = name
+        # From the inside out, so that the names of what is outside still hold.
+        for wrapper in sorted(wrappers, key=len, reverse=True):
+            if not name.startswith(wrapper):
+                continue
+            rest = before.removeprefix(wrapper)
+            if not rest.startswith(wrappers[wrapper]):
+                break
+            before = wrapper + rest.removeprefix(wrappers[wrapper])
+        else:
+            if not (added and name.startswith(added)):
+                names[before] = name
+    return names
+
+
+def frozen_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors an encoder had before a method joined it, by the names they had then.
+
+    Args:
+        module: an encoder with any number of slots or other modules that say what they wrap.
+
+    Returns:
+        dict[str, Tensor]: parameters and saved buffers, those that came with the method left out.
+    """
+    state = module.state_dict(keep_vars=True)
+    return {before: state[name] for before, name in frozen_names(module).items()}
+
+
+def added_params(module: nn.Module) -> dict[str, str]:
+    """Which parameters came into a model with a method or as an adapter, and with which.
+
+    Args:
+        module: for example a whole grounder, not in a wrapper.
+
+    Returns:
+        dict[str, str]: by the parameter's name the class of the adapter or, where there is none, of
+        the encoder's method. An encoder's own parameters, tuned or not, are not among them.
+    """
+    names = {param: name for name, param in module.named_parameters()}
+    added = {}
+    for _, encoder in encoders(module):
+        own = {id(tensor) for tensor in frozen_tensors(encoder.encoder).values()}
+        for param in encoder.encoder.parameters():
+            if id(param) not in own:
+                added[names[param]] = type(encoder.method).__name__
+    for _, adapter in adapters(module):
+        for param in adapter.parameters():
+            added[names[param]] = type(adapter).__name__
+    return added
+
+
+def build_method(adapter: dict | None, config_key: str) -> TuningMethod:
+    """Build a tuning method.
+
+    Args:
+        adapter: config of a :class:`TuningMethod`; or of an :class:`Adapter`, which may hold the
+            arguments of :class:`AdaptersInSlots` too. None: nothing is tuned.
+        config_key: where the encoder stands in the model's config, for messages.
+
+    Raises:
+        ValueError: if the config's type is neither.
+    """
+    if adapter is None:
+        return TuningMethod()
+    kind = adapter.get('type')
+    if isinstance(kind, str):
+        kind = MODELS.get(kind)
+    rest = {name: value for name, value in adapter.items() if name != 'type'}
+    if isinstance(kind, type) and issubclass(kind, Adapter):
+        return AdaptersInSlots(kind, **rest)
+    if isinstance(kind, type) and issubclass(kind, TuningMethod):
+        return kind(**rest)
+    raise ValueError(
+        f'{config_key}.adapter.type={adapter.get("type")!r} is no registered Adapter or '
+        'TuningMethod: see docs/petl.md.'
+    )

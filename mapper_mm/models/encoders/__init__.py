@@ -1,0 +1,1 @@
+"""Frozen encoders: what those of images and of text have in common."""

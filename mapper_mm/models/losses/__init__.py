@@ -1,0 +1,5 @@
+"""Losses besides those of mmdet."""
+
+from .attention_loss import AttentionLoss
+
+__all__ = ['AttentionLoss']

@@ -1,0 +1,212 @@
+"""Reading the weights of frozen encoders from files, accounting for every tensor."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from timm import get_pretrained_cfg, is_model_pretrained
+from torch import Tensor, nn
+
+import mapper_mm
+from mapper_mm.errors import MissingWeightsError, WrongWeightsError
+from mapper_mm.models.adapters.insertion import frozen_tensors
+from mapper_mm.utils.checksums import check_zip
+
+WEIGHT_FILES = ('.safetensors', '.pth', '.pt', '.bin')
+PACKAGE = 'mapper_mm::'
+_DINOV2_RELEASE = re.compile(r'(dinov2_vit[sblg]14)(_reg4)?_pretrain\.pth')
+_CONFIGS = 'config.json tokenizer.json tokenizer_config.json'
+_ON_THE_HUB = {
+    'bert-base-uncased': ('google-bert', f'{_CONFIGS} vocab.txt model.safetensors'),
+    'bert-large-uncased': ('google-bert', f'{_CONFIGS} vocab.txt model.safetensors'),
+    'clip-vit-base-patch16': ('openai', f'{_CONFIGS} vocab.json merges.txt pytorch_model.bin'),
+}
+
+
+def resolve_source(source: str) -> str:
+    """The place of weights: ``mapper_mm::path`` lies in the installed package, wherever that is.
+
+    Args:
+        source: a path, a hub name, or a path in the package.
+
+    Returns:
+        str: a path or a hub name.
+    """
+    if source.startswith(PACKAGE):
+        return str(Path(mapper_mm.__file__).parent / source.removeprefix(PACKAGE))
+    return source
+
+
+def how_to_get(source: str) -> str | None:
+    """The shell command that puts released weights where a config expects them.
+
+    Args:
+        source: a path that ends in the release's own name of a file or directory, or timm's name of
+            a model, which belongs in ``pretrained/``.
+
+    Returns:
+        str | None: the command; None for a name that no release has.
+    """
+    name = Path(source).name
+    release = _DINOV2_RELEASE.fullmatch(name)
+    if release is not None:
+        url = f'https://dl.fbaipublicfiles.com/dinov2/{release[1]}/{name}'
+        return f'curl --create-dirs -o {source} {url}'
+    if name in _ON_THE_HUB:
+        owner, files = _ON_THE_HUB[name]
+        return f'hf download {owner}/{name} --local-dir {source} {files}'
+    of_timm = get_pretrained_cfg(source) if is_model_pretrained(source) else None
+    if of_timm is not None and of_timm.hf_hub_id:
+        files = f'{of_timm.hf_hub_id} model.safetensors'
+        return f'hf download {files} --local-dir pretrained/{source}'
+    return None
+
+
+def read_weights(source: str, config_key: str) -> dict[str, Tensor]:
+    """Read a flat state dict from a ``.safetensors`` or a PyTorch file without running any code.
+
+    Args:
+        source: the file.
+        config_key: where the encoder stands in the model's config, for messages.
+
+    Returns:
+        dict[str, Tensor]: tensors by name, on the CPU.
+
+    Raises:
+        MissingWeightsError: if there is no such file.
+        WrongWeightsError: if the file is damaged or holds anything but tensors by name.
+    """
+    path = Path(resolve_source(source))
+    if not path.is_file():
+        command = how_to_get(source)
+        raise MissingWeightsError(
+            f'`{config_key}.pretrained={source!r}` is not on this machine: put the file there or '
+            'name another one.' + (f'\n  {command}' if command else '')
+        )
+    try:
+        if path.suffix == '.safetensors':
+            return load_file(path)
+        check_zip(path)
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    # safetensors, torch and pickle raise many kinds for a file that is no state dict.
+    except Exception as error:
+        raise unreadable(config_key, source, error) from error
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) and is_plain(value)
+        for name, value in state.items()
+    ):
+        raise WrongWeightsError(
+            f'`{config_key}.pretrained={source!r}` holds no flat state dict (tensors by name).'
+        )
+    return state
+
+
+def unreadable(config_key: str, source: str, error: Exception) -> WrongWeightsError:
+    """The error for a file that is there but cannot be read."""
+    # The first line: what follows is torch's advice to load it by unsafe means.
+    reason = f'{type(error).__name__}: {error}'.partition('\n')[0][:200]
+    return WrongWeightsError(
+        f'`{config_key}.pretrained={source!r}` cannot be read ({reason}): the file is damaged, or '
+        'holds Python objects, of which nothing was run. Get it again, or name other weights.'
+    )
+
+
+def load_frozen(
+    module: nn.Module, state: dict[str, Tensor], source: str, config_key: str
+) -> None:
+    """Load an encoder's own weights around its adapters; they must fit tensor by tensor.
+
+    Args:
+        module: the encoder, with or without adapters in its slots.
+        state: tensors by the names they have in the encoder without slots.
+        source: where they came from, for messages.
+        config_key: where the encoder stands in the model's config, for messages.
+
+    Raises:
+        WrongWeightsError: if a tensor is missing, left over, of another shape or kind, or not
+            finite; it names them.
+    """
+    own = frozen_tensors(module)
+    wrong = [f'missing: {name}' for name in own if name not in state]
+    wrong += [f'left over: {name}' for name in state if name not in own]
+    wrong += [
+        f'{name}: {tuple(state[name].shape)} in the file, {tuple(tensor.shape)} in the model'
+        for name, tensor in own.items()
+        if name in state and tensor.shape != state[name].shape
+    ]
+    wrong += [
+        f'{name}: {why}'
+        for name, tensor in own.items()
+        if name in state and (why := why_another_kind(state[name], tensor.dtype))
+    ]
+    wrong += [
+        f'{name}: not all of its numbers are finite'
+        for name in own.keys() & state.keys()
+        if not is_finite(state[name])
+    ]
+    if wrong:
+        shown = '\n  '.join(wrong[:8]) + (f'\n  ... {len(wrong) - 8} more' if wrong[8:] else '')
+        raise WrongWeightsError(
+            f'`{config_key}.pretrained={source!r}` does not fit `{config_key}.arch`:\n  {shown}'
+        )
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(state[name])
+
+
+def why_another_kind(tensor: Tensor, dtype: torch.dtype) -> str | None:
+    """Say why what a file holds is not of a model's kind of numbers; None: it is.
+
+    Args:
+        tensor: what it holds.
+        dtype: what the model has. Another precision is welcome.
+    """
+    if (tensor.is_floating_point(), tensor.is_complex()) == (dtype.is_floating_point, False):
+        return None
+    return f'{tensor.dtype} in the file, {dtype} in the model'
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor holds all of its numbers.
+
+    Not so are sparse and quantised ones, those without storage, and those whose shape is larger
+    than what is stored.
+    """
+    return (
+        tensor.layout is torch.strided
+        and not (tensor.is_quantized or tensor.is_nested or tensor.is_meta)
+        and tensor.numel() * tensor.itemsize <= tensor.untyped_storage().nbytes()
+    )
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether a tensor holds neither NaN nor infinity."""
+    if tensor.is_meta or not tensor.is_floating_point() or not tensor.numel():
+        return True
+    # The extremes are found several times faster than each number is looked at.
+    if tensor.dtype.itemsize == 1:
+        tensor = tensor.float()
+    return all(bool(end.isfinite()) for end in tensor.aminmax())
+
+
+def content_hash(tensors: Mapping[str, Tensor]) -> str:
+    """A hash of names, shapes and values, whatever the device, the order or the precision in store.
+
+    Args:
+        tensors: by name. Floating-point ones count as float32, others as int64.
+
+    Returns:
+        str: 64 hexadecimal digits (SHA-256).
+    """
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach()
+        kind, dtype = ('<f4', torch.float32) if tensor.is_floating_point() else ('<i8', torch.int64)
+        # Adding 0 makes 0.0 of -0.0, as averaging weights does, which changes no other value.
+        values = (tensor.to('cpu', dtype).contiguous().numpy() + 0).astype(kind, copy=False)
+        digest.update(f'{name} {tuple(tensor.shape)} {kind};'.encode())
+        digest.update(values.reshape(-1))
+    return digest.hexdigest()

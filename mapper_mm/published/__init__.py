@@ -1,0 +1,1 @@
+"""The published MaPPER code: its checkpoints. Nothing else here knows of it."""
