@@ -17,10 +17,10 @@ from mapper_mm.registry import HOOKS
 class FrozenWeightsHook(Hook):
     """Records the frozen weights in every checkpoint, and refuses to load one over others.
 
-    What is recorded and compared: see :mod:`mapper_mm.checkpoints.fingerprint`. The inferencer compares
-    as well, with the same setting of the config. A checkpoint that was written without the frozen
-    weights gets them back, see :mod:`mapper_mm.checkpoints.partial`. Settings of the model that are
-    not those of the training give a warning.
+    What is recorded and compared: see :mod:`mapper_mm.checkpoints.fingerprint`. The inferencer
+    compares as well, with the same setting of the config. A checkpoint that was written without the
+    frozen weights gets them back, see :mod:`mapper_mm.checkpoints.partial`. Settings of the model
+    that are not those of the training give a warning.
 
     Args:
         on_mismatch: 'error', or 'warn' to load a checkpoint all the same.

@@ -11,8 +11,9 @@ from .base import Adapter
 class BottleneckAdapter(Adapter):
     """Down, ReLU, up: what LoCA is without its convolutions.
 
-    Where it stands makes the method, see :class:`~mapper_mm.models.adapters.insertion.AdaptersInSlots`:
-    sequential behind attention and MLP it is Houlsby's, parallel to the MLP AdaptFormer's.
+    Where it stands makes the method, see
+    :class:`~mapper_mm.models.adapters.insertion.AdaptersInSlots`: sequential behind attention and
+    MLP it is Houlsby's, parallel to the MLP AdaptFormer's.
 
     Args:
         embed_dims: width C of the encoder.

@@ -1,0 +1,22 @@
+"""What docs/architecture.md says of the package as a whole."""
+
+from pathlib import Path
+
+from importlinter import api, cli
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_imports_run_one_way_down(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert cli.lint_imports(cache_dir=None) == cli.EXIT_STATUS_SUCCESS, capsys.readouterr().out
+
+
+def test_the_layers_in_the_docs_are_those_of_the_contract():
+    contract = api.read_configuration()['contracts_options'][0]
+    page = (ROOT / 'docs/architecture.md').read_text(encoding='utf-8')
+    table = page.split('## One way down')[1].split('## ')[0]
+    names = [row.split('|')[1] for row in table.splitlines() if row.startswith('| `')]
+    shown = [[name.strip(' `') for name in cell.split(',')] for cell in names]
+    layers = [[name.strip() for name in layer.split('|')] for layer in contract['layers']]
+    assert shown == layers
