@@ -232,9 +232,9 @@ def _loader(cfg: Any, path: str) -> Iterator[str]:
 
 
 def _dataset(cfg: Any, path: str) -> Iterator[str]:
+    yield from _component(cfg, path, registry.DATASETS)
     if not isinstance(cfg, Mapping):
         return
-    yield from _component(cfg, path, registry.DATASETS)
     for name, parts in (('dataset', cfg.get('dataset')), ('datasets', cfg.get('datasets'))):
         for inner, part in _each(parts, f'{path}.{name}'):
             yield from _dataset(part, inner)
