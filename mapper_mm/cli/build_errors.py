@@ -1,6 +1,7 @@
 """What fails while parts are built from a config, said with the config's path to the setting."""
 
 import inspect
+import math
 import re
 import sysconfig
 import traceback
@@ -188,12 +189,13 @@ def _path(cfg: Mapping, config: Config) -> str:
 
     On its way to where it is built a part may get more settings, and lose some.
     """
-    best, most = '', -1
+    best, most = '', -math.inf
     for path, node in _nodes(config.items(), ''):
         if node.get('type') == cfg.get('type'):
             same = sum(key in cfg and _equal(cfg[key], value) for key, value in node.items())
             score = same - 2 * (len(node) - same)
-            if not best or score > most:
+            # Many a dict has no type: it is this one only if all in it is the same.
+            if score > most and ('type' in cfg or same == len(node) > 0):
                 best, most = path, score
     return best or str(cfg.get('type', ''))
 

@@ -59,8 +59,15 @@ def parse_value(text: str) -> Any:
     """What a value on the command line means; see the table above.
 
     Raises:
-        OptionError: If it begins with a bracket that it does not close.
+        OptionError: If it begins with a bracket that it does not close, or has too many in another.
     """
+    try:
+        return _parse(text)
+    except RecursionError as error:
+        raise OptionError('too many brackets stand in each other.') from error
+
+
+def _parse(text: str) -> Any:
     value = text.strip()
     if value[:1] in _CLOSING and value:
         parts = _split(value[1:-1])
@@ -78,7 +85,7 @@ def parse_value(text: str) -> Any:
     parts = _split(value) if isinstance(scalar, str) and not _is_quoted(value) else None
     if parts is not None and len(parts) > 1:
         parts = [part.strip() for part in parts if part.strip()]
-        values = [parse_value(part) for part in parts]
+        values = [_parse(part) for part in parts]
         if values and all(
             not isinstance(item, str) or _is_quoted(part)
             for part, item in zip(parts, values, strict=True)
@@ -94,13 +101,13 @@ def _container(value: str, parts: list[str], text: str | None = None) -> Any:
         parts = parts[:-1]
     parts = [part.strip() for part in parts]
     if value[0] == '(':
-        return tuple(map(parse_value, parts))
+        return tuple(map(_parse, parts))
     if value[0] == '[':
-        return list(map(parse_value, parts))
+        return list(map(_parse, parts))
     pairs = [_PAIR.fullmatch(part) for part in parts]
     if not all(pairs):
         return text or value
-    return {_unquote(pair['name']): parse_value(pair['value'].strip()) for pair in pairs}
+    return {_unquote(pair['name']): _parse(pair['value'].strip()) for pair in pairs}
 
 
 def _scalar(text: str) -> Any:

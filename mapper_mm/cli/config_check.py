@@ -232,12 +232,14 @@ def _loader(cfg: Any, path: str) -> Iterator[str]:
 
 
 def _dataset(cfg: Any, path: str) -> Iterator[str]:
+    yield from _component(cfg, path, registry.DATASETS)
     if not isinstance(cfg, Mapping):
         return
-    yield from _component(cfg, path, registry.DATASETS)
     for name, parts in (('dataset', cfg.get('dataset')), ('datasets', cfg.get('datasets'))):
         for inner, part in _each(parts, f'{path}.{name}'):
-            yield from _dataset(part, inner)
+            # Of a data set that is no wrapper it may be a name.
+            if isinstance(part, Mapping):
+                yield from _dataset(part, inner)
     kind = cfg.get('type')
     kind = find(kind, registry.DATASETS, cfg.get('_scope_')) if isinstance(kind, str) else kind
     if inspect.isclass(kind) and issubclass(kind, BaseDataset):

@@ -57,6 +57,11 @@ def test_brackets_that_do_not_match_are_an_error(text):
         parse_value(text)
 
 
+def test_brackets_without_end_are_an_error():
+    with pytest.raises(OptionError, match='too many brackets'):
+        parse_value('[' * 9000 + ']' * 9000)
+
+
 def options(*given):
     parser = argparse.ArgumentParser()
     add_config_arguments(parser)
