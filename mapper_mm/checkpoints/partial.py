@@ -208,7 +208,9 @@ def check_form(checkpoint: Mapping, name: str) -> None:
             f'{name} is no checkpoint of this project: what its meta says of frozen weights or '
             'tokenizers has another form.'
         )
-    if 'optimizer' in checkpoint and not (
+    optimizer = checkpoint.get('optimizer', {})
+    empty = isinstance(optimizer, dict) and not optimizer
+    if not empty and not (
         all(isinstance(meta.get(key), int) and meta[key] >= 0 for key in ('epoch', 'iter'))
         and all(isinstance(checkpoint.get(key, {}), dict) for key in ('optimizer', 'message_hub'))
         and isinstance(checkpoint.get('param_schedulers', []), list | dict)

@@ -154,7 +154,8 @@ def test_what_is_no_plain_tensor_by_name_is_no_state_dict(state, tmp_path):
     ],
 )  # fmt: skip
 def test_a_trainings_state_has_its_form(change, tmp_path):
-    state = dict(optimizer={}, message_hub={}, param_schedulers=[], meta=dict(epoch=1, iter=2))
+    state = dict(optimizer=dict(state={}), message_hub={}, param_schedulers=[])
+    state['meta'] = dict(epoch=1, iter=2)
     torch.save(dict(state_dict={}, **state), tmp_path / 'it.pth')
     read_checkpoint(tmp_path / 'it.pth')
     torch.save({**dict(state_dict={}, **state), **change}, tmp_path / 'it.pth')
