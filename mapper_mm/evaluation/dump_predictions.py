@@ -74,9 +74,14 @@ class DumpPredictions(BaseMetric):
         try:
             self._write(self.path)
             self.failure = None
-        except WriteError as error:
-            print_log(str(error), logger='current', level=logging.ERROR)
-            self.failure = error
+        # A disk that is full, or that went away with the folder.
+        except OSError as error:
+            self.failure = WriteError(
+                str(error)
+                if isinstance(error, WriteError)
+                else f'{self.path} could not be written: {error}.'
+            )
+            print_log(str(self.failure), logger='current', level=logging.ERROR)
             self._write_elsewhere()
         if not self.path.is_file():
             # A pipe has what it was given.

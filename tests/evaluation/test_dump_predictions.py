@@ -52,12 +52,12 @@ def test_predictions_are_kept_where_the_file_cannot_be_written(tmp_path, monkeyp
     (tmp_path / 'out').mkdir()
     dump = DumpPredictions(tmp_path / 'out/all.jsonl')
     _evaluate(dump, _sample(1))
-    assert dump.error is None
+    assert dump.failure is None
     (tmp_path / 'out/all.jsonl').unlink()
     (tmp_path / 'out').rmdir()
     assert _evaluate(dump, _sample(2)) == {}
-    assert isinstance(dump.error, FileNotFoundError)
-    (kept,) = (tmp_path / 'elsewhere').iterdir()
+    assert 'out/all.jsonl' in str(dump.failure)
+    (kept,) = (tmp_path / 'elsewhere').rglob('*.jsonl')
     assert [line['ref_id'] for line in _read(kept)] == [1, 2]
 
 
@@ -66,6 +66,6 @@ def test_a_full_disk_costs_no_figures(monkeypatch, tmp_path):
     monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
     dump = DumpPredictions('/dev/full')
     assert _evaluate(dump, *map(_sample, range(3))) == {}
-    assert 'No space left' in str(dump.error)
-    (kept,) = tmp_path.iterdir()
+    assert 'No space left' in str(dump.failure)
+    (kept,) = tmp_path.rglob('predictions-*/*')
     assert len(_read(kept)) == 3
