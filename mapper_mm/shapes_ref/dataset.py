@@ -15,7 +15,13 @@ from mapper_mm.datasets.refer_dataset import ReferDataset
 from mapper_mm.errors import MissingDataError
 from mapper_mm.registry import DATASETS
 
-from . import DEFAULT_SPLITS, PHRASES_PER_SCENE, check_replaceable, is_current, write_shapes_ref
+from .writer import (
+    DEFAULT_SPLITS,
+    PHRASES_PER_SCENE,
+    check_replaceable,
+    is_current,
+    write_shapes_ref,
+)
 
 #: Where the configs have it.
 DEFAULT_PLACE = 'data/shapes_ref'
