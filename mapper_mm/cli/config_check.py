@@ -19,6 +19,8 @@ from mmengine.registry.build_functions import (
     build_scheduler_from_cfg,
 )
 from mmengine.runner import Runner
+from mmengine.utils.dl_utils import set_multi_processing
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
 from mapper_mm import registry
@@ -31,6 +33,8 @@ from .signatures import arguments, nearest
 # What MMEngine's build functions take besides the arguments of what they build.
 _ALWAYS = {'type', '_scope_'}
 _OF_HOOKS = {'priority'}
+# Arguments that are given by what builds a component.
+_NO_SETTINGS = {'self', 'runner', 'dataloader', 'evaluator', 'optimizer', 'distributed'}
 _OF_SCHEDULERS = {'convert_to_iter_based', 'epoch_length'}
 _OF_OPTIM_WRAPPERS = {'constructor', 'paramwise_cfg', 'optimizer'}
 _OF_LOADERS = {
@@ -40,6 +44,7 @@ _OF_LOADERS = {
 _BUILD_FUNCTIONS = (
     build_from_cfg, build_model_from_cfg, build_optimizer_from_cfg, build_scheduler_from_cfg,
 )  # fmt: skip
+_CLIPS = dict(norm=clip_grad_norm_, value=clip_grad_value_)
 _PARTS = {
     'train': ('train_dataloader', 'train_cfg', 'optim_wrapper'),
     'val': ('val_dataloader', 'val_cfg', 'val_evaluator'),
@@ -130,6 +135,10 @@ def _problems(config: Config) -> Iterator[str]:
     yield from _component(processor, 'log_processor', registry.LOG_PROCESSORS)
     if isinstance(config.get('randomness'), Mapping):
         yield from _keys(config.randomness, 'randomness', Runner.set_randomness)
+    processes = config.get('env_cfg')
+    processes = processes.get('mp_cfg') if isinstance(processes, Mapping) else None
+    if isinstance(processes, Mapping):
+        yield from _keys(processes, 'env_cfg.mp_cfg', set_multi_processing)
     known = dict(
         env_cfg=('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
         auto_scale_lr=('enable', 'base_batch_size'),
@@ -187,10 +196,12 @@ def _keys(cfg: Mapping, path: str, kind: Any, besides: Iterable[str] = ()) -> It
     taken = arguments(kind)
     if taken is None:
         return
-    names = set(taken) - {'self', 'runner', 'dataloader', 'evaluator', 'optimizer'} | set(besides)
+    names = set(taken) - _NO_SETTINGS | set(besides)
     for key in cfg:
         if key not in taken and key not in _ALWAYS and key not in besides:
-            yield f'{path}.{key}: {kind.__name__} has no argument {key}{nearest(str(key), names)}'
+            hint = nearest(str(key), names | {'type'})
+            hint = hint if hint.endswith('mean type?') else nearest(str(key), names)
+            yield f'{path}.{key}: {kind.__name__} has no argument {key}{hint}'
 
 
 def find(name: str, where: Registry, scope: str | None = None) -> Any:
@@ -283,3 +294,21 @@ def _optim_wrapper(cfg: Any, path: str) -> Iterator[str]:
         if 'constructor' in cfg and cfg.get('optimizer') is None:
             yield f'{path} has no optimizer.'
         yield from _component(cfg.get('optimizer'), f'{path}.optimizer', registry.OPTIMIZERS)
+        yield from _clip_grad(cfg.get('clip_grad'), f'{path}.clip_grad')
+
+
+def _clip_grad(cfg: Any, path: str) -> Iterator[str]:
+    if not isinstance(cfg, Mapping) or not cfg:
+        return
+    function = _CLIPS.get(cfg.get('type', 'norm'))
+    if function is None:
+        yield f'{path}.type is {cfg["type"]!r}: it is one of {", ".join(_CLIPS)}.'
+        return
+    taken = arguments(function)
+    for key in cfg:
+        if key not in taken and key != 'type':
+            names = {*taken, 'type'} - {'parameters'}
+            yield f'{path}.{key}: {function.__name__} has no argument {key}{nearest(key, names)}'
+    for key, parameter in taken.items():
+        if parameter.default is parameter.empty and key not in {*cfg, 'parameters'}:
+            yield f'{path} has no {key}.'

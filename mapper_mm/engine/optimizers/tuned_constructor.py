@@ -5,6 +5,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.models.adapters.parameters import optimizer_names, trainable_params
 from mapper_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
@@ -24,7 +25,7 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     ``adapter`` in its name, see :func:`~mapper_mm.models.adapters.base.optimizer_names`.
 
     Raises:
-        KeyError: for another key in ``paramwise_cfg``.
+        WrongConfigError: for another key in ``paramwise_cfg``.
         ValueError: if nothing in the model requires a gradient.
     """
 
@@ -32,8 +33,9 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         super()._validate_cfg()
         unknown = set(self.paramwise_cfg) - KNOWN_KEYS
         if unknown:
-            raise KeyError(
-                f'optim_wrapper.paramwise_cfg: {sorted(unknown)} not among {sorted(KNOWN_KEYS)}.'
+            raise WrongConfigError(
+                f'optim_wrapper.paramwise_cfg: {", ".join(sorted(unknown))} is no setting of '
+                f'{type(self).__name__}; there are {", ".join(sorted(KNOWN_KEYS))}.'
             )
 
     def __call__(self, model: nn.Module) -> OptimWrapper:

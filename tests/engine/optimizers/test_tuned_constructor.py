@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.models.adapters import BottleneckAdapter
 from mapper_mm.models.adapters.insertion import ParallelSlot
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
@@ -77,7 +78,7 @@ def test_multipliers_mean_what_they_mean_in_mmengine():
 
 
 def test_unknown_keys_are_refused():
-    with pytest.raises(KeyError, match='dwconv_decay_mult'):
+    with pytest.raises(WrongConfigError, match='dwconv_decay_mult'):
         build(dict(dwconv_decay_mult=0.0))
 
 
