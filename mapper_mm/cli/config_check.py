@@ -20,7 +20,6 @@ from mmengine.registry.build_functions import (
 )
 from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
-from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
 from mapper_mm import registry
@@ -28,6 +27,7 @@ from mapper_mm.errors import WrongConfigError
 
 from .config_names import check_names
 from .config_settings import OF_MMENGINE
+from .config_values import clip_grad_problems, loader_problems, log_level_problems
 from .signatures import arguments, nearest
 
 # What MMEngine's build functions take besides the arguments of what they build.
@@ -44,7 +44,6 @@ _OF_LOADERS = {
 _BUILD_FUNCTIONS = (
     build_from_cfg, build_model_from_cfg, build_optimizer_from_cfg, build_scheduler_from_cfg,
 )  # fmt: skip
-_CLIPS = dict(norm=clip_grad_norm_, value=clip_grad_value_)
 _PARTS = {
     'train': ('train_dataloader', 'train_cfg', 'optim_wrapper'),
     'val': ('val_dataloader', 'val_cfg', 'val_evaluator'),
@@ -139,6 +138,7 @@ def _problems(config: Config) -> Iterator[str]:
     processes = processes.get('mp_cfg') if isinstance(processes, Mapping) else None
     if isinstance(processes, Mapping):
         yield from _keys(processes, 'env_cfg.mp_cfg', set_multi_processing)
+    yield from log_level_problems(config.get('log_level', 'INFO'))
     known = dict(
         env_cfg=('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
         auto_scale_lr=('enable', 'base_batch_size'),
@@ -230,6 +230,7 @@ def _loader(cfg: Any, path: str) -> Iterator[str]:
     if not isinstance(cfg, Mapping):
         return
     yield from _keys(cfg, path, DataLoader, _OF_LOADERS)
+    yield from loader_problems(cfg, path)
     yield from (f'{path} has no {name}.' for name in ('dataset', 'sampler') if name not in cfg)
     yield from _dataset(cfg.get('dataset'), f'{path}.dataset')
     for name in ('sampler', 'batch_sampler'):
@@ -294,21 +295,4 @@ def _optim_wrapper(cfg: Any, path: str) -> Iterator[str]:
         if 'constructor' in cfg and cfg.get('optimizer') is None:
             yield f'{path} has no optimizer.'
         yield from _component(cfg.get('optimizer'), f'{path}.optimizer', registry.OPTIMIZERS)
-        yield from _clip_grad(cfg.get('clip_grad'), f'{path}.clip_grad')
-
-
-def _clip_grad(cfg: Any, path: str) -> Iterator[str]:
-    if not isinstance(cfg, Mapping) or not cfg:
-        return
-    function = _CLIPS.get(cfg.get('type', 'norm'))
-    if function is None:
-        yield f'{path}.type is {cfg["type"]!r}: it is one of {", ".join(_CLIPS)}.'
-        return
-    taken = arguments(function)
-    for key in cfg:
-        if key not in taken and key != 'type':
-            names = {*taken, 'type'} - {'parameters'}
-            yield f'{path}.{key}: {function.__name__} has no argument {key}{nearest(key, names)}'
-    for key, parameter in taken.items():
-        if parameter.default is parameter.empty and key not in {*cfg, 'parameters'}:
-            yield f'{path} has no {key}.'
+        yield from clip_grad_problems(cfg.get('clip_grad'), f'{path}.clip_grad')

@@ -25,7 +25,8 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     ``adapter`` in its name, see :func:`~mapper_mm.models.adapters.base.optimizer_names`.
 
     Raises:
-        WrongConfigError: for another key in ``paramwise_cfg``.
+        WrongConfigError: for another key in ``paramwise_cfg``, a rate or decay that is no number,
+            or a ``lr_mult`` without a rate in the config.
         ValueError: if nothing in the model requires a gradient.
     """
 
@@ -37,6 +38,14 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f'optim_wrapper.paramwise_cfg: {", ".join(sorted(unknown))} is no setting of '
                 f'{type(self).__name__}; there are {", ".join(sorted(KNOWN_KEYS))}.'
             )
+
+        for key in ('lr', 'weight_decay'):
+            value = self.optimizer_cfg.get(key, 0.0)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise WrongConfigError(
+                    f'optim_wrapper.optimizer.{key} is {value!r}: a number is wanted. Left out, it '
+                    "is the optimizer's default."
+                )
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the optimizer and its wrapper for a model, wrapped in DDP or not."""
@@ -80,7 +89,14 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return 1.0, 1.0
 
     def _group(self, lr_mult: float, decay_mult: float, params: list) -> dict:
-        group = dict(params=params, lr=self.base_lr * lr_mult)
+        group = dict(params=params)
+        if self.base_lr is not None:
+            group['lr'] = self.base_lr * lr_mult
+        elif lr_mult != 1:
+            raise WrongConfigError(
+                'optim_wrapper.paramwise_cfg has a lr_mult, and optim_wrapper.optimizer no lr to '
+                'multiply: set it.'
+            )
         if self.base_wd is not None:
             group['weight_decay'] = self.base_wd * decay_mult
         return group

@@ -82,6 +82,30 @@ def test_unknown_keys_are_refused():
         build(dict(dwconv_decay_mult=0.0))
 
 
+@pytest.mark.parametrize('key, value', [('lr', 'abc'), ('lr', None), ('weight_decay', '1e-4')])
+def test_a_rate_that_is_no_number_is_an_error(key, value):
+    with pytest.raises(WrongConfigError, match=rf'optim_wrapper\.optimizer\.{key} is {value!r}'):
+        made(dict(type='AdamW', **{key: value}))
+
+
+def test_a_rate_may_be_left_out():
+    (group,) = made(dict(type='AdamW')).param_groups
+    assert group['lr'] == torch.optim.AdamW([torch.zeros(1)]).defaults['lr']
+    with pytest.raises(WrongConfigError, match='lr_mult'):
+        made(dict(type='AdamW'), dict(custom_keys=dict(adapter=dict(lr_mult=0.1))))
+
+
+def made(optimizer, paramwise=None):
+    constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(
+        dict(
+            type='TunedOptimWrapperConstructor',
+            optim_wrapper_cfg=dict(type='OptimWrapper', optimizer=optimizer),
+            paramwise_cfg=paramwise,
+        )
+    )
+    return constructor(Model()).optimizer
+
+
 def test_nothing_to_train_is_an_error():
     model = Model().requires_grad_(False)
     with pytest.raises(ValueError, match='nothing in the model is trainable'):
