@@ -1,7 +1,9 @@
 """Which of the checkpoints in a work directory to use after a training."""
 
 import logging
+import math
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -38,7 +40,7 @@ def best_checkpoint(work_dir: str | Path) -> str:
 
 def _best_of(paths: list[Path]) -> Path:
     """Choose from files in the order of their ages, the newest last."""
-    records = [read_checkpoint(path)['meta'].get(BEST) for path in paths]
+    records = [_record(read_checkpoint(path)['meta'].get(BEST)) for path in paths]
     without = [path for path, record in zip(paths, records, strict=True) if record is None]
     others = f'{paths[0].parent} holds {len(paths)} best checkpoints'
     if without:
@@ -58,6 +60,14 @@ def _best_of(paths: list[Path]) -> Path:
             level=logging.WARNING,
         )
     return taken
+
+
+def _record(found: Any) -> dict | None:
+    """What a file says of its score, None if that is nothing to compare."""
+    if not isinstance(found, dict) or not {'metric', 'rule', 'score'} <= found.keys():
+        return None
+    score = found['score']
+    return found if isinstance(score, int | float) and math.isfinite(score) else None
 
 
 def _names(paths: list[Path]) -> str:

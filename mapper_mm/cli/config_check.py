@@ -19,6 +19,7 @@ from mmengine.registry.build_functions import (
     build_scheduler_from_cfg,
 )
 from mmengine.runner import Runner
+from mmengine.utils.dl_utils import set_multi_processing
 from torch.utils.data import DataLoader
 
 from mapper_mm import registry
@@ -26,11 +27,14 @@ from mapper_mm.errors import WrongConfigError
 
 from .config_names import check_names
 from .config_settings import OF_MMENGINE
+from .config_values import clip_grad_problems, loader_problems, log_level_problems
 from .signatures import arguments, nearest
 
 # What MMEngine's build functions take besides the arguments of what they build.
 _ALWAYS = {'type', '_scope_'}
 _OF_HOOKS = {'priority'}
+# Arguments that are given by what builds a component.
+_NO_SETTINGS = {'self', 'runner', 'dataloader', 'evaluator', 'optimizer', 'distributed'}
 _OF_SCHEDULERS = {'convert_to_iter_based', 'epoch_length'}
 _OF_OPTIM_WRAPPERS = {'constructor', 'paramwise_cfg', 'optimizer'}
 _OF_LOADERS = {
@@ -130,6 +134,11 @@ def _problems(config: Config) -> Iterator[str]:
     yield from _component(processor, 'log_processor', registry.LOG_PROCESSORS)
     if isinstance(config.get('randomness'), Mapping):
         yield from _keys(config.randomness, 'randomness', Runner.set_randomness)
+    processes = config.get('env_cfg')
+    processes = processes.get('mp_cfg') if isinstance(processes, Mapping) else None
+    if isinstance(processes, Mapping):
+        yield from _keys(processes, 'env_cfg.mp_cfg', set_multi_processing)
+    yield from log_level_problems(config.get('log_level', 'INFO'))
     known = dict(
         env_cfg=('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
         auto_scale_lr=('enable', 'base_batch_size'),
@@ -187,10 +196,12 @@ def _keys(cfg: Mapping, path: str, kind: Any, besides: Iterable[str] = ()) -> It
     taken = arguments(kind)
     if taken is None:
         return
-    names = set(taken) - {'self', 'runner', 'dataloader', 'evaluator', 'optimizer'} | set(besides)
+    names = set(taken) - _NO_SETTINGS | set(besides)
     for key in cfg:
         if key not in taken and key not in _ALWAYS and key not in besides:
-            yield f'{path}.{key}: {kind.__name__} has no argument {key}{nearest(str(key), names)}'
+            hint = nearest(str(key), names | {'type'})
+            hint = hint if hint.endswith('mean type?') else nearest(str(key), names)
+            yield f'{path}.{key}: {kind.__name__} has no argument {key}{hint}'
 
 
 def find(name: str, where: Registry, scope: str | None = None) -> Any:
@@ -219,6 +230,7 @@ def _loader(cfg: Any, path: str) -> Iterator[str]:
     if not isinstance(cfg, Mapping):
         return
     yield from _keys(cfg, path, DataLoader, _OF_LOADERS)
+    yield from loader_problems(cfg, path)
     yield from (f'{path} has no {name}.' for name in ('dataset', 'sampler') if name not in cfg)
     yield from _dataset(cfg.get('dataset'), f'{path}.dataset')
     for name in ('sampler', 'batch_sampler'):
@@ -283,3 +295,4 @@ def _optim_wrapper(cfg: Any, path: str) -> Iterator[str]:
         if 'constructor' in cfg and cfg.get('optimizer') is None:
             yield f'{path} has no optimizer.'
         yield from _component(cfg.get('optimizer'), f'{path}.optimizer', registry.OPTIMIZERS)
+        yield from clip_grad_problems(cfg.get('clip_grad'), f'{path}.clip_grad')

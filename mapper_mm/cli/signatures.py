@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from mmengine.hooks import CheckpointHook
 from mmengine.utils import ManagerMixin
 
 
@@ -46,7 +47,8 @@ def arguments(kind: Callable) -> dict[str, inspect.Parameter] | None:
             return None
         found = {**own, **found}
         rest = _rest(constructor)
-        if rest is None:
+        # What else it takes goes to Runner.save_checkpoint(), which takes nothing else.
+        if rest is None or base is CheckpointHook:
             return found
         if not _is_only_handed_on(wrapped or constructor, rest):
             return None

@@ -9,6 +9,7 @@ from mmdet.structures.bbox import get_box_tensor
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.registry import METRICS
 from mapper_mm.utils.boxes import box_area, box_iou
 
@@ -104,16 +105,16 @@ class GroundingMetric(BaseMetric):
             dict: Plain floats in [0, 1], by metric.
 
         Raises:
-            ValueError: If there is nothing to evaluate, or not every sample was predicted.
+            WrongConfigError: If there is nothing to evaluate, or not every sample was predicted.
         """
         distinct = list({result['key']: result for result in results}.values())
         if not distinct:
-            raise ValueError(
+            raise WrongConfigError(
                 'GroundingMetric got no predictions: the dataset is empty, or the dataloader drops '
                 'all of it.'
             )
         if len(distinct) != self._num_expressions:
-            raise ValueError(
+            raise WrongConfigError(
                 f'GroundingMetric got predictions for {len(distinct)} different expressions of '
                 f'{self._num_expressions}: the dataloader leaves some out (drop_last?), or img_id, '
                 'ref_id and sent_id do not tell them apart.'

@@ -5,6 +5,7 @@ moved. MMEngine wrote where the file was in the file system.
 """
 
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def last_checkpoint(folder: str | Path, quiet: bool = False) -> str | None:
     """
     folder = Path(folder)
     note = folder / LAST
-    named = note.read_text(encoding='utf-8').strip() if note.is_file() else ''
+    # A file's name may be of any bytes.
+    named = os.fsdecode(note.read_bytes()).strip() if note.is_file() else ''
     if named:
         return _where_it_is(named, note)
     there = checkpoints(folder, TO_GO_ON_FROM)
@@ -60,13 +62,13 @@ def _where_it_is(named: str, note: Path) -> str:
     beside = note.parent / Path(named).name
     for path in (beside, note.parent / named):
         # DeepSpeed's checkpoints are folders.
-        if path.exists():
+        if os.path.exists(path):
             return str(path)
     others = [str(path) for path in checkpoints(note.parent, TO_GO_ON_FROM)]
     hint = f'Go on from another one: `--resume {others[-1]}`.' if others else (
         f'Put it there, or delete {note} to begin anew.'
     )
-    raise MissingCheckpointError(f'{note} names {named}, which is not there. {hint}')
+    raise MissingCheckpointError(f'{note} names {named[:200]!r}, which is not there. {hint}')
 
 
 def write_last_checkpoint(folder: str | Path, checkpoint: str | Path) -> None:

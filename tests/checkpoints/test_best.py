@@ -52,6 +52,17 @@ def test_without_scores_the_newest_counts_and_is_said(tmp_path, said):
     assert 'the newest, as best_grounding_acc@0.5_epoch_1.pth do not hold' in said[0]
 
 
+@pytest.mark.parametrize(
+    'record', ['0.9', {}, dict(metric=METRIC), dict(metric=METRIC, rule='greater', score='0.9'),
+               dict(metric=METRIC, rule='greater', score=float('nan'))],
+)  # fmt: skip
+def test_an_odd_score_is_as_none(record, tmp_path, said):
+    best(tmp_path, 9, score=0.9, age=100)
+    torch.save(dict(state_dict={}, meta=dict(best=record)), tmp_path / 'best_x_epoch_1.pth')
+    assert best_checkpoint(tmp_path) == str(tmp_path / 'best_x_epoch_1.pth')
+    assert 'the newest, as best_x_epoch_1.pth do not hold' in said[0]
+
+
 def test_scores_by_different_metrics_are_not_compared(tmp_path, said):
     best(tmp_path, 9, score=0.9, age=100)
     new = best(tmp_path, 1, score=0.2, metric='grounding/miou')

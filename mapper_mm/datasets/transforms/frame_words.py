@@ -24,25 +24,33 @@ FRAME_WORDS = (
     *('no head', 'no face', 'no body', 'without head', 'without a head', 'zoomed', 'out of focus'),
     *('frame', 'framed', 'picture', 'pictured', 'pic', 'photo', 'photograph', 'image', 'scene'),
     *('shot', 'view', 'camera view', 'offscreen', 'off screen', 'of screen', 'of the screen'),
-    *('off camera', 'off page', 'out of sight', 'in sight'),
+    *('off camera', 'off page', 'off the page', 'off the screen', 'out of sight', 'in sight'),
+    *('truncated', 'clipped', 'trimmed', 'severed', 'waist up', 'waist down'),
     *('second', 'third', 'fourth', 'fifth', 'sixth', 'seventh', 'eighth', 'ninth', 'tenth'),
     *('2nd', '3rd', '4th', '5th', 'next to last', 'next to the last', 'penultimate'),
 )
 _FRAME_WORDS = whole_words(FRAME_WORDS)
+_PARTS = 'arm|body|feet|foot|hair|hand|head|face|leg|neck|paw|shoulder|tail|torso'
+_LITTLE_OF_IT = re.compile(
+    rf'\b(?:only|just)(?: (?:a|an|the|his|her|its|their|see))? (?:{_PARTS})s?\b'
+    rf'|\b(?:{_PARTS})s? only\b'
+)
 _COUNTED = re.compile(
     r'\b\d+(?:st|nd|rd|th)\b'
     r'|\bof (?:the |these |those )?(?:\d+|two|three|four|five|six|seven|eight|nine|ten)\b'
+    r"|\b(?:row|column) (?:\d+|one|two|three|four|five)\b|\bo ?'? ?clock\b"
 )
 
 
 def can_be_cropped(text: str) -> bool:
     """Whether a phrase is sure to say nothing that depends on where the picture is cut.
 
-    None of its words is one of ``FRAME_WORDS`` or counts things, and all are understood: another
+    None of its words is one of ``FRAME_WORDS``, counts things or says that little is seen of one,
+    and all are understood: another
     language's word, a short form or a slip of the keyboard may mean a place.
     """
     # A hyphen or a blank: people write both.
     line = ' '.join(token for token in tokens_of(text) if token != '-')
-    if _FRAME_WORDS.search(line) or _COUNTED.search(line):
+    if any(found.search(line) for found in (_FRAME_WORDS, _COUNTED, _LITTLE_OF_IT)):
         return False
     return doubt(text, unknown_at_most=0) is None

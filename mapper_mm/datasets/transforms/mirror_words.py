@@ -43,11 +43,13 @@ _A = dict(
     'all any anything something nothing everything everyone someone nobody almost about',
     # Before or after: manners, stages, signs.
     turned='turn turns turning turned stage upstage downstage political house hook '
-    'swipe veer exactly quite too so',
+    'swipe veer merge shift go goes exactly quite too so',
     # After "left" and "right", whatever is before: left-over things, right angles.
     sense='over overs out away here there now open alone behind above below beneath beside besides '
     'next under underneath luggage smack dead upfront infront ajar unattended untouched unfinished '
     'uneaten empty blank bare intact '
+    'ahead amidst early late overnight speechless o exit exits bracket brackets parenthesis '
+    'color colors colour colours shade shades tackle guard '
     'answer answers way ways time times size sizes amount angle angles angled order choice '
     'direction directions idea reason moment number decision mind mood track turn turns turning '
     'mix balance fit length height level speed temperature kind sort type stage wing winger click '
@@ -74,6 +76,7 @@ _A = dict(
 )
 _A = {name: frozenset(words.split()) for name, words in _A.items()}
 
+_HOURS = 'one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve'
 _DOUBTFUL = re.compile(
     # What shows another time, number or word in a mirror.
     r"\bo ?'? ?clock\b|\boclock\b|\bclockwise\b|\b(?:counter|anti) ?clockwise\b"
@@ -81,16 +84,25 @@ _DOUBTFUL = re.compile(
     r'|\barrow(?:s|head|heads)?\b|\bone way\b|\bu turns?\b|\bcompass\b'
     r'|\b(?:says?|saying|said|reads|spell(?:s|ed|ing)?|labell?ed|named|titled|numbered)\b'
     r'|\b(?:words?|letters?|numbers?(?! of)|numerals?|digits?|initials|written|alphabet)\b|#'
+    r'|\b(?:signs?|shirt|banner|label|sticker|poster|board|display) (?:that is )?reading\b'
+    rf'|\b(?:{_HOURS}) (?:past|to|till) (?:{_HOURS})\b|\bquarter (?:of|till) (?:{_HOURS})\b'
     # Sides that stay with a car, a ship, a stage or the world.
     r"|\b(?:driver|passenger|pilot|copilot|kerb|curb)s? ?'? ?s? '? ?"
     r'(?:sides?|doors?|seats?|windows?)\b|\b(?:near|off) ?sides?\b'
-    r'|\b(?:port|starboard|larboard|southpaw|shortstop|widdershins)\b|\bwrong (?:side|way)\b'
+    r'|\b(?:port|starboard|larboard|southpaw|shortstop|widdershins)\b'
     r'|\b(?:north|south)?(?:east|west)(?:ern|erly|ward|wards|bound)?\b'
     r'|\b(?:north|south)(?:ern|erly|ward|wards|bound)?\b'
     r'|\b(?:first|third|1st|3rd) base(?:man|men)?\b'
+    r'|\b(?:left|right) hand (?:side )?(?:drive|driven|driver|traffic|man)\b'
+    r'|\b(?:fast|slow|passing|overtaking) lanes?\b'
     # Instructions.
     r'|\b(?:makes?|making|hangs?|takes?|taking|keeps?|exits?) (?:a |to the )?(?:left|right)\b'
-    r'|\b(?:left|right) (?:hand )?turn|\b(?:left|right) one for\b'
+    r'|\b(?:left|right) (?:hand )?turn|\blanes? (?:only|must|ends?|closed)\b'
+    # What is right is not wrong.
+    r'|\bwrong\b|\b(?:left|right) \w+ for\b|\b(?:left|right) \w+ size\b'
+    r'|\b(?:left|right) (?:plumb|square|straight) (?:in|at|on|ahead|center|centre|middle)\b'
+    # What is left over.
+    r'|\b(?:time|minutes?|seconds?|hours?|days?|little|couple) (?:left|right)\b'
     r'|\b(?:left|right) half (?:eaten|empty|full|finished|open|done|cut)\b'
     # Other spellings of left and right, and slips of the keyboard that are English words.
     r'|\b(?:lest|deft|heft|weft)\b|\b(?:let|lift|loft|felt|rift|light|tight|fight|night|sight|might)'
@@ -99,7 +111,7 @@ _DOUBTFUL = re.compile(
 )
 _TIMEPIECE = re.compile(r'\b(?:clock|clocks|clockface|watch|watches|dial|gauge|speedometer)\b')
 _TIME = re.compile(
-    r'\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b'
+    rf'\d|\b(?:{_HOURS})\b'
     r'|\b(?:hands|hour|hours|minutes?|shows?|showing|shown|times?|past|quarter|half|noon|midnight)\b'
     r'|\b(?:position|reading|set|am|pm)\b'
 )
@@ -186,7 +198,8 @@ def _is_a_side(token: str, before: Sequence[str], after: Sequence[str]) -> bool:
     a1, a2, a3, *_ = [*after, '', '', '']
     if '/' in (b1, a1) or _SIDE.fullmatch(a1) or b1 in _A['turned'] or a1 in _A['turned']:
         return False
-    if a1 in ('side', 'way') and a2 == 'up' or token.endswith('side') and a1 == 'up':
+    outwards = ('up', 'out')
+    if a1 in ('side', 'way') and a2 in outwards or token.endswith('side') and a1 in outwards:
         return False
     if a1 in _A['sense'] and (a1 != 'person' or b1 in _A['heading']):
         return a1 in ('on', 'off', 'to', 'up') and _is_introduced(before)

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import get_worker_info
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.registry import HOOKS
 
 
@@ -35,8 +36,8 @@ class EpochSeedHook(Hook):
             transforms draw alike) and a batch need encode it only once.
 
     Raises:
-        TypeError: If training is not by epochs, or a dataset has no pipeline to put the seeding
-            into.
+        WrongConfigError: If training is not by epochs, or a dataset has no pipeline to put the
+            seeding into.
         ValueError: If augment_by is neither.
     """
 
@@ -52,9 +53,10 @@ class EpochSeedHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Put the seeding before the first transform, where workers will find it."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
-            raise TypeError(
+            raise WrongConfigError(
                 'EpochSeedHook needs train_cfg.type=EpochBasedTrainLoop: without epochs a sample '
-                'would be augmented alike each time.'
+                'would be augmented alike each time. Or switch it off: '
+                '`default_hooks.epoch_seed=None`.'
             )
         # Workers may live as long as the training; shared memory is how they learn of the epoch.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
@@ -137,5 +139,7 @@ def _with_pipelines(dataset: Any) -> Iterator[Any]:
     inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
     for part in inner:
         if part is None:
-            raise TypeError(f'EpochSeedHook finds no pipeline in a {type(dataset).__name__}.')
+            raise WrongConfigError(
+                f'EpochSeedHook finds no pipeline in a {type(dataset).__name__}.'
+            )
         yield from _with_pipelines(part)

@@ -11,6 +11,7 @@ from mapper_mm.checkpoints.partial import check_form, make_whole
 from mapper_mm.checkpoints.stored_config import warn_of_other_settings
 from mapper_mm.errors import WrongCheckpointError
 from mapper_mm.registry import HOOKS
+from mapper_mm.utils.last_checkpoint import last_checkpoint
 
 
 @HOOKS.register_module()
@@ -59,9 +60,10 @@ class FrozenWeightsHook(Hook):
         name = runner._load_from or f'the last checkpoint of {runner.work_dir}'
         check_form(checkpoint, name)
         if runner._resume and 'optimizer' not in checkpoint:
+            file = runner._load_from or last_checkpoint(runner.work_dir, quiet=True)
             raise WrongCheckpointError(
-                f"{name} holds no optimizer's state: training cannot go on from it. Start one from "
-                f'its weights, with `--cfg-options load_from={name}` in place of `--resume`.'
+                f"{file} holds no optimizer's state: training cannot go on from it. Start one from "
+                f'its weights, with `--cfg-options load_from={file}` in place of `--resume`.'
             )
         # A config of MMCV 1.x, which MMEngine would run as Python to compare numbers of GPUs.
         (checkpoint.get('meta') or {}).pop('config', None)

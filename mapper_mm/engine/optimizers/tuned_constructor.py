@@ -5,6 +5,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.models.adapters.parameters import optimizer_names, trainable_params
 from mapper_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
@@ -24,7 +25,8 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     ``adapter`` in its name, see :func:`~mapper_mm.models.adapters.base.optimizer_names`.
 
     Raises:
-        KeyError: for another key in ``paramwise_cfg``.
+        WrongConfigError: for another key in ``paramwise_cfg``, a rate or decay that is no number,
+            or a ``lr_mult`` without a rate in the config.
         ValueError: if nothing in the model requires a gradient.
     """
 
@@ -32,9 +34,18 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         super()._validate_cfg()
         unknown = set(self.paramwise_cfg) - KNOWN_KEYS
         if unknown:
-            raise KeyError(
-                f'optim_wrapper.paramwise_cfg: {sorted(unknown)} not among {sorted(KNOWN_KEYS)}.'
+            raise WrongConfigError(
+                f'optim_wrapper.paramwise_cfg: {", ".join(sorted(unknown))} is no setting of '
+                f'{type(self).__name__}; there are {", ".join(sorted(KNOWN_KEYS))}.'
             )
+
+        for key in ('lr', 'weight_decay'):
+            value = self.optimizer_cfg.get(key, 0.0)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise WrongConfigError(
+                    f'optim_wrapper.optimizer.{key} is {value!r}: a number is wanted. Left out, it '
+                    "is the optimizer's default."
+                )
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the optimizer and its wrapper for a model, wrapped in DDP or not."""
@@ -78,7 +89,14 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return 1.0, 1.0
 
     def _group(self, lr_mult: float, decay_mult: float, params: list) -> dict:
-        group = dict(params=params, lr=self.base_lr * lr_mult)
+        group = dict(params=params)
+        if self.base_lr is not None:
+            group['lr'] = self.base_lr * lr_mult
+        elif lr_mult != 1:
+            raise WrongConfigError(
+                'optim_wrapper.paramwise_cfg has a lr_mult, and optim_wrapper.optimizer no lr to '
+                'multiply: set it.'
+            )
         if self.base_wd is not None:
             group['weight_decay'] = self.base_wd * decay_mult
         return group

@@ -102,11 +102,14 @@ FORBIDDEN = [
     *('the horse that is fully visible', 'man half cut off', 'dog out of the frame', 'centered'),
     *('cut-off man', 'cutoff guy', 'Cut – off man', 'CUT OFF', 'cropped arm', 'half seen', '12th'),
     *('third from the end', 'one of two dogs', 'in the picture', 'the edge', 'topmost'),
+    *('runs off the screen', 'truncated man', 'waist up', 'just the legs', 'head only', 'row 2'),
+    *("at 3 o'clock", 'only a hand', 'off the page'),
     *('lefttop', 'bottem', 'the man at the botom of it', 'L', 'tp', 'der Mann oben', '左边的人'),
 ]
 ALLOWED = [
     *('bright laptop', 'a pizza topping', 'leftover', 'first dog', 'biggest', 'the dog'),
     *('upright', 'two dogs', "the girl's red hat", 'man in a t-shirt', 'dog behind the car'),
+    *('only dog', 'just a man with a hat', 'headed out', 'off the shelf'),
 ]
 
 

@@ -121,13 +121,19 @@ SWAPPED = (
     'top right donut|tallest on left|left edge|car on right side|left laptop|right bear|'
     'leftmost girl in white|zebra left|the right leg of the man|player on left side with hat|'
     'the cat on the left and the dog|left center|left-hand glove|'
-    'woman on the right holding a cup|left baby elephant'
+    'woman on the right holding a cup|left baby elephant|left square|right square tile|'
+    'little girl left|left kid waiting for the bus|woman reading a book on left|left lane car'
 )
 FURTHER = (
     "what's left of the pizza|toy left lying on floor|left half eaten|a donut left|make a right|"
     'right hand turn|the right one for the job|keep left|exit right|left lane must turn left|5 pm|'
     'right turn arrow|upstage left|clock at 12|roman numeral clock at five|port bow|driver seat|'
     'nearside wheel|lado izquierdo|rechte Seite|a destra|vasen|the droite man|слева|ซ้าย|L-R|(l)|'
+    "the right color for a wall|right shade of blue|the right key for the lock|right shoe size|"
+    'right or wrong|right ahead|right straight ahead|right square in the middle|right side out|'
+    'not the wrong one but the right one|time left|five minutes left|a couple left|left early|'
+    'left parenthesis|left exit|right lane must exit|right lane only sign|go right|merge left|'
+    'ten past ten|ten to two|quarter of nine|sign reading exit|left hand drive car|fast lane|'
     'lrft|ledt|lwft|kleft|rihgtmost|lefmost|onright|3rdright|lest side|tight side|LeFt|RIght'
 )
 KEPT = {

@@ -11,6 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch.utils.data import DataLoader
 
 from mapper_mm.engine.hooks.epoch_seed_hook import EpochSeedHook, SeedBySample
+from mapper_mm.errors import WrongConfigError
 
 
 def draw(results):
@@ -112,9 +113,9 @@ def test_datasets_in_wrappers_are_found():
 
 
 def test_what_it_cannot_seed_is_refused():
-    with pytest.raises(TypeError, match='pipeline'):
+    with pytest.raises(WrongConfigError, match='pipeline'):
         EpochSeedHook().before_train(make_runner([1, 2, 3]))
-    with pytest.raises(TypeError, match='EpochBasedTrainLoop'):
+    with pytest.raises(WrongConfigError, match='EpochBasedTrainLoop'):
         EpochSeedHook().before_train(make_runner(loop=IterBasedTrainLoop))
 
 

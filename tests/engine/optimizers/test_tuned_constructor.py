@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.models.adapters import BottleneckAdapter
 from mapper_mm.models.adapters.insertion import ParallelSlot
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
@@ -77,8 +78,32 @@ def test_multipliers_mean_what_they_mean_in_mmengine():
 
 
 def test_unknown_keys_are_refused():
-    with pytest.raises(KeyError, match='dwconv_decay_mult'):
+    with pytest.raises(WrongConfigError, match='dwconv_decay_mult'):
         build(dict(dwconv_decay_mult=0.0))
+
+
+@pytest.mark.parametrize('key, value', [('lr', 'abc'), ('lr', None), ('weight_decay', '1e-4')])
+def test_a_rate_that_is_no_number_is_an_error(key, value):
+    with pytest.raises(WrongConfigError, match=rf'optim_wrapper\.optimizer\.{key} is {value!r}'):
+        made(dict(type='AdamW', **{key: value}))
+
+
+def test_a_rate_may_be_left_out():
+    (group,) = made(dict(type='AdamW')).param_groups
+    assert group['lr'] == torch.optim.AdamW([torch.zeros(1)]).defaults['lr']
+    with pytest.raises(WrongConfigError, match='lr_mult'):
+        made(dict(type='AdamW'), dict(custom_keys=dict(adapter=dict(lr_mult=0.1))))
+
+
+def made(optimizer, paramwise=None):
+    constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(
+        dict(
+            type='TunedOptimWrapperConstructor',
+            optim_wrapper_cfg=dict(type='OptimWrapper', optimizer=optimizer),
+            paramwise_cfg=paramwise,
+        )
+    )
+    return constructor(Model()).optimizer
 
 
 def test_nothing_to_train_is_an_error():
