@@ -6,12 +6,14 @@ import os
 import re
 import reprlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torchvision.datasets.folder import IMG_EXTENSIONS
+from PIL import Image
 
+from mapper_mm.datasets.image_size import read_image_size
 from mapper_mm.errors import OptionError, PhraseError
 
 from .given_images import GivenImage, is_one_image
@@ -156,7 +158,24 @@ def _is_one_phrase(given: Any) -> bool:
 
 def _is_address(text: str) -> bool:
     """Whether a phrase is the name of a picture, or of any file that is there."""
-    if len(text.split()) == 1 and (text.lower().endswith(IMG_EXTENSIONS) or _URL.match(text)):
+    if len(text.split()) == 1 and (text.lower().endswith(_endings()) or _URL.match(text)):
         return True
-    # A file that is called like a word does not forbid the word.
-    return bool(Path(text).suffix or os.sep in text) and os.path.exists(text)
+    # A folder or text that is called like a word does not forbid the word.
+    if Path(text).suffix or os.sep in text:
+        return os.path.exists(text)
+    return os.path.isfile(text) and _is_picture(text)
+
+
+@cache
+def _endings() -> tuple[str, ...]:
+    """How names of pictures end."""
+    Image.init()
+    return ('.heic', '.heif', *(end for end, name in Image.EXTENSION.items() if name in Image.OPEN))
+
+
+def _is_picture(path: str) -> bool:
+    try:
+        read_image_size(path, exif_orientation=False)
+    except OSError:
+        return False
+    return True

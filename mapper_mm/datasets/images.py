@@ -196,6 +196,8 @@ def _scale_transparent_level(picture: Image.Image) -> None:
 
 
 def _as_rgb(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    if picture.format == 'ICNS' and picture.mode == 'P':  # of which Pillow loses the palette
+        picture = picture.icns.getimage(picture.best_size)
     if picture.mode == 'F' or picture.mode.startswith('I'):
         picture = _to_8_bits(picture)
     if picture.mode == 'La':  # which Pillow converts to nothing else
@@ -211,7 +213,8 @@ def _to_8_bits(picture: Image.Image) -> Image.Image:
     """Grey of more than 8 bits. Of 16 bits the upper 8 count, as Pillow does it for colours."""
     values = np.asarray(picture)
     # Before Pillow 12, PNG and PPM of 16 bits open as 32.
-    if picture.mode.startswith('I;16') or picture.format in ('PNG', 'PPM'):
+    sixteen = picture.mode.startswith('I;16') or picture.format in ('PNG', 'PPM')
+    if sixteen and picture.mode != 'F':  # which a PPM may be, too
         levels = values.clip(0, 65535) >> 8
     else:
         levels = _scale_to_8_bits(values)

@@ -49,9 +49,17 @@ _SIDES = (
 @cache
 def known_words() -> frozenset[str]:
     """English words in lower case."""
-    names = ('words.txt', 'more_words.txt')
-    lines = (_LISTS.joinpath(name).read_text(encoding='ascii').split() for name in names)
-    return frozenset(word for words in lines for word in words) | _SHORT | _LETTERS
+    return _read('words.txt') | _read('more_words.txt') | _SHORT | _LETTERS
+
+
+@cache
+def _words_and_names() -> frozenset[str]:
+    # Of a name it is not known whether it may be mirrored.
+    return known_words() | _read('names.txt')
+
+
+def _read(name: str) -> frozenset[str]:
+    return frozenset(_LISTS.joinpath(name).read_text(encoding='ascii').split())
 
 
 @cache
@@ -71,9 +79,16 @@ def _like_a_side() -> re.Pattern:
 
 @lru_cache(2**16)
 def is_like_a_word(word: str) -> bool:
-    """Whether a word is English or, but for a slip or two of the keyboard, might be."""
-    word, known = word.lower(), known_words()
+    """Whether a word is English or a well-known name or, but for a slip or two, might be.
+
+    So may two that were joined: "livingroom".
+    """
+    word, known = word.lower(), _words_and_names()
     if word in known or not known.isdisjoint(_one_slip_away(word)):
+        return True
+    if len(word) <= _LONGEST and any(
+        word[:i] in known and word[i:] in known for i in range(3, len(word) - 2)
+    ):
         return True
     # Long words leave room for more slips: "girarafe".
     return 7 <= len(word) <= _LONGEST and bool(

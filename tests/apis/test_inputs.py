@@ -3,6 +3,7 @@
 import io
 import os
 import pathlib
+import shutil
 
 import cv2
 import numpy as np
@@ -134,10 +135,17 @@ def test_no_existing_file_is_a_phrase(inferencer, paths, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pathlib.Path('my notes.txt').touch()
     pathlib.Path('folder/left').mkdir(parents=True)
-    for name in (paths[1], 'my notes.txt', 'folder/left'):
+    shutil.copy(paths[1], 'my picture')
+    for name in (paths[1], 'my notes.txt', 'folder/left', 'my picture'):
         with pytest.raises(PhraseError, match='phrase 0 is the name of') as error:
             inferencer(paths[0], [name, 'the red circle'])
         assert name in str(error.value)
+
+
+@pytest.mark.parametrize('name', ['b.png', 'IMG_1.HEIC', 'c.avif', 'd.gif', 'e.tga', 'f.jp2'])
+def test_no_name_of_a_picture_is_a_phrase_also_if_there_is_none(name):
+    with pytest.raises(PhraseError, match='the phrase is the name of'):
+        take_phrase(name)
 
 
 def test_words_stay_words(tmp_path, monkeypatch):

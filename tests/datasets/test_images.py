@@ -127,13 +127,15 @@ def tiff(values):
         (b'P5 256 64 65535\n' + (GREY.astype('>u2') * 257).tobytes(), 0),
         (tiff(GREY.astype(np.uint16) * 257), 0),
         (tiff(GREY / np.float32(255)), 0),
+        # PPM's fractions: rows from below.
+        (b'Pf 256 64 -1.0\n' + (GREY[::-1] / np.float32(255)).tobytes(), 0),
         (tiff(GREY.astype(np.float32)), 0),
         (tiff(GREY * np.float32(257)), 0),
         (tiff(GREY.astype(np.int32) * 257), 0),
         (tiff(GREY * np.float32(1e9)), 0),
     ],
-    ids=['8', '16', '16 jp2', '16 colour', '16 colour tiff', '16 pgm', '16 tiff', '0..1', '0..255',
-         '0..65535', '32', '0..2.55e11'],
+    ids=['8', '16', '16 jp2', '16 colour', '16 colour tiff', '16 pgm', '16 tiff', '0..1',
+         '0..1 pfm', '0..255', '0..65535', '32', '0..2.55e11'],
 )  # fmt: skip
 def test_all_depths_become_8_bits(content, tolerance):
     close(decode_image(content), np.dstack([GREY] * 3), tolerance)
@@ -240,6 +242,14 @@ def test_the_transparent_level_of_a_png_has_its_depth(kind, depth, row, key):
 def test_a_background_must_be_a_colour(background):
     with pytest.raises(ValueError, match='is no colour: give'):
         decode_image(saved(half_hidden(), 'PNG'), background=background)
+
+
+@pytest.mark.parametrize('mode', ['P', 'RGB', 'RGBA'])
+def test_icons_of_a_mac_have_their_colours(mode):
+    content = saved(Image.fromarray(HALVES).resize((16, 16)).convert(mode), 'ICNS')
+    wanted = Image.open(io.BytesIO(saved(Image.fromarray(HALVES).convert(mode), 'PNG')))
+    got = Image.fromarray(decode_image(content)[..., ::-1]).resize((8, 1))
+    close(np.asarray(got), np.asarray(wanted.convert('RGB').resize((8, 1))), 12)
 
 
 @pytest.mark.parametrize('format', ['GIF', 'WEBP', 'PNG', 'TIFF', 'MPO', 'AVIF'])

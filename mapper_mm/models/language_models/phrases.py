@@ -130,15 +130,18 @@ class PhraseTokenizer:
         for token, word in enumerate(encoding.word_ids):
             if word is not None:
                 pieces.setdefault(word, []).append(token)
-        spelled = []
+        spelled, count = [], 0
         for tokens in pieces.values():
             word = text[encoding.offsets[tokens[0]][0] : encoding.offsets[tokens[-1]][1]]
-            # Of scripts without capitals a letter may be a syllable, and of codes a digit a word.
-            letters = word.isalpha() and word.lower() != word.upper()
             unknown = encoding.ids[tokens[0]] == self.tokenizer.unk_token_id
+            # A mark that is known makes nonsense no better.
+            count += unknown or any(map(str.isalnum, word))
+            # Of scripts without capitals a letter may be a syllable, and of codes a digit a word.
+            # Three letters are often short for something: BBQ, KFC.
+            letters = word.isalpha() and word.lower() != word.upper() and len(word) > 3
             if unknown or letters and 1 < len(tokens) >= len(word) / 2 and not is_like_a_word(word):
                 spelled.append(word)
-        return spelled, len(pieces)
+        return spelled, count
 
     def _check_length(self, encoding: Encoding, text: str, record: str, strict: bool) -> bool:
         """Whether a phrase is to be skipped, as it is too long."""

@@ -89,6 +89,9 @@ def why_another_kind(
             return f'has no model_type and is of {foreign[0]}, not of model_type {wanted}'
         if lacks:
             return f'has neither model_type ({wanted}) nor {", ".join(lacks)}'
+        # RoBERTa's kind pads with 1, and counts positions from there.
+        if config_class is BertConfig and own.get('pad_token_id') not in (None, 0):
+            return f'has no model_type and pad_token_id {own["pad_token_id"]!r}, where BERT has 0'
     elif found not in types:
         return f'is of model_type {found!r}, not {wanted}'
     return why_not_computed(own) or (why_not_computed(values) if own is not values else None)

@@ -19,6 +19,8 @@ _JSON = (
     *('added_tokens.json', 'vocab.json', 'config.json'),
 )
 _LINES = ('vocab.txt', 'merges.txt')
+# No more embeddings than that are without a token, for their number to be round.
+_ROUNDED_BY = 128
 
 
 def load_tokenizer(
@@ -152,8 +154,10 @@ def _why_not(
     tokenizer: PreTrainedTokenizerBase, vocab_size: int, kinds: tuple[str, ...]
 ) -> str | None:
     """Say why a tokenizer is not one of BERT's or CLIP's kind, or of another model; None: it is."""
-    # Embeddings are made a few more than there are tokens, for round numbers.
-    if not 0.9 * vocab_size <= len(tokenizer) <= vocab_size:
+    # Embeddings are made a few more than there are tokens, for round numbers. Vocabularies of
+    # other models, as BERT's cased one beside the uncased, differ by more.
+    fewest = max(0.9 * vocab_size, vocab_size - _ROUNDED_BY)
+    if not fewest <= len(tokenizer) <= vocab_size:
         return f'has {len(tokenizer)} tokens, the model {vocab_size}'
     if not tokenizer.is_fast:
         return f'is a {type(tokenizer).__name__}, of which the characters of a token are not known'

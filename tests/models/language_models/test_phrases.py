@@ -1,6 +1,7 @@
 """What a phrase's words are to BERT, and phrases that cannot be read."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -32,12 +33,12 @@ def tiny():
     'phrase, known, words',
     [
         ('zzxqy qwrtp', 0, 2), ('a zzxqy qwrtp', 1, 3), ('dnkfhg', 0, 1), ('xqzv bnmk', 0, 2),
-        ('wugga wugga star xkcd', 1, 4),
+        ('wugga wugga star xkcd', 1, 4), ('zzxqy, qwrtp!!!', 0, 2), ('"zzxqy" (qwrtp) ...', 0, 2),
     ],
 )  # fmt: skip
 def test_nonsense_that_is_spelled_out_is_unknown(tiny, phrase, known, words):
     message = f'a.jpg: BERT knows {known} of {words} words of the phrase {phrase!r}, and spells'
-    with pytest.raises(PhraseError, match=message):
+    with pytest.raises(PhraseError, match=re.escape(message)):
         tiny([phrase], ['a.jpg'])
     # Training only counts it, as long as most of the batch is known.
     before = tiny.unknown.count
@@ -50,7 +51,8 @@ def test_nonsense_that_is_spelled_out_is_unknown(tiny, phrase, known, words):
     [
         'the white star', 'the zebra', 'zebra', 'frisbee girrafe', 'bannana on teh left', 'blck',
         'zzxqy star', 'star number n447mb', 'GJ2098', '2007', 'the red circle of zzxqy',
-        'umberella',
+        'umberella', 'IKEA', 'the KFC', 'BBQ', 'NYPD', 'gopros', 'hijab', 'Starbucks', 'livingroom',
+        'lightblue sideview', 'tupperware', 'labradors', 'Pikachu!', '?',
     ],
 )  # fmt: skip
 def test_words_that_are_spelled_out_are_none(tiny, phrase):

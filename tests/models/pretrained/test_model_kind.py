@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
     BertModel,
+    BertTokenizer,
     CLIPTextConfig,
     CLIPTextModelWithProjection,
     DistilBertConfig,
@@ -22,6 +23,7 @@ from transformers import (
 
 from mapper_mm.errors import MissingWeightsError, WrongConfigError, WrongWeightsError
 from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
+from mapper_mm.models.pretrained.tokenizer import load_tokenizer
 
 TINY = Path(__file__).parents[3] / 'mapper_mm/assets/tiny_encoders'
 SIZES = dict(
@@ -116,6 +118,11 @@ def test_berts_of_before_model_type_are_read(tmp_path):
     change_config(folder, without=['hidden_size'])
     with pytest.raises(WrongWeightsError, match='neither model_type .* nor hidden_size'):
         load(folder)
+    # RoBERTa's tensors have the same names and shapes.
+    folder = roberta(tmp_path / 'roberta')
+    change_config(folder, without=['model_type', 'architectures'])
+    with pytest.raises(WrongWeightsError, match='no model_type and pad_token_id 1, where BERT '):
+        load(folder, folder)
 
 
 def test_clip_is_read_whole_or_by_its_text_side(tmp_path):
@@ -252,3 +259,16 @@ def test_a_vocabulary_that_is_cut_is_named(tmp_path):
     prior = CLIPTextPrior(arch=str(folder), pretrained=str(folder))
     with pytest.raises(WrongWeightsError, match='is cut: 5 of its tokens.*come of no merge'):
         prior.tokenizer  # noqa: B018
+
+
+@pytest.mark.parametrize('tokens, fits', [(2000, True), (1872, True), (1871, False), (2001, False)])
+def test_a_vocabulary_of_nearly_as_many_words_is_anothers(tokens, fits, tmp_path):
+    """BERT's cased vocabulary has 28,996 words, the uncased one 30,522."""
+    words = [*'[PAD] [UNK] [CLS] [SEP] [MASK]'.split(), *(f'word{n}' for n in range(tokens - 5))]
+    BertTokenizer(vocab={word: n for n, word in enumerate(words)}).save_pretrained(tmp_path)
+    BertConfig(vocab_size=2000).save_pretrained(tmp_path)
+    if fits:
+        assert len(load_tokenizer(str(tmp_path), 'key', 2000, ('WordPiece',))) == tokens
+    else:
+        with pytest.raises(WrongWeightsError, match=f'has {tokens} tokens, the model 2000'):
+            load_tokenizer(str(tmp_path), 'key', 2000, ('WordPiece',))
