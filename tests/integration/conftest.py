@@ -8,6 +8,7 @@ import mmengine.config.config
 import pytest
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.visualization import Visualizer
+from yapf.yapflib import yapf_api
 
 from mapper_mm.shapes_ref import write_shapes_ref
 
@@ -62,8 +63,10 @@ def run_tool():
             forget_instances(kind)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, 'argv', [tool, *map(str, args)])
-            # How dumped configs are laid out takes half of such a short run's time.
-            patch.setattr(mmengine.config.config, 'FormatCode', lambda code, **_: (code, True))
+            # How dumped configs are laid out takes half of such a short run's time. MMEngine's fork
+            # imports it from yapf each time.
+            for module in (mmengine.config.config, yapf_api):
+                patch.setattr(module, 'FormatCode', lambda code, **_: (code, True), raising=False)
             runpy.run_path(str(ROOT / tool), run_name='__main__')
 
     return run
