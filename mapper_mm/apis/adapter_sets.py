@@ -96,18 +96,18 @@ class AdapterSets:
 
 @contextmanager
 def adapters_off(model: nn.Module) -> Iterator[None]:
-    """Let the encoders' adapters stand aside while the context lasts.
+    """Disable the encoders' adapters while the context lasts.
 
-    The encoders then compute exactly what they did before adapters joined them: LoCA, DyPA and the
-    like add nothing, and BERT's features go by PGT. Fusion encoder and box head are trained too,
-    but are no adapters: they stay, and read features that they were not trained on.
+    The encoders then compute exactly what they did before adapters were inserted: LoCA, DyPA and
+    the like add nothing, and BERT's features pass PGT unchanged. Fusion encoder and box head are
+    trained too, but are no adapters: they stay, and read features that they were not trained on.
 
     Args:
         model: a grounder, or an encoder.
 
     Raises:
         ValueError: if an encoder's own weights were trained (BitFit, full fine-tuning): they cannot
-            stand aside.
+            be disabled.
     """
     found = [adapter for _, adapter in adapters(model)]
     before = [adapter.enabled for adapter in found]

@@ -1,4 +1,4 @@
-"""Where adapters join a frozen encoder: thin wrappers around one of its sub-layers."""
+"""How adapters get into a frozen encoder: thin wrappers around its sub-layers."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,25 +11,25 @@ from .base import Adapter, TuningMethod
 from .parameters import adapters, encoders
 
 
-class Slot(nn.Module):
-    """Base of the wrappers: one of the encoder's modules and the adapter that joins it.
+class AdapterWrapper(nn.Module):
+    """Base of the wrappers: one of the encoder's modules and an adapter.
 
     Args:
         base: the frozen module.
         adapter: maps (B, L, C) to (B, L, C).
         scale: weight of the adapter's output; MaPPER uses 0.2 in the image encoder.
-        owner: whether the adapter is this slot's own. Of the slots that share an adapter one is its
-            owner, so that its tensors have one name.
+        owns_adapter: whether the adapter is a child of this module. Of the wrappers that share an
+            adapter one owns it, so that its tensors have one name.
     """
 
     wraps = 'base'
 
     def __init__(
-        self, base: nn.Module, adapter: Adapter, scale: float = 1.0, owner: bool = True
+        self, base: nn.Module, adapter: Adapter, scale: float = 1.0, owns_adapter: bool = True
     ) -> None:
         super().__init__()
         self.base = base
-        if owner:
+        if owns_adapter:
             self.adapter = adapter
         else:
             # Past nn.Module, which would register it a second time.
@@ -46,7 +46,7 @@ class Slot(nn.Module):
         return self.scale * self.adapter(x)
 
 
-class ParallelSlot(Slot):
+class ParallelWrapper(AdapterWrapper):
     """``base(x) + scale * adapter(x)``: beside a sub-layer, reading its input."""
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
@@ -54,7 +54,7 @@ class ParallelSlot(Slot):
         return self.base(x, *args, **kwargs) + self.adapted(x)
 
 
-class SequentialSlot(Slot):
+class SequentialWrapper(AdapterWrapper):
     """``y + scale * adapter(y)`` with ``y = base(x)``: behind a sub-layer, reading its output."""
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
@@ -63,7 +63,7 @@ class SequentialSlot(Slot):
         return y + self.adapted(y)
 
 
-class ResidualSlot(Slot):
+class ResidualWrapper(AdapterWrapper):
     """``base(hidden, residual + scale * adapter(residual))``: beside a sub-layer of BERT.
 
     There ``base`` is the end of the sub-layer, which adds the residual, the sub-layer's input, and
@@ -75,12 +75,12 @@ class ResidualSlot(Slot):
         return self.base(hidden, residual + self.adapted(residual))
 
 
-class PriorSlot(Slot):
+class PostNormWrapper(AdapterWrapper):
     """``base(hidden, residual) + scale * adapter(residual)``: added behind the norm, as DyPA is.
 
     It stands where transformers calls ``layer.output(hidden, residual)`` in a BERT layer. An
-    adapter may also read a prior. That has no place in BERT's own call, so it is lent to the slots
-    for the time of one forward pass by :func:`prior_lent_to`.
+    adapter may also read a prior. BERT's own call has no argument for it, so :func:`prior_context`
+    gives it to the wrappers for one forward pass.
     """
 
     def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
@@ -89,32 +89,32 @@ class PriorSlot(Slot):
 
 
 @contextmanager
-def prior_lent_to(
-    slots: Sequence[Slot], prior: Tensor | None, sentence: Tensor | None = None
+def prior_context(
+    wrappers: Sequence[AdapterWrapper], prior: Tensor | None, sentence: Tensor | None = None
 ) -> Iterator[None]:
-    """Let the slots read a prior while the context lasts, and not a moment longer.
+    """Give wrappers the prior that their adapters read, while the context lasts.
 
     Args:
-        slots: where it may be read.
+        wrappers: those that may read it.
         prior: (B, L, P), of the tokens.
         sentence: (B, 1, P), of the phrase, for adapters that read this instead.
     """
-    for slot in slots:
-        slot.prior = sentence if slot.adapter.reads_prior == 'sentence' else prior
+    for wrapper in wrappers:
+        wrapper.prior = sentence if wrapper.adapter.reads_prior == 'sentence' else prior
     try:
         yield
     finally:
-        for slot in slots:
-            slot.prior = None
+        for wrapper in wrappers:
+            wrapper.prior = None
 
 
-class AdaptersInSlots(TuningMethod):
+class InsertedAdapters(TuningMethod):
     """New adapters in some layers: the method of every :class:`Adapter` that a config names.
 
     Args:
         kind: class of the adapter.
-        layers: the encoder's layers (from 0) that it joins. None: all.
-        sublayers: what it joins there: 'attention', 'mlp' or both.
+        layers: the encoder's layers (from 0) that get one. None: all.
+        sublayers: where in a layer: 'attention', 'mlp' or both.
         placement: 'parallel' reads the sub-layer's input and is added to its output, before the
             residual is; 'sequential' reads the output; 'post_norm', in BERT, reads the input and is
             added behind residual and norm. None: what the adapter's class says.
@@ -141,8 +141,8 @@ class AdaptersInSlots(TuningMethod):
         self.shared = shared
         self.kwargs = kwargs
 
-    def join(self, encoder: nn.Module) -> None:
-        """Wrap the encoder's modules in slots with new adapters.
+    def inject(self, encoder: nn.Module) -> None:
+        """Wrap the encoder's modules together with new adapters.
 
         Raises:
             ValueError: if the encoder has no such layer, sub-layer or placement, or has no patches
@@ -155,8 +155,8 @@ class AdaptersInSlots(TuningMethod):
                 f'{type(encoder).__name__} has none.'
             )
         for sublayer in self.sublayers:
-            if (sublayer, self.placement) not in encoder.sites:
-                known = ', '.join(f'{site!r}' for site in encoder.sites)
+            if (sublayer, self.placement) not in encoder.insertion_points:
+                known = ', '.join(f'{point!r}' for point in encoder.insertion_points)
                 raise ValueError(
                     f'{key}: {type(encoder).__name__} has no place for (sublayers, placement) = '
                     f'{(sublayer, self.placement)}; it has {known}.'
@@ -164,17 +164,17 @@ class AdaptersInSlots(TuningMethod):
         owned = {}
         for layer in chosen_layers(encoder, self.layers):
             for sublayer in self.sublayers:
-                path, slot = encoder.sites[sublayer, self.placement]
+                path, wrapper = encoder.insertion_points[sublayer, self.placement]
                 adapter = owned.get(sublayer)
-                owner = adapter is None
-                if owner:
+                is_new = adapter is None
+                if is_new:
                     adapter = self._adapter(encoder)
                 if self.shared:
                     owned[sublayer] = adapter
                 base = layer.get_submodule(path)
                 parent, _, name = path.rpartition('.')
                 setattr(
-                    layer.get_submodule(parent), name, slot(base, adapter, self.scale, owner)
+                    layer.get_submodule(parent), name, wrapper(base, adapter, self.scale, is_new)
                 )
 
     def _adapter(self, encoder: nn.Module) -> Adapter:
@@ -201,10 +201,10 @@ def chosen_layers(encoder: nn.Module, layers: Sequence[int] | None) -> list[nn.M
 
 
 def frozen_names(module: nn.Module) -> dict[str, str]:
-    """What the tensors of an encoder were called before a method joined it.
+    """What the tensors of an encoder were called before anything was injected.
 
     Args:
-        module: an encoder with any number of slots or other modules that say what they wrap.
+        module: an encoder with any number of wrappers or other modules that say what they wrap.
 
     Returns:
         dict[str, str]: the names of parameters and saved buffers, those that came with the method
@@ -234,10 +234,10 @@ def frozen_names(module: nn.Module) -> dict[str, str]:
 
 
 def frozen_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """The tensors an encoder had before a method joined it, by the names they had then.
+    """The tensors an encoder had before anything was injected, by the names they had.
 
     Args:
-        module: an encoder with any number of slots or other modules that say what they wrap.
+        module: an encoder with any number of wrappers or other modules that say what they wrap.
 
     Returns:
         dict[str, Tensor]: parameters and saved buffers, those that came with the method left out.
@@ -274,7 +274,7 @@ def build_method(adapter: dict | None, config_key: str) -> TuningMethod:
 
     Args:
         adapter: config of a :class:`TuningMethod`; or of an :class:`Adapter`, which may hold the
-            arguments of :class:`AdaptersInSlots` too. None: nothing is tuned.
+            arguments of :class:`InsertedAdapters` too. None: nothing is tuned.
         config_key: where the encoder stands in the model's config, for messages.
 
     Raises:
@@ -287,7 +287,7 @@ def build_method(adapter: dict | None, config_key: str) -> TuningMethod:
         kind = MODELS.get(kind)
     rest = {name: value for name, value in adapter.items() if name != 'type'}
     if isinstance(kind, type) and issubclass(kind, Adapter):
-        return AdaptersInSlots(kind, **rest)
+        return InsertedAdapters(kind, **rest)
     if isinstance(kind, type) and issubclass(kind, TuningMethod):
         return kind(**rest)
     raise ValueError(

@@ -42,7 +42,7 @@ class LoRA(TuningMethod):
         self.alpha = rank if alpha is None else alpha
         self.dropout = dropout
 
-    def join(self, encoder: nn.Module) -> None:
+    def inject(self, encoder: nn.Module) -> None:
         """Let peft put its layers around the linear maps.
 
         Raises:

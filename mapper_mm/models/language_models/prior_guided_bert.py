@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from transformers import BertModel
 
 from mapper_mm.models.adapters.insertion import (
-    PriorSlot,
-    ResidualSlot,
-    SequentialSlot,
-    Slot,
-    prior_lent_to,
+    AdapterWrapper,
+    PostNormWrapper,
+    ResidualWrapper,
+    SequentialWrapper,
+    prior_context,
 )
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.models.encoders.text_encoder import TextEncoder
@@ -37,8 +37,8 @@ class PriorGuidedBERT(TextEncoder):
         long_phrases: what becomes of a longer phrase: 'error', in training a counted warning and
             no loss on it; or 'cut', as in the paper, a counted warning and its beginning is read.
         prior: config of the text prior. None: no prior.
-        adapter: config of a tuning method; or of an adapter plus where it joins, see
-            :class:`~mapper_mm.models.adapters.insertion.AdaptersInSlots`. None: nothing is tuned.
+        adapter: config of a tuning method, or of an adapter and where to insert it, see
+            :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`. None: nothing is tuned.
         pgt: config of the prior-guided text module; needs a prior. None: none.
         token_types: add BERT's token-type embedding, as it was trained. The published code leaves
             it out; False is for its checkpoints.
@@ -53,13 +53,13 @@ class PriorGuidedBERT(TextEncoder):
     config_key = 'language_model'
     # Unigram is the vocabulary of BERTs for many languages.
     vocabularies = ('WordPiece', 'WordLevel', 'Unigram')
-    sites = {
-        (sublayer, placement): site
+    insertion_points = {
+        (sublayer, placement): point
         for sublayer, end in (('attention', 'attention.output'), ('mlp', 'output'))
-        for placement, site in dict(
-            parallel=(end, ResidualSlot),
-            sequential=(f'{end}.dense', SequentialSlot),
-            post_norm=(end, PriorSlot),
+        for placement, point in dict(
+            parallel=(end, ResidualWrapper),
+            sequential=(f'{end}.dense', SequentialWrapper),
+            post_norm=(end, PostNormWrapper),
         ).items()
     }
 
@@ -95,7 +95,7 @@ class PriorGuidedBERT(TextEncoder):
                 'language_model.pgt joins BERT with a prior: set language_model.prior, or set '
                 'language_model.pgt to None.'
             )
-        self._join(adapter)
+        self._inject(adapter)
         self.pgt = None
         if pgt is not None:
             widths = dict(embed_dims=self.embed_dims, prior_dims=self.prior_dims)
@@ -131,8 +131,8 @@ class PriorGuidedBERT(TextEncoder):
         return frozenset() if self.token_types else frozenset({_TOKEN_TYPES})
 
     @property
-    def _slots(self) -> list[Slot]:
-        return [module for module in self.bert.modules() if isinstance(module, Slot)]
+    def _wrappers(self) -> list[AdapterWrapper]:
+        return [module for module in self.bert.modules() if isinstance(module, AdapterWrapper)]
 
     def init_weights(self) -> None:
         """Load the pre-trained weights of BERT and of the prior; see :class:`FrozenEncoder`."""
@@ -198,7 +198,7 @@ class PriorGuidedBERT(TextEncoder):
             # CLIP's feature of a phrase is that of its end, which [SEP], the last token, got.
             last = (~padding_mask).sum(1) - 1
             sentence = prior[torch.arange(len(prior), device=device), last].unsqueeze(1)
-        with prior_lent_to(self._slots, prior, sentence):
+        with prior_context(self._wrappers, prior, sentence):
             features = self.bert(
                 input_ids=ids, attention_mask=(~padding_mask).long()
             ).last_hidden_state

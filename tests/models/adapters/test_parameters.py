@@ -4,11 +4,11 @@ from torch import nn
 
 from mapper_mm.models.adapters.base import Adapter
 from mapper_mm.models.adapters.insertion import (
-    ParallelSlot,
-    PriorSlot,
+    ParallelWrapper,
+    PostNormWrapper,
     added_params,
     frozen_tensors,
-    prior_lent_to,
+    prior_context,
 )
 from mapper_mm.models.adapters.parameters import (
     adapter_param_names,
@@ -46,7 +46,7 @@ class Half(Adapter):
 
 def encoder():
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
-    model[0] = ParallelSlot(model[0], Half(), scale=0.5)
+    model[0] = ParallelWrapper(model[0], Half(), scale=0.5)
     return model
 
 
@@ -66,20 +66,20 @@ def test_frozen_parts_stay_in_evaluation_mode():
     assert not model[0].adapter.dropout.training
 
 
-def test_parallel_slot_adds_the_scaled_adapter():
+def test_parallel_wrapper_adds_the_scaled_adapter():
     model, x = encoder(), torch.randn(2, 4)
     expected = model[0].base(x) + 0.5 * model[0].adapter(x)
     torch.testing.assert_close(model[0](x), expected)
 
 
 def test_prior_is_lent_and_taken_back():
-    slot = PriorSlot(nn.Bilinear(4, 4, 4), Half())
+    wrapper = PostNormWrapper(nn.Bilinear(4, 4, 4), Half())
     hidden, residual, prior = torch.randn(3, 2, 4).unbind()
-    with prior_lent_to([slot], prior):
-        out = slot(hidden, residual)
-    expected = slot.base(hidden, residual) + slot.adapter.linear(residual) + prior
+    with prior_context([wrapper], prior):
+        out = wrapper(hidden, residual)
+    expected = wrapper.base(hidden, residual) + wrapper.adapter.linear(residual) + prior
     torch.testing.assert_close(out, expected)
-    assert slot.prior is None
+    assert wrapper.prior is None
 
 
 def test_frozen_tensors_have_the_names_they_had_before():
@@ -170,10 +170,10 @@ def test_an_adapters_frozen_parameters_are_not_tuned():
     assert set(tuned_tensors(model[0].adapter)) == {'linear.bias'}
 
 
-def test_slots_go_without_an_adapter_that_is_not_enabled():
+def test_wrappers_go_without_an_adapter_that_is_not_enabled():
     model, x = encoder(), torch.randn(2, 4)
     model[0].adapter.enabled = False
     assert torch.equal(model[0](x), model[0].base(x))
-    slot = PriorSlot(nn.Bilinear(4, 4, 4), Half())
-    slot.adapter.enabled = False
-    assert torch.equal(slot(x, x), slot.base(x, x))
+    wrapper = PostNormWrapper(nn.Bilinear(4, 4, 4), Half())
+    wrapper.adapter.enabled = False
+    assert torch.equal(wrapper(x, x), wrapper.base(x, x))

@@ -40,7 +40,7 @@ def test_without_adapters_it_is_timms_encoder(released, weight_file):
     torch.testing.assert_close(backbone(x), released.eval().forward_features(x), rtol=0, atol=0)
 
 
-def test_adapters_join_where_the_paper_says(released, weight_file):
+def test_adapters_are_inserted_where_the_paper_says(released, weight_file):
     """Against the block's formula: x + ls2(mlp(n) + 0.2 * loca(n)) with n = norm2(x)."""
     backbone = build(pretrained=str(weight_file)).eval()
     backbone.init_weights()
