@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mapper_mm.checkpoints.fingerprint import check_frozen_weights
 from mapper_mm.checkpoints.partial import check_fits, read_checkpoint
 from mapper_mm.checkpoints.stored_config import warn_of_other_settings
+from mapper_mm.checkpoints.upgrade import upgrade_names
 from mapper_mm.models.adapters.parameters import adapters, encoders, tuned_tensors
 
 
@@ -69,6 +70,7 @@ class AdapterSets:
         """
         checkpoint = read_checkpoint(path)
         state = checkpoint['state_dict']
+        upgrade_names(self.model, state)
         check_fits(self.model, state, path)
         if hasattr(self.model, 'cfg'):
             warn_of_other_settings(self.model.cfg.model, checkpoint, path)

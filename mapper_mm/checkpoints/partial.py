@@ -32,6 +32,7 @@ from mapper_mm.utils.whole_files import whole_file
 
 from .bundle import TOKENIZERS, use_checkpoint_tokenizers
 from .fingerprint import KEY, check_frozen_weights, frozen_encoders, frozen_keys
+from .upgrade import upgrade_names
 
 # Where models are in a checkpoint, and what stands before the names of their tensors there.
 _MODELS = {'state_dict': '', 'ema_state_dict': 'module.'}
@@ -71,6 +72,8 @@ def restore_frozen(
 ) -> None:
     """Add the frozen weights that a checkpoint was written without, in place.
 
+    Names of tensors that an earlier version wrote become those of now.
+
     To be called before its weights are loaded. An encoder with random weights loads its
     ``pretrained`` if the checkpoint does not contain others. Tokenizers in it are used.
 
@@ -88,6 +91,7 @@ def restore_frozen(
             not known or has another shape.
     """
     state = checkpoint.get('state_dict', checkpoint)
+    upgrade_names(model, state)
     # First: what another method leaves frozen is something else, whatever weights it had.
     absent = check_fits(model, state, name)
     for encoder in encoders_missing_from(model, state).values():
@@ -101,6 +105,7 @@ def restore_frozen(
     averaged = checkpoint.get('ema_state_dict')
     if averaged is not None:
         prefix = _MODELS['ema_state_dict']
+        upgrade_names(model, averaged, prefix)
         for key in check_fits(model, _without_prefix(averaged, prefix), f'{name} (EMA)'):
             averaged[prefix + key] = state[key]
 

@@ -49,8 +49,8 @@ class TuningMethod:
     def inject(self, encoder: nn.Module) -> None:
         """Put into an encoder what the method adds to it, once, before anything is frozen.
 
-        A module that stands in for one of the encoder's own has an attribute ``wraps``, the name of
-        its child that is the encoder's; so the encoder's tensors are found by their old names.
+        A module that is put around one of the encoder's own has that as its child ``base_layer``,
+        as peft's layers do; so the encoder's tensors are found by their old names.
 
         Args:
             encoder: a :class:`~mapper_mm.models.encoders.frozen_encoder.FrozenEncoder`.

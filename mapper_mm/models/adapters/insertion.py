@@ -10,25 +10,30 @@ from mapper_mm.registry import MODELS
 from .base import Adapter, TuningMethod
 from .parameters import adapters, encoders
 
+# What peft and we call the encoder's own module in a wrapper.
+_BASE_LAYER = 'base_layer'
+
 
 class AdapterWrapper(nn.Module):
     """Base of the wrappers: one of the encoder's modules and an adapter.
 
     Args:
-        base: the frozen module.
+        base_layer: the frozen module, in an attribute of this name, as peft calls it.
         adapter: maps (B, L, C) to (B, L, C).
         scale: weight of the adapter's output; MaPPER uses 0.2 in the image encoder.
         owns_adapter: whether the adapter is a child of this module. Of the wrappers that share an
             adapter one owns it, so that its tensors have one name.
     """
 
-    wraps = 'base'
-
     def __init__(
-        self, base: nn.Module, adapter: Adapter, scale: float = 1.0, owns_adapter: bool = True
+        self,
+        base_layer: nn.Module,
+        adapter: Adapter,
+        scale: float = 1.0,
+        owns_adapter: bool = True,
     ) -> None:
         super().__init__()
-        self.base = base
+        self.base_layer = base_layer
         if owns_adapter:
             self.adapter = adapter
         else:
@@ -47,36 +52,36 @@ class AdapterWrapper(nn.Module):
 
 
 class ParallelWrapper(AdapterWrapper):
-    """``base(x) + scale * adapter(x)``: beside a sub-layer, reading its input."""
+    """``base_layer(x) + scale * adapter(x)``: beside a sub-layer, reading its input."""
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
         """Map (B, L, C) to (B, L, C); further arguments are for the sub-layer."""
-        return self.base(x, *args, **kwargs) + self.adapted(x)
+        return self.base_layer(x, *args, **kwargs) + self.adapted(x)
 
 
 class SequentialWrapper(AdapterWrapper):
-    """``y + scale * adapter(y)`` with ``y = base(x)``: behind a sub-layer, reading its output."""
+    """``y + scale * adapter(y)``, ``y = base_layer(x)``: behind a sub-layer, reading its output."""
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
         """Map (B, L, any) to (B, L, C); further arguments are for the sub-layer."""
-        y = self.base(x, *args, **kwargs)
+        y = self.base_layer(x, *args, **kwargs)
         return y + self.adapted(y)
 
 
 class ResidualWrapper(AdapterWrapper):
-    """``base(hidden, residual + scale * adapter(residual))``: beside a sub-layer of BERT.
+    """``base_layer(hidden, residual + scale * adapter(residual))``: beside a sub-layer of BERT.
 
-    There ``base`` is the end of the sub-layer, which adds the residual, the sub-layer's input, and
-    takes the norm; what is added to the residual is added to the sub-layer's output.
+    There ``base_layer`` is the end of the sub-layer: it adds the residual, the sub-layer's input, and
+    takes the norm. What is added to the residual is added to the sub-layer's output.
     """
 
     def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
         """Map the inside of the sub-layer (B, L, any) and its input (B, L, C) to (B, L, C)."""
-        return self.base(hidden, residual + self.adapted(residual))
+        return self.base_layer(hidden, residual + self.adapted(residual))
 
 
 class PostNormWrapper(AdapterWrapper):
-    """``base(hidden, residual) + scale * adapter(residual)``: added behind the norm, as DyPA is.
+    """``base_layer(hidden, residual) + scale * adapter(residual)``: behind the norm, as DyPA is.
 
     It stands where transformers calls ``layer.output(hidden, residual)`` in a BERT layer. An
     adapter may also read a prior. BERT's own call has no argument for it, so :func:`prior_context`
@@ -85,7 +90,7 @@ class PostNormWrapper(AdapterWrapper):
 
     def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
         """Map the inside of the sub-layer (B, L, any) and its input (B, L, C) to (B, L, C)."""
-        return self.base(hidden, residual) + self.adapted(residual)
+        return self.base_layer(hidden, residual) + self.adapted(residual)
 
 
 @contextmanager
@@ -171,11 +176,10 @@ class InsertedAdapters(TuningMethod):
                     adapter = self._adapter(encoder)
                 if self.shared:
                     owned[sublayer] = adapter
-                base = layer.get_submodule(path)
+                base_layer = layer.get_submodule(path)
                 parent, _, name = path.rpartition('.')
-                setattr(
-                    layer.get_submodule(parent), name, wrapper(base, adapter, self.scale, is_new)
-                )
+                wrapped = wrapper(base_layer, adapter, self.scale, is_new)
+                setattr(layer.get_submodule(parent), name, wrapped)
 
     def _adapter(self, encoder: nn.Module) -> Adapter:
         widths = dict(embed_dims=encoder.embed_dims)
@@ -204,32 +208,25 @@ def frozen_names(module: nn.Module) -> dict[str, str]:
     """What the tensors of an encoder were called before anything was injected.
 
     Args:
-        module: an encoder with any number of wrappers or other modules that say what they wrap.
+        module: an encoder with any number of wrappers, ours or peft's: modules that have one of the
+            encoder's as their child ``base_layer``.
 
     Returns:
         dict[str, str]: the names of parameters and saved buffers, those that came with the method
-        left out, by the names they had then: without ``base.`` and its like.
+        left out, by the names they had then: without ``base_layer.``.
     """
     added = tuple(f'{name}.' for name, _ in adapters(module))
-    wrappers = {
-        f'{name}.': f'{child.wraps}.'
-        for name, child in module.named_modules()
-        if isinstance(getattr(child, 'wraps', None), str)
-    }
+    wrappers = [
+        f'{name}.' for name, child in module.named_modules() if hasattr(child, _BASE_LAYER)
+    ]
     names = {}
     for name in module.state_dict(keep_vars=True):
-        before = name
-        # From the inside out, so that the names of what is outside still hold.
-        for wrapper in sorted(wrappers, key=len, reverse=True):
-            if not name.startswith(wrapper):
-                continue
-            rest = before.removeprefix(wrapper)
-            if not rest.startswith(wrappers[wrapper]):
-                break
-            before = wrapper + rest.removeprefix(wrappers[wrapper])
-        else:
-            if not (added and name.startswith(added)):
-                names[before] = name
+        beside = any(
+            name.startswith(wrapper) and not name.startswith(f'{wrapper}{_BASE_LAYER}.')
+            for wrapper in wrappers
+        )
+        if not beside and not name.startswith(added):
+            names[name.replace(f'.{_BASE_LAYER}.', '.')] = name
     return names
 
 
@@ -237,7 +234,7 @@ def frozen_tensors(module: nn.Module) -> dict[str, Tensor]:
     """The tensors an encoder had before anything was injected, by the names they had.
 
     Args:
-        module: an encoder with any number of wrappers or other modules that say what they wrap.
+        module: an encoder with any number of wrappers, see :func:`frozen_names`.
 
     Returns:
         dict[str, Tensor]: parameters and saved buffers, those that came with the method left out.

@@ -68,7 +68,7 @@ def test_frozen_parts_stay_in_evaluation_mode():
 
 def test_parallel_wrapper_adds_the_scaled_adapter():
     model, x = encoder(), torch.randn(2, 4)
-    expected = model[0].base(x) + 0.5 * model[0].adapter(x)
+    expected = model[0].base_layer(x) + 0.5 * model[0].adapter(x)
     torch.testing.assert_close(model[0](x), expected)
 
 
@@ -77,7 +77,7 @@ def test_prior_is_lent_and_taken_back():
     hidden, residual, prior = torch.randn(3, 2, 4).unbind()
     with prior_context([wrapper], prior):
         out = wrapper(hidden, residual)
-    expected = wrapper.base(hidden, residual) + wrapper.adapter.linear(residual) + prior
+    expected = wrapper.base_layer(hidden, residual) + wrapper.adapter.linear(residual) + prior
     torch.testing.assert_close(out, expected)
     assert wrapper.prior is None
 
@@ -173,7 +173,7 @@ def test_an_adapters_frozen_parameters_are_not_tuned():
 def test_wrappers_go_without_an_adapter_that_is_not_enabled():
     model, x = encoder(), torch.randn(2, 4)
     model[0].adapter.enabled = False
-    assert torch.equal(model[0](x), model[0].base(x))
+    assert torch.equal(model[0](x), model[0].base_layer(x))
     wrapper = PostNormWrapper(nn.Bilinear(4, 4, 4), Half())
     wrapper.adapter.enabled = False
-    assert torch.equal(wrapper(x, x), wrapper.base(x, x))
+    assert torch.equal(wrapper(x, x), wrapper.base_layer(x, x))

@@ -185,7 +185,7 @@ def test_positions_are_interpolated_as_timm_does(registers, tmp_path):
     assert large.vit.pos_embed.shape == (1, prefix + 36, 24)
     torch.testing.assert_close(large.vit.pos_embed, expected, rtol=0, atol=1e-6)
     torch.testing.assert_close(
-        large.vit.blocks[1].mlp.base.fc1.weight, small.vit.blocks[1].mlp.base.fc1.weight
+        large.vit.blocks[1].mlp.base_layer.fc1.weight, small.vit.blocks[1].mlp.base_layer.fc1.weight
     )
 
 
