@@ -9,7 +9,7 @@ records for each frozen encoder the source and a hash of the weights that it had
 
 The hash is over what is in the model, not over a file. The same weights have the same hash whether
 they come from the DINOv2 release, timm or a checkpoint; and another one where an option changes
-them (``img_size`` interpolates position embeddings, ``token_types=False`` zeroes an embedding).
+them (``img_size`` interpolates position embeddings, ``PublishedBERT`` zeroes an embedding).
 What is trained (with full fine-tuning, all of an encoder) is no part of it.
 
 When a checkpoint is loaded, its record is compared with

@@ -123,7 +123,7 @@ def test_who_has_others_takes_the_tokenizer_of_what_it_loads(whole):
 
 
 def test_an_encoder_without_words_needs_no_tokenizer():
-    config = read(**{'language_model.prior.reads': 'bert_ids'})
+    config = read(**{'language_model.prior.type': 'PublishedCLIPTextPrior'})
     model = MODELS.build(config.model)
     model.init_weights()
     meta = bundle_meta(model, config)

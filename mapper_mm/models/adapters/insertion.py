@@ -71,8 +71,8 @@ class SequentialWrapper(AdapterWrapper):
 class ResidualWrapper(AdapterWrapper):
     """``base_layer(hidden, residual + scale * adapter(residual))``: beside a sub-layer of BERT.
 
-    There ``base_layer`` is the end of the sub-layer: it adds the residual, the sub-layer's input, and
-    takes the norm. What is added to the residual is added to the sub-layer's output.
+    There ``base_layer`` is the end of the sub-layer: it adds the residual, the sub-layer's input,
+    and takes the norm. What is added to the residual is added to the sub-layer's output.
     """
 
     def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:

@@ -20,8 +20,6 @@ from mapper_mm.registry import MODELS
 
 from .phrases import PhraseTokenizer
 
-_TOKEN_TYPES = 'embeddings.token_type_embeddings.weight'
-
 
 @MODELS.register_module()
 class PriorGuidedBERT(TextEncoder):
@@ -40,10 +38,6 @@ class PriorGuidedBERT(TextEncoder):
         adapter: config of a tuning method, or of an adapter and where to insert it, see
             :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`. None: nothing is tuned.
         pgt: config of the prior-guided text module; needs a prior. None: none.
-        token_types: add BERT's token-type embedding, as it was trained. The published code leaves
-            it out; False is for its checkpoints.
-        frozen_dropout: BERT's own dropout while training, as in the published code. Off by
-            default: frozen features need no noise.
 
     Raises:
         ValueError: if ``adapter`` does not fit it, ``pgt`` is asked for without a prior,
@@ -72,8 +66,6 @@ class PriorGuidedBERT(TextEncoder):
         prior: dict | None = None,
         adapter: dict | None = None,
         pgt: dict | None = None,
-        token_types: bool = True,
-        frozen_dropout: bool = False,
     ) -> None:
         super().__init__(pretrained)
         self.bert = transformers_model(BertModel, arch, self.config_key, add_pooling_layer=False)
@@ -87,8 +79,6 @@ class PriorGuidedBERT(TextEncoder):
             raise ValueError(f"language_model.long_phrases={long_phrases!r}: 'error' or 'cut'.")
         self.max_tokens = max_tokens
         self.long_phrases = long_phrases
-        self.token_types = token_types
-        self.frozen_dropout = frozen_dropout
         self.prior = None if prior is None else MODELS.build(prior)
         if prior is None and pgt is not None:
             raise ValueError(
@@ -100,8 +90,6 @@ class PriorGuidedBERT(TextEncoder):
         if pgt is not None:
             widths = dict(embed_dims=self.embed_dims, prior_dims=self.prior_dims)
             self.pgt = MODELS.build(dict(widths, **pgt))
-        if not token_types:
-            self.bert.get_parameter(_TOKEN_TYPES).data.zero_()
         self._tokenize: PhraseTokenizer | None = None
         freeze_all_but_adapters(self)
 
@@ -126,11 +114,6 @@ class PriorGuidedBERT(TextEncoder):
         return None if self.prior is None else self.prior.out_dims
 
     @property
-    def never_tuned(self) -> frozenset[str]:
-        """Without token types their embedding is 0 and has to stay 0."""
-        return frozenset() if self.token_types else frozenset({_TOKEN_TYPES})
-
-    @property
     def _wrappers(self) -> list[AdapterWrapper]:
         return [module for module in self.bert.modules() if isinstance(module, AdapterWrapper)]
 
@@ -141,7 +124,7 @@ class PriorGuidedBERT(TextEncoder):
             self.prior.init_weights()
 
     def _pretrained_weights(self) -> dict[str, Tensor]:
-        weights = transformers_weights(
+        return transformers_weights(
             BertModel,
             self.pretrained,
             self.config_key,
@@ -153,16 +136,6 @@ class PriorGuidedBERT(TextEncoder):
             ),
             add_pooling_layer=False,
         )
-        if not self.token_types:
-            weights[_TOKEN_TYPES].zero_()
-        return weights
-
-    def train(self, mode: bool = True) -> 'PriorGuidedBERT':
-        """Set the mode of what is tuned; what is frozen stays in evaluation mode."""
-        super().train(mode)
-        if self.frozen_dropout:
-            self.bert.train(mode)
-        return self
 
     @property
     def tokenize(self) -> PhraseTokenizer:

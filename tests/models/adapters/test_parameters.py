@@ -20,6 +20,7 @@ from mapper_mm.models.adapters.parameters import (
 )
 from mapper_mm.models.backbones import DINOv2
 from mapper_mm.models.language_models import PriorGuidedBERT
+from mapper_mm.published.models import PublishedBERT
 
 VIT = dict(patch_size=14, embed_dim=16, depth=2, num_heads=2, init_values=0.1)
 BERT = dict(
@@ -91,11 +92,11 @@ def test_frozen_tensors_have_the_names_they_had_before():
 
 
 class Grounder(nn.Module):
-    def __init__(self, image, text, **language_model):
+    def __init__(self, image, text, bert=PriorGuidedBERT, **kwargs):
         super().__init__()
         self.backbone = DINOv2(arch=VIT, img_size=28, adapter=image)
-        self.language_model = PriorGuidedBERT(
-            arch=BERT, adapter=text, prior=dict(type='CLIPTextPrior', arch=CLIP), **language_model)
+        self.language_model = bert(
+            arch=BERT, adapter=text, prior=dict(type='CLIPTextPrior', arch=CLIP), **kwargs)
         self.head = nn.Sequential(nn.Linear(16, 4), nn.BatchNorm1d(4))
 
 
@@ -133,7 +134,7 @@ def test_an_encoders_own_buffers_change_or_are_frozen_with_it(method, changes):
 
 
 def test_methods_of_the_two_sides_are_independent():
-    model = Grounder(None, dict(type='FullTuning'), token_types=False)
+    model = Grounder(None, dict(type='FullTuning'), PublishedBERT)
     text = {name for name in model.state_dict() if name.startswith('language_model.bert.')}
     text.remove('language_model.bert.embeddings.token_type_embeddings.weight')
     assert {name for name in tuned_tensors(model) if not name.startswith('head.')} == text
