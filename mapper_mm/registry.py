@@ -42,7 +42,8 @@ FUNCTIONS = Registry(
 
 # modules with weights, and what helps them
 MODELS = Registry(
-    'model', parent=mmdet.MODELS, scope=SCOPE, locations=['mmdet.models', 'mapper_mm.models'])
+    'model', parent=mmdet.MODELS, scope=SCOPE,
+    locations=['mmdet.models', 'mapper_mm.models', 'mapper_mm.published.models'])
 MODEL_WRAPPERS = Registry(
     'model wrapper', parent=mmdet.MODEL_WRAPPERS, scope=SCOPE, locations=['mmdet.models'])
 WEIGHT_INITIALIZERS = Registry(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mapper_mm.checkpoints.fingerprint import check_frozen_weights
 from mapper_mm.checkpoints.partial import check_fits, read_checkpoint
 from mapper_mm.checkpoints.stored_config import warn_of_other_settings
+from mapper_mm.checkpoints.upgrade import upgrade_names
 from mapper_mm.models.adapters.parameters import adapters, encoders, tuned_tensors
 
 
@@ -69,6 +70,7 @@ class AdapterSets:
         """
         checkpoint = read_checkpoint(path)
         state = checkpoint['state_dict']
+        upgrade_names(self.model, state)
         check_fits(self.model, state, path)
         if hasattr(self.model, 'cfg'):
             warn_of_other_settings(self.model.cfg.model, checkpoint, path)
@@ -96,18 +98,18 @@ class AdapterSets:
 
 @contextmanager
 def adapters_off(model: nn.Module) -> Iterator[None]:
-    """Let the encoders' adapters stand aside while the context lasts.
+    """Disable the encoders' adapters while the context lasts.
 
-    The encoders then compute exactly what they did before adapters joined them: LoCA, DyPA and the
-    like add nothing, and BERT's features go by PGT. Fusion encoder and box head are trained too,
-    but are no adapters: they stay, and read features that they were not trained on.
+    The encoders then compute exactly what they did before adapters were inserted: LoCA, DyPA and
+    the like add nothing, and BERT's features pass PGT unchanged. Fusion encoder and box head are
+    trained too, but are no adapters: they stay, and read features that they were not trained on.
 
     Args:
         model: a grounder, or an encoder.
 
     Raises:
         ValueError: if an encoder's own weights were trained (BitFit, full fine-tuning): they cannot
-            stand aside.
+            be disabled.
     """
     found = [adapter for _, adapter in adapters(model)]
     before = [adapter.enabled for adapter in found]

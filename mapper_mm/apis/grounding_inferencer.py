@@ -18,8 +18,9 @@ from mmengine.visualization import Visualizer
 from torch import nn
 
 from mapper_mm.checkpoints.bundle import use_spelled_out_archs
-from mapper_mm.checkpoints.partial import make_whole, on_mismatch, read_checkpoint
+from mapper_mm.checkpoints.partial import on_mismatch, read_checkpoint, restore_frozen
 from mapper_mm.checkpoints.stored_config import check_types, stored_config, warn_of_other_settings
+from mapper_mm.checkpoints.upgrade import upgrade_config
 from mapper_mm.datasets.images import WHITE, decode_image
 from mapper_mm.errors import BadImageError, OptionError, WrongConfigError
 from mapper_mm.registry import INFERENCERS, MODELS, TRANSFORMS
@@ -173,11 +174,12 @@ class GroundingInferencer(BaseInferencer):
                 )
             _check_what_is_built(stored, weights)
             cfg.update(ConfigDict(stored.to_dict()))
+        upgrade_config(cfg.model)
         use_spelled_out_archs(cfg.model, checkpoint, weights)
         model = MODELS.build(cfg.model)
         model.cfg = cfg
         warn_of_other_settings(cfg.model, checkpoint, weights)
-        make_whole(model, checkpoint, weights, on_mismatch(cfg))
+        restore_frozen(model, checkpoint, weights, on_mismatch(cfg))
         # What is left out or left over would go unnoticed, and the boxes be nonsense.
         model.load_state_dict(checkpoint['state_dict'], strict=True)
         return model.to(device).eval()

@@ -1,4 +1,4 @@
-"""What a checkpoint needs besides all weights to be used alone: tokenizers and architectures.
+"""A bundle: a checkpoint that can be used alone, with weights, tokenizers and architectures.
 
 Tokenizers are in ``checkpoint['meta']['tokenizers']``, by the encoders' names the texts of the
 files that transformers writes; architectures are spelled out in the config in the checkpoint.
@@ -19,8 +19,8 @@ from .stored_config import stored_config
 TOKENIZERS = 'tokenizers'
 
 
-def stand_alone_meta(model: nn.Module, config: Config) -> dict:
-    """The ``meta`` of a checkpoint with all weights for which no other file is needed.
+def bundle_meta(model: nn.Module, config: Config) -> dict:
+    """The ``meta`` of a bundle; its ``state_dict`` has all weights.
 
     Args:
         model: The model.
@@ -44,7 +44,7 @@ def stand_alone_meta(model: nn.Module, config: Config) -> dict:
     return meta
 
 
-def bring_tokenizers(model: nn.Module, checkpoint: Mapping, source: str) -> None:
+def use_checkpoint_tokenizers(model: nn.Module, checkpoint: Mapping, source: str) -> None:
     """Give a model the tokenizers that a checkpoint holds.
 
     An encoder that has loaded from ``pretrained`` the very weights of the checkpoint has their
@@ -66,26 +66,26 @@ def bring_tokenizers(model: nn.Module, checkpoint: Mapping, source: str) -> None
         encoder = encoders[name]
         sha256 = record.get(name, {}).get('sha256')
         if not (encoder.has_pretrained and encoder.content_hash() == sha256):
-            encoder.bring_tokenizer(files, source)
+            encoder.use_checkpoint_tokenizer(files, source)
 
 
-def brought_tokenizers(model: nn.Module) -> dict[str, dict[str, str]]:
+def checkpoint_tokenizers(model: nn.Module) -> dict[str, dict[str, str]]:
     """The tokenizers that a checkpoint gave a model; the next checkpoint has to hold them too."""
     return {
-        name: encoder.brought_tokenizer
+        name: encoder.checkpoint_tokenizer
         for name, encoder in _text_encoders(model).items()
-        if encoder.brought_tokenizer is not None
+        if encoder.checkpoint_tokenizer is not None
     }
 
 
 def use_spelled_out_archs(model: ConfigDict, checkpoint: Mapping, source: str) -> None:
-    """Let a config have the architectures that a stand-alone checkpoint spells out, in place.
+    """Let a config have the architectures that a bundle spells out, in place.
 
     The directories that it names for them need not be on this machine.
 
     Args:
         model: The config of the model that is to be built for the checkpoint.
-        checkpoint: As read from its file. If it is not for use alone, nothing is changed.
+        checkpoint: As read from its file. If it is no bundle, nothing is changed.
         source: What messages call it.
 
     Raises:

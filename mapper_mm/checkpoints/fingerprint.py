@@ -9,17 +9,17 @@ records for each frozen encoder the source and a hash of the weights that it had
 
 The hash is over what is in the model, not over a file. The same weights have the same hash whether
 they come from the DINOv2 release, timm or a checkpoint; and another one where an option changes
-them (``img_size`` interpolates position embeddings, ``token_types=False`` zeroes an embedding).
+them (``img_size`` interpolates position embeddings, ``PublishedBERT`` zeroes an embedding).
 What is trained (with full fine-tuning, all of an encoder) is no part of it.
 
 When a checkpoint is loaded, its record is compared with
 
-- the frozen weights that the checkpoint itself brings, if it does: the file is damaged if they are
+- the frozen weights in the checkpoint itself, if it contains them: the file is damaged if they are
   others;
 - the frozen weights that the model has loaded from its own ``pretrained``. In training it always
-  has (``--resume``, ``load_from``). In testing and inference it has not if the checkpoint brings
+  has (``--resume``, ``load_from``). In testing and inference it has not if the checkpoint contains
   them: there is nothing else to compare with then;
-- whatever frozen weights the model has, random ones too, if the checkpoint brings none (most do
+- whatever frozen weights the model has, random ones too, if the checkpoint contains none (most do
   not, see :mod:`mapper_mm.checkpoints.partial`), or if the model keeps its own.
 """
 
@@ -53,8 +53,8 @@ def frozen_record(model: nn.Module) -> Record:
     }
 
 
-def record_brought(model: nn.Module, state: Mapping[str, Tensor], source: str) -> Record:
-    """The record of a state dict that brings all frozen weights, whatever the model has.
+def fingerprint_from_state(model: nn.Module, state: Mapping[str, Tensor], source: str) -> Record:
+    """The record of a state dict that contains all frozen weights, whatever the model has.
 
     Args:
         model: the model it is for; only names and what is tuned are read, so it may be on the meta
@@ -92,11 +92,11 @@ def check_frozen_weights(
 
     Args:
         model: the model, not in a wrapper. Its encoders' ``source`` becomes that of the weights
-            which the checkpoint brings.
+            which the checkpoint contains.
         checkpoint: as read from its file.
         name: what messages call it.
         on_mismatch: 'error', or 'warn' to load it all the same.
-        keep_frozen: whether the model keeps its frozen weights, if the checkpoint brings some too.
+        keep_frozen: whether the model keeps its frozen weights if the checkpoint contains some.
 
     Raises:
         WrongWeightsError: if they differ and ``on_mismatch`` is 'error'.

@@ -2,11 +2,12 @@
 
 A model's ``state_dict()`` is always whole, and so is what is loaded into it. Only files are not:
 
-- :func:`leave_out_frozen` takes out of a checkpoint, before it is written, the frozen weights that
+- :func:`strip_frozen` takes out of a checkpoint, before it is written, the frozen weights that
   an encoder has from its ``pretrained``. Those it has from elsewhere (random ones, a converted
   checkpoint's) stay in, for nothing else would give them again.
-- :func:`make_whole` puts them back before a checkpoint is loaded, after a look at the fingerprints
-  (:mod:`mapper_mm.checkpoints.fingerprint`), so that ``strict=True`` means what it says.
+- :func:`restore_frozen` puts them back before a checkpoint is loaded, after a look at the
+  fingerprints (:mod:`mapper_mm.checkpoints.fingerprint`), so that ``strict=True`` means what it
+  says.
 
 So a file with all weights is a checkpoint like any other. ``ema_state_dict``, which MMEngine's
 ``EMAHook`` writes, is treated in the same way.
@@ -29,14 +30,15 @@ from mapper_mm.models.pretrained.files import is_finite, is_plain, why_another_k
 from mapper_mm.utils.checksums import with_checksum
 from mapper_mm.utils.whole_files import whole_file
 
-from .bundle import TOKENIZERS, bring_tokenizers
+from .bundle import TOKENIZERS, use_checkpoint_tokenizers
 from .fingerprint import KEY, check_frozen_weights, frozen_encoders, frozen_keys
+from .upgrade import upgrade_names
 
 # Where models are in a checkpoint, and what stands before the names of their tensors there.
 _MODELS = {'state_dict': '', 'ema_state_dict': 'module.'}
 
 
-def leave_out_frozen(model: nn.Module, checkpoint: dict) -> None:
+def strip_frozen(model: nn.Module, checkpoint: dict) -> None:
     """Take the frozen weights that ``pretrained`` gives out of a checkpoint, in place.
 
     Args:
@@ -51,7 +53,7 @@ def leave_out_frozen(model: nn.Module, checkpoint: dict) -> None:
                         del checkpoint[entry][prefix + key]
 
 
-def lacking(model: nn.Module, names: Collection[str]) -> dict[str, FrozenEncoder]:
+def encoders_missing_from(model: nn.Module, names: Collection[str]) -> dict[str, FrozenEncoder]:
     """The encoders whose frozen weights must come from ``pretrained``, by their names.
 
     Args:
@@ -65,11 +67,15 @@ def lacking(model: nn.Module, names: Collection[str]) -> dict[str, FrozenEncoder
     }
 
 
-def make_whole(model: nn.Module, checkpoint: dict, name: str, on_mismatch: str = 'error') -> None:
+def restore_frozen(
+    model: nn.Module, checkpoint: dict, name: str, on_mismatch: str = 'error'
+) -> None:
     """Add the frozen weights that a checkpoint was written without, in place.
 
+    Names of tensors that an earlier version wrote become those of now.
+
     To be called before its weights are loaded. An encoder with random weights loads its
-    ``pretrained`` if the checkpoint does not bring others. Tokenizers that it brings are used.
+    ``pretrained`` if the checkpoint does not contain others. Tokenizers in it are used.
 
     Args:
         model: the model that will load it, not in a wrapper.
@@ -85,19 +91,21 @@ def make_whole(model: nn.Module, checkpoint: dict, name: str, on_mismatch: str =
             not known or has another shape.
     """
     state = checkpoint.get('state_dict', checkpoint)
+    upgrade_names(model, state)
     # First: what another method leaves frozen is something else, whatever weights it had.
     absent = check_fits(model, state, name)
-    for encoder in lacking(model, state).values():
+    for encoder in encoders_missing_from(model, state).values():
         if encoder.source is None:
             encoder.load_pretrained()
     check_frozen_weights(model, checkpoint, name, on_mismatch)
-    bring_tokenizers(model, checkpoint, name)
+    use_checkpoint_tokenizers(model, checkpoint, name)
     own = model.state_dict()
     for key in absent:
         state[key] = own[key]
     averaged = checkpoint.get('ema_state_dict')
     if averaged is not None:
         prefix = _MODELS['ema_state_dict']
+        upgrade_names(model, averaged, prefix)
         for key in check_fits(model, _without_prefix(averaged, prefix), f'{name} (EMA)'):
             averaged[prefix + key] = state[key]
 
@@ -120,7 +128,7 @@ def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[
     """
     absent = {
         key
-        for encoder in lacking(model, state).values()
+        for encoder in encoders_missing_from(model, state).values()
         for key in frozen_keys(model, encoder).values()
     }
     own = model.state_dict()

@@ -15,6 +15,8 @@ from mmengine.logging import print_log
 from mapper_mm import registry
 from mapper_mm.errors import WrongConfigError
 
+from .upgrade import upgrade_config
+
 # Parts of a model whose settings change what their weights mean.
 COMPARED = ('data_preprocessor', 'backbone', 'language_model', 'neck')
 # Where frozen weights come from, of which their fingerprints say more, and what input is refused.
@@ -32,7 +34,8 @@ _SCOPES = (None, 'mmengine', 'mmdet', registry.SCOPE)
 def stored_config(checkpoint: Mapping, name: str) -> Config | None:
     """Read the config that a model was trained with.
 
-    Modules that it names in ``custom_imports`` are not imported.
+    Modules that it names in ``custom_imports`` are not imported. What an earlier version called
+    otherwise has its name of now.
 
     Args:
         checkpoint: As read from its file.
@@ -51,6 +54,7 @@ def stored_config(checkpoint: Mapping, name: str) -> Config | None:
         values = parse_config(text)
         if not isinstance(values.get('model'), dict):
             raise ValueError('it has no model')
+        upgrade_config(values['model'])
         return Config(values)
     # KeyError: of a name that MMEngine keeps for itself; the last two: of a text made to be deep.
     except (SyntaxError, ValueError, TypeError, KeyError, MemoryError, RecursionError) as error:

@@ -15,6 +15,7 @@ import torch.distributed
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from mapper_mm.checkpoints.upgrade import upgrade_config
 from mapper_mm.errors import OptionError, UserError
 from mapper_mm.utils.processes import is_first_process
 from mapper_mm.utils.whole_files import is_full, why
@@ -74,6 +75,7 @@ def read_config(args: argparse.Namespace) -> Config:
         _check_names(args.cfg_options, config, args.config)
         apply_options(config, args.cfg_options)
     name_classes(config)
+    upgrade_config(config.get('model'))
     settle(config)
     if 'launcher' in args:
         config.launcher = args.launcher

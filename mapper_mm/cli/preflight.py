@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from timm import get_pretrained_cfg, is_model_pretrained
 
-from mapper_mm.checkpoints.partial import lacking, read_checkpoint
+from mapper_mm.checkpoints.partial import encoders_missing_from, read_checkpoint
 from mapper_mm.datasets import GroundingDataset
 from mapper_mm.engine.runner import split_datasets
 from mapper_mm.errors import MissingDataError
@@ -123,7 +123,7 @@ def _left_out_weights(config: Config, held: Collection[str]) -> Iterator[str]:
     init_default_scope(config.get('default_scope', 'mapper_mm'))
     with torch.device('meta'):
         model = MODELS.build(config.model)
-    for encoder in lacking(model, held).values():
+    for encoder in encoders_missing_from(model, held).values():
         if encoder.pretrained is not None:
             yield encoder.pretrained
 

@@ -1,1 +1,1 @@
-"""The published MaPPER code: its checkpoints. Nothing else here knows of it."""
+"""The published MaPPER code: what it computes otherwise, and its checkpoints."""

@@ -19,7 +19,7 @@ from mapper_mm.errors import WrongWeightsError
 # Ours: theirs, by the beginning of the name, then inside of the rest, in this order.
 _NAMES = {
     'backbone.vit.': ('visumodel.', {
-        '.mlp.base.': '.mlp.',
+        '.mlp.base_layer.': '.mlp.',
         '.mlp.adapter.': '.adapter.',
         '.adapter.down.': '.adapter.D_fc1.',
         '.adapter.up.': '.adapter.D_fc2.',
@@ -31,7 +31,7 @@ _NAMES = {
         '.branches.1.1.1.': '.branch2.1.bn.',
     }),
     'language_model.bert.': ('textmodel.bert.', {
-        '.output.base.': '.output.',
+        '.output.base_layer.': '.output.',
         '.output.adapter.': '.dapt_text.',
         '.dapt_text.norm.': '.dapt_text.bert_adapter_layer_norm_before.',
         '.dapt_text.prior_norm.': '.dapt_text.clip_adapter_layer_norm_before.',

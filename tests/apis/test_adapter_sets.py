@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from mapper_mm.apis.adapter_sets import AdapterSets, adapters_off
 from mapper_mm.checkpoints.fingerprint import KEY, frozen_record
-from mapper_mm.checkpoints.partial import leave_out_frozen, write_weights
+from mapper_mm.checkpoints.partial import strip_frozen, write_weights
 from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapters.parameters import adapters, tuned_tensors
 from mapper_mm.registry import MODELS
@@ -36,7 +36,7 @@ def shifted(seed, **options):
 def write(model, path, whole=False):
     checkpoint = dict(state_dict=model.state_dict(), meta={KEY: frozen_record(model)})
     if not whole:
-        leave_out_frozen(model, checkpoint)
+        strip_frozen(model, checkpoint)
     write_weights(path, checkpoint['state_dict'], checkpoint['meta'])
     return str(path)
 

@@ -9,13 +9,13 @@ from mmengine.registry import init_default_scope
 
 from mapper_mm.checkpoints.bundle import (
     TOKENIZERS,
-    bring_tokenizers,
-    brought_tokenizers,
-    stand_alone_meta,
+    bundle_meta,
+    checkpoint_tokenizers,
+    use_checkpoint_tokenizers,
     use_spelled_out_archs,
 )
 from mapper_mm.checkpoints.fingerprint import KEY, frozen_record
-from mapper_mm.checkpoints.partial import make_whole
+from mapper_mm.checkpoints.partial import restore_frozen
 from mapper_mm.checkpoints.stored_config import stored_config
 from mapper_mm.errors import MissingWeightsError, WrongConfigError
 from mapper_mm.registry import MODELS
@@ -37,7 +37,7 @@ def whole():
     config = read()
     model = MODELS.build(config.model)
     model.init_weights()
-    return dict(state_dict=model.state_dict(), meta=stand_alone_meta(model, config))
+    return dict(state_dict=model.state_dict(), meta=bundle_meta(model, config))
 
 
 def test_it_names_no_directory_to_build_from(whole):
@@ -57,7 +57,7 @@ def test_an_architecture_with_a_name_keeps_it(whole):
         model = MODELS.build(config.model)
     # Its tokenizers are not on this machine.
     with pytest.raises(MissingWeightsError, match='bert-base-uncased'):
-        stand_alone_meta(model, config)
+        bundle_meta(model, config)
 
 
 def test_other_checkpoints_change_no_config(whole):
@@ -79,7 +79,7 @@ def test_what_a_config_spells_out_stays(whole):
     config.model.language_model.arch = ConfigDict(arch)
     model = MODELS.build(config.model)
     model.init_weights()
-    stored = stored_config(dict(meta=stand_alone_meta(model, config)), 'whole.pth')
+    stored = stored_config(dict(meta=bundle_meta(model, config)), 'whole.pth')
     assert stored.model.language_model.arch == arch
     assert stored.model.language_model.prior.arch.projection_dim == 64
 
@@ -89,28 +89,28 @@ def test_a_config_that_could_not_be_read_again_is_refused():
     model = MODELS.build(config.model)
     model.init_weights()
     config.optim_wrapper.clip_grad.max_norm = float('inf')
-    assert stored_config(dict(meta=stand_alone_meta(model, config)), 'it').optim_wrapper
+    assert stored_config(dict(meta=bundle_meta(model, config)), 'it').optim_wrapper
     config.work_dir = Path('work_dirs')
     with pytest.raises(WrongConfigError, match='The file would not stand alone: the config'):
-        stand_alone_meta(model, config)
+        bundle_meta(model, config)
 
 
 def test_the_tokenizers_come_with_the_weights(whole):
     model = MODELS.build(read().model)
-    make_whole(model, dict(whole), 'whole.pth')
-    assert brought_tokenizers(model) == whole['meta'][TOKENIZERS]
-    assert brought_tokenizers(model).keys() == BOTH
+    restore_frozen(model, dict(whole), 'whole.pth')
+    assert checkpoint_tokenizers(model) == whole['meta'][TOKENIZERS]
+    assert checkpoint_tokenizers(model).keys() == BOTH
 
 
 def test_who_has_the_same_weights_has_their_tokenizer(whole):
     model = MODELS.build(read().model)
     model.init_weights()
-    make_whole(model, dict(whole), 'whole.pth')
-    assert brought_tokenizers(model) == {}
+    restore_frozen(model, dict(whole), 'whole.pth')
+    assert checkpoint_tokenizers(model) == {}
     with torch.no_grad():
         model.language_model.bert.embeddings.word_embeddings.weight.mul_(2)
-    bring_tokenizers(model, whole, 'whole.pth')
-    assert brought_tokenizers(model).keys() == {'language_model'}
+    use_checkpoint_tokenizers(model, whole, 'whole.pth')
+    assert checkpoint_tokenizers(model).keys() == {'language_model'}
 
 
 def test_who_has_others_takes_the_tokenizer_of_what_it_loads(whole):
@@ -118,17 +118,17 @@ def test_who_has_others_takes_the_tokenizer_of_what_it_loads(whole):
     model = MODELS.build(read().model)
     model.init_weights()
     other = {'language_model': dict(source='x', sha256='0' * 64)}
-    bring_tokenizers(model, dict(meta={**whole['meta'], KEY: other}), 'whole.pth')
-    assert brought_tokenizers(model).keys() == BOTH
+    use_checkpoint_tokenizers(model, dict(meta={**whole['meta'], KEY: other}), 'whole.pth')
+    assert checkpoint_tokenizers(model).keys() == BOTH
 
 
 def test_an_encoder_without_words_needs_no_tokenizer():
-    config = read(**{'language_model.prior.reads': 'bert_ids'})
+    config = read(**{'language_model.prior.type': 'PublishedCLIPTextPrior'})
     model = MODELS.build(config.model)
     model.init_weights()
-    meta = stand_alone_meta(model, config)
+    meta = bundle_meta(model, config)
     assert meta[TOKENIZERS].keys() == {'language_model'} and meta[KEY] == frozen_record(model)
     # A model without a prior takes what it has a use for.
     small = MODELS.build(read('ablations/shapes_no_prior').model)
-    bring_tokenizers(small, dict(meta=meta), 'whole.pth')
-    assert brought_tokenizers(small).keys() == {'language_model'}
+    use_checkpoint_tokenizers(small, dict(meta=meta), 'whole.pth')
+    assert checkpoint_tokenizers(small).keys() == {'language_model'}

@@ -175,7 +175,7 @@ def test_each_encoder_is_hashed_once_until_it_is_written_to(pretrained, monkeypa
     first = frozen_record(model)
     assert frozen_record(model) == first and len(hashed) == 3
     with torch.no_grad():
-        model.backbone.vit.blocks[1].mlp.base.fc1.bias[0] += 1
+        model.backbone.vit.blocks[1].mlp.base_layer.fc1.bias[0] += 1
     second = frozen_record(model)
     assert second['backbone'] != first['backbone'] and len(hashed) == 4
     model.load_state_dict(Grounder().state_dict())
@@ -238,7 +238,7 @@ def test_adapters_alone_need_the_frozen_weights(pretrained):
 @pytest.mark.parametrize('initialised', [False, True])
 def test_a_damaged_checkpoint_is_refused(initialised, pretrained):
     checkpoint = checkpoint_of(Grounder(pretrained).init_weights())
-    name = 'language_model.bert.encoder.layer.0.output.base.dense.weight'
+    name = 'language_model.bert.encoder.layer.0.output.base_layer.dense.weight'
     checkpoint['state_dict'][name] = checkpoint['state_dict'][name] + 1e-6
     model = Grounder(pretrained)
     if initialised:

@@ -10,10 +10,10 @@ from mmengine.registry import init_default_scope
 
 from mapper_mm.checkpoints.fingerprint import KEY, frozen_encoders, frozen_keys, frozen_record
 from mapper_mm.checkpoints.partial import (
-    lacking,
-    leave_out_frozen,
-    make_whole,
+    encoders_missing_from,
     read_checkpoint,
+    restore_frozen,
+    strip_frozen,
     write_weights,
 )
 from mapper_mm.errors import WrongCheckpointError, WrongWeightsError
@@ -39,7 +39,7 @@ def build(pretrained=True, **options):
 def written(model, **entries):
     """A checkpoint as it goes to the file."""
     checkpoint = dict(state_dict=model.state_dict(), meta={KEY: frozen_record(model)}, **entries)
-    leave_out_frozen(model, checkpoint)
+    strip_frozen(model, checkpoint)
     return checkpoint
 
 
@@ -79,14 +79,14 @@ def test_what_is_written_is_what_was_trained_and_the_model_stays_whole(trained):
     checkpoint = written(trained)
     assert set(checkpoint['state_dict']) == set(tuned_tensors(trained))
     assert set(trained.state_dict()) == whole
-    assert set(lacking(trained, checkpoint['state_dict'])) == ENCODERS
+    assert set(encoders_missing_from(trained, checkpoint['state_dict'])) == ENCODERS
 
 
 @pytest.mark.parametrize('pretrained', [True, False])
 def test_a_strict_load_gives_the_same_model(trained, pretrained):
     checkpoint = written(trained)
     model = build(pretrained)
-    make_whole(model, checkpoint, 'best.pth')
+    restore_frozen(model, checkpoint, 'best.pth')
     model.load_state_dict(checkpoint['state_dict'], strict=True)
     for name, tensor in trained.state_dict().items():
         assert torch.equal(model.state_dict()[name], tensor), name
@@ -100,11 +100,12 @@ def test_frozen_weights_that_pretrained_does_not_give_are_written():
     with torch.no_grad():
         changed.language_model.prior.clip.text_projection.weight += 1
     checkpoint = written(changed)
-    assert set(lacking(changed, checkpoint['state_dict'])) == {'backbone', 'language_model'}
+    absent = encoders_missing_from(changed, checkpoint['state_dict'])
+    assert set(absent) == {'backbone', 'language_model'}
     # Testing then reads no file for the prior.
     model = build(pretrained=False)
     model.language_model.prior.pretrained = 'nowhere'
-    make_whole(model, checkpoint, 'best.pth')
+    restore_frozen(model, checkpoint, 'best.pth')
     model.load_state_dict(checkpoint['state_dict'], strict=True)
     assert frozen_record(model) == frozen_record(changed)
 
@@ -114,7 +115,7 @@ def test_averaged_weights_are_written_and_put_back_alike(trained):
     checkpoint = written(trained, ema_state_dict={'steps': torch.tensor(3), **averaged})
     names = {f'module.{name}' for name in tuned_tensors(trained)}
     assert set(checkpoint['ema_state_dict']) == {'steps', *names}
-    make_whole(trained, checkpoint, 'last.pth')
+    restore_frozen(trained, checkpoint, 'last.pth')
     ema = checkpoint['ema_state_dict']
     assert set(ema) == {'steps', *averaged}
     for name, tensor in trained.state_dict().items():
@@ -138,7 +139,7 @@ def test_another_models_tensors_are_named(trained, change, said, entry):
     prefix = 'module.' if entry == 'ema_state_dict' else ''
     checkpoint[entry] = {prefix + name: tensor for name, tensor in state.items()}
     with pytest.raises(RuntimeError, match=f'best.pth.*\n(.*\n)*  {said}'):
-        make_whole(build(), checkpoint, 'best.pth')
+        restore_frozen(build(), checkpoint, 'best.pth')
 
 
 def test_a_file_with_all_weights_must_have_all(trained):
@@ -146,10 +147,10 @@ def test_a_file_with_all_weights_must_have_all(trained):
     for name in (TUNED, FROZEN):
         checkpoint = dict(state_dict={k: v for k, v in state.items() if k != name})
         with pytest.raises(RuntimeError, match=f'missing: {name}'):
-            make_whole(build(), checkpoint, 'merged.pth')
+            restore_frozen(build(), checkpoint, 'merged.pth')
     model = build(pretrained=False)
     checkpoint = dict(state_dict=dict(state), meta={KEY: frozen_record(trained)})
-    make_whole(model, checkpoint, 'merged.pth')
+    restore_frozen(model, checkpoint, 'merged.pth')
     assert set(checkpoint['state_dict']) == set(state)
     assert not model.backbone.has_pretrained, 'it was read for nothing'
 
@@ -159,7 +160,7 @@ def test_over_other_frozen_weights_it_is_refused(trained):
     with torch.no_grad():
         model.backbone.vit.norm.bias += 1
     with pytest.raises(WrongWeightsError, match='backbone: it was trained on'):
-        make_whole(model, written(trained), 'best.pth')
+        restore_frozen(model, written(trained), 'best.pth')
 
 
 @pytest.mark.parametrize('method', ['bitfit', 'lora'])
@@ -171,14 +172,14 @@ def test_another_methods_checkpoint_is_not_one_of_other_frozen_weights(trained, 
     other.init_weights()
     for model, checkpoint in ((build(), written(other)), (other, written(trained))):
         with pytest.raises(RuntimeError, match='best.pth is not of this model(.*\n)*.*the config'):
-            make_whole(model, checkpoint, 'best.pth')
+            restore_frozen(model, checkpoint, 'best.pth')
 
 
 def test_random_frozen_weights_do_not_go_with_a_file_without_any(trained):
     state = written(trained)['state_dict']
     model = build(pretrained=False, **{'backbone.pretrained': None})
     with pytest.raises(WrongWeightsError, match='backbone: it brings none.*random'):
-        make_whole(model, state, 'bare.pth')
+        restore_frozen(model, state, 'bare.pth')
 
 
 @pytest.mark.parametrize('name', ['a.safetensors', 'a.pth'])

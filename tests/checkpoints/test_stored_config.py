@@ -124,12 +124,13 @@ def test_settings_that_leave_no_trace_in_weights_are_compared(warnings):
     warn_of_other_settings(same, checkpoint, 'best.pth')
     assert warnings == []
     same.backbone.adapter.scale = 0.5
-    same.language_model.prior.reads = 'bert_ids'
+    same.language_model.prior.type = 'PublishedCLIPTextPrior'
     warn_of_other_settings(same, checkpoint, 'best.pth')
     (warning,) = warnings
     scale = config.model.backbone.adapter.scale
     assert f'model.backbone.adapter.scale was {scale} and is 0.5' in warning
-    assert "model.language_model.prior.reads was None and is 'bert_ids'" in warning
+    types = "was 'CLIPTextPrior' and is 'PublishedCLIPTextPrior'"
+    assert f'model.language_model.prior.type {types}' in warning
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from mapper_mm.cli.arguments import (
     default_work_dir,
     plain_errors,
     process_group_left,
+    read_config,
 )
 from mapper_mm.errors import (
     BadImageError,
@@ -40,6 +41,19 @@ from mapper_mm.errors import (
 )
 def test_configs_of_one_name_have_work_dirs_of_their_own(config, folder):
     assert default_work_dir(config) == Path('work_dirs', folder)
+
+
+@pytest.mark.parametrize('how', ['file', 'option'])
+def test_a_config_of_an_earlier_version_is_read(how, tmp_path):
+    base = Path(__file__).parents[2] / 'configs' / 'mapper_shapes.py'
+    change = 'model = dict(bbox_head=dict(clip_border=False))' if how == 'file' else ''
+    (tmp_path / 'mine.py').write_text(f'_base_ = {str(base)!r}\n{change}\n')
+    parser = argparse.ArgumentParser()
+    add_config_arguments(parser)
+    option = [] if how == 'file' else ['--cfg-options', 'model.bbox_head.clip_border=False']
+    config = read_config(parser.parse_args([str(tmp_path / 'mine.py'), *option]))
+    assert config.model.bbox_head.type == 'PublishedBoxHead'
+    assert 'clip_border' not in config.model.bbox_head
 
 
 @pytest.mark.parametrize(

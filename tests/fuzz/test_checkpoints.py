@@ -18,13 +18,13 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from mapper_mm.apis import GroundingInferencer
-from mapper_mm.checkpoints.bundle import stand_alone_meta
+from mapper_mm.checkpoints.bundle import bundle_meta
 from mapper_mm.checkpoints.partial import (
     check_fits,
     check_form,
-    leave_out_frozen,
-    make_whole,
     read_checkpoint,
+    restore_frozen,
+    strip_frozen,
     write_weights,
 )
 from mapper_mm.checkpoints.stored_config import warn_of_other_settings
@@ -69,9 +69,9 @@ def model(config):
 @pytest.fixture(scope='module')
 def files(config, model, tmp_path_factory):
     """By suffix, the bytes of a checkpoint of what is tuned; and what was written."""
-    meta = stand_alone_meta(model, config)
+    meta = bundle_meta(model, config)
     checkpoint = dict(state_dict=model.state_dict(), meta=meta)
-    leave_out_frozen(model, checkpoint)
+    strip_frozen(model, checkpoint)
     folder = tmp_path_factory.mktemp('files')
     whole = {}
     for suffix in FORMATS:
@@ -263,7 +263,7 @@ def test_what_is_made_up_is_said(files, model, folder, data):
         read = read_checkpoint(str(path))
         check_fits(model, read['state_dict'], str(path))
         warn_of_other_settings(model.cfg.model, read, str(path))
-        make_whole(model, read, str(path))
+        restore_frozen(model, read, str(path))
         model.load_state_dict(read['state_dict'], strict=True)
 
 

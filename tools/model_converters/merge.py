@@ -10,8 +10,13 @@ import mapper_mm  # noqa: F401
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mapper_mm.checkpoints.bundle import stand_alone_meta, use_spelled_out_archs
-from mapper_mm.checkpoints.partial import make_whole, on_mismatch, read_checkpoint, write_weights
+from mapper_mm.checkpoints.bundle import bundle_meta, use_spelled_out_archs
+from mapper_mm.checkpoints.partial import (
+    on_mismatch,
+    read_checkpoint,
+    restore_frozen,
+    write_weights,
+)
 from mapper_mm.checkpoints.stored_config import warn_of_other_settings
 from mapper_mm.cli.arguments import add_config_arguments, plain_errors, read_config
 from mapper_mm.registry import MODELS
@@ -47,10 +52,10 @@ def merge(config: Config, source: str, target: str) -> None:
     use_spelled_out_archs(config.model, checkpoint, source)
     model = MODELS.build(config.model)
     warn_of_other_settings(config.model, checkpoint, source)
-    make_whole(model, checkpoint, source, on_mismatch(config))
+    restore_frozen(model, checkpoint, source, on_mismatch(config))
     model.load_state_dict(checkpoint['state_dict'], strict=True)
     Path(target).parent.mkdir(parents=True, exist_ok=True)
-    write_weights(target, model.state_dict(), stand_alone_meta(model, config))
+    write_weights(target, model.state_dict(), bundle_meta(model, config))
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
-from mapper_mm.checkpoints.fingerprint import KEY, record_brought
+from mapper_mm.checkpoints.fingerprint import KEY, fingerprint_from_state
 from mapper_mm.checkpoints.partial import write_weights
 from mapper_mm.cli.arguments import plain_errors
 from mapper_mm.published.convert import Conversion, convert_published, read_published
@@ -86,7 +86,7 @@ def main() -> None:
         conversion = convert_published(published, model, args.input)
         Path(args.output).parent.mkdir(parents=True, exist_ok=True)
         # The adapters were trained beside the frozen weights that the file brings.
-        record = record_brought(model, conversion.state, args.input)
+        record = fingerprint_from_state(model, conversion.state, args.input)
         write_weights(args.output, conversion.state, {'cfg': config.pretty_text, KEY: record})
     print_account(conversion)
     print(f'{args.output}: for {config.filename}')

@@ -4,12 +4,11 @@ published_behaviour = dict(
     # BatchNorm counts an image once for each of its expressions.
     share_images=False,
     language_model=dict(
-        token_types=False,
-        # BERT's dropout stays on in training.
-        frozen_dropout=True,
+        # BERT without token types, and with its dropout on in training.
+        type='PublishedBERT',
         # CLIP is fed the numbers of BERT's tokens.
-        prior=dict(reads='bert_ids')),
+        prior=dict(type='PublishedCLIPTextPrior')),
     # Padding is not excluded: its attention logits get 1 more.
-    neck=dict(padding_bias=1.0),
+    neck=dict(type='PublishedFusionEncoder'),
     # Predictions are cut to the canvas, not to the picture.
-    bbox_head=dict(clip_border=False))
+    bbox_head=dict(type='PublishedBoxHead'))

@@ -5,9 +5,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mapper_mm.checkpoints.bundle import TOKENIZERS, brought_tokenizers
+from mapper_mm.checkpoints.bundle import TOKENIZERS, checkpoint_tokenizers
 from mapper_mm.checkpoints.fingerprint import KEY, frozen_record
-from mapper_mm.checkpoints.partial import check_form, make_whole
+from mapper_mm.checkpoints.partial import check_form, restore_frozen
 from mapper_mm.checkpoints.stored_config import warn_of_other_settings
 from mapper_mm.errors import WrongCheckpointError
 from mapper_mm.registry import HOOKS
@@ -44,7 +44,7 @@ class FrozenWeightsHook(Hook):
         """Record the weights, and keep tokenizers that came with a checkpoint."""
         model = _model(runner)
         checkpoint['meta'][KEY] = frozen_record(model)
-        tokenizers = brought_tokenizers(model)
+        tokenizers = checkpoint_tokenizers(model)
         if tokenizers:
             checkpoint['meta'][TOKENIZERS] = tokenizers
 
@@ -68,7 +68,7 @@ class FrozenWeightsHook(Hook):
         # A config of MMCV 1.x, which MMEngine would run as Python to compare numbers of GPUs.
         (checkpoint.get('meta') or {}).pop('config', None)
         warn_of_other_settings(runner.cfg.get('model', {}), checkpoint, name)
-        make_whole(_model(runner), checkpoint, name, self.on_mismatch)
+        restore_frozen(_model(runner), checkpoint, name, self.on_mismatch)
 
 
 def _model(runner: Runner) -> nn.Module:

@@ -3,7 +3,7 @@
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mapper_mm.checkpoints.partial import leave_out_frozen
+from mapper_mm.checkpoints.partial import strip_frozen
 from mapper_mm.registry import HOOKS
 
 from .whole_checkpoint_hook import WholeCheckpointHook
@@ -26,7 +26,7 @@ class TunedCheckpointHook(WholeCheckpointHook):
         """Leave them out; as the last hook, for ``EMAHook`` wants whole state dicts to swap."""
         super().before_save_checkpoint(runner, checkpoint)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        leave_out_frozen(model, checkpoint)
+        strip_frozen(model, checkpoint)
         if 'optimizer' not in checkpoint:
             del checkpoint['message_hub']
             checkpoint.pop('ema_state_dict', None)

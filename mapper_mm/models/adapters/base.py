@@ -12,12 +12,12 @@ class Adapter(nn.Module):
     buffer.
 
     Attributes:
-        placement: where it joins a sub-layer unless the config says otherwise.
+        placement: where a sub-layer takes it unless the config says otherwise.
         reads_prior: the text prior that it is called with as well: 'token' (B, L, P), 'sentence'
             (B, 1, P) or None. A class that may read one takes ``prior_dims``, None without a prior.
         reads_patches: whether it needs tokens that are patches of a picture.
-        enabled: whether it takes part. Whoever calls an adapter asks first (a slot does), and goes
-            without it as the frozen encoder does; see :mod:`mapper_mm.apis.adapter_sets`.
+        enabled: whether it is computed. Whoever calls an adapter (a wrapper) asks first, and works
+            without one that is disabled; see :mod:`mapper_mm.apis.adapter_sets`.
     """
 
     placement: ClassVar[str] = 'parallel'
@@ -37,20 +37,20 @@ class Adapter(nn.Module):
 class TuningMethod:
     """One way of tuning an encoder: what ``adapter=dict(type=...)`` in its config builds.
 
-    This base joins nothing and trains nothing: a frozen encoder, ``adapter=None``. It has no
+    This base adds nothing and trains nothing: a frozen encoder, ``adapter=None``. It has no
     tensors; what it knows of an encoder it reads off the encoder.
 
     Attributes:
-        enabled: whether what it added takes part, see :meth:`enable`.
+        enabled: whether what it added is computed, see :meth:`enable`.
     """
 
     enabled: bool = True
 
-    def join(self, encoder: nn.Module) -> None:
+    def inject(self, encoder: nn.Module) -> None:
         """Put into an encoder what the method adds to it, once, before anything is frozen.
 
-        A module that stands in for one of the encoder's own has an attribute ``wraps``, the name of
-        its child that is the encoder's; so the encoder's tensors are found by their old names.
+        A module that is put around one of the encoder's own has that as its child ``base_layer``,
+        as peft's layers do; so the encoder's tensors are found by their old names.
 
         Args:
             encoder: a :class:`~mapper_mm.models.encoders.frozen_encoder.FrozenEncoder`.
@@ -60,7 +60,7 @@ class TuningMethod:
         """Which tensors the method trains, those of :class:`Adapter` modules aside.
 
         Args:
-            module: the encoder as timm or transformers has it, after :meth:`join`.
+            module: the encoder as timm or transformers has it, after :meth:`inject`.
 
         Returns:
             set[str]: names of parameters, and of saved buffers that training changes.
@@ -76,14 +76,14 @@ class TuningMethod:
         """
 
     def enable(self, module: nn.Module, enabled: bool) -> None:
-        """Let what the method added, :class:`Adapter` modules aside, take part or stand aside.
+        """Enable or disable what the method added, :class:`Adapter` modules aside.
 
         Args:
             module: as in :meth:`tuned`.
-            enabled: whether it takes part.
+            enabled: whether it is computed.
 
         Raises:
-            ValueError: if the method trains the encoder's own tensors, which cannot stand aside.
+            ValueError: if the method trains the encoder's own tensors, which cannot be disabled.
         """
         if not enabled and self.tuned(module):
             raise ValueError(

@@ -12,7 +12,7 @@ class BottleneckAdapter(Adapter):
     """Down, ReLU, up: what LoCA is without its convolutions.
 
     Where it stands makes the method, see
-    :class:`~mapper_mm.models.adapters.insertion.AdaptersInSlots`: sequential behind attention and
+    :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`: sequential behind attention and
     MLP it is Houlsby's, parallel to the MLP AdaptFormer's.
 
     Args:

@@ -1,4 +1,4 @@
-"""Where adapters join a frozen encoder: thin wrappers around one of its sub-layers."""
+"""How adapters get into a frozen encoder: thin wrappers around its sub-layers."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,26 +10,31 @@ from mapper_mm.registry import MODELS
 from .base import Adapter, TuningMethod
 from .parameters import adapters, encoders
 
+# What peft and we call the encoder's own module in a wrapper.
+_BASE_LAYER = 'base_layer'
 
-class Slot(nn.Module):
-    """Base of the wrappers: one of the encoder's modules and the adapter that joins it.
+
+class AdapterWrapper(nn.Module):
+    """Base of the wrappers: one of the encoder's modules and an adapter.
 
     Args:
-        base: the frozen module.
+        base_layer: the frozen module, in an attribute of this name, as peft calls it.
         adapter: maps (B, L, C) to (B, L, C).
         scale: weight of the adapter's output; MaPPER uses 0.2 in the image encoder.
-        owner: whether the adapter is this slot's own. Of the slots that share an adapter one is its
-            owner, so that its tensors have one name.
+        owns_adapter: whether the adapter is a child of this module. Of the wrappers that share an
+            adapter one owns it, so that its tensors have one name.
     """
 
-    wraps = 'base'
-
     def __init__(
-        self, base: nn.Module, adapter: Adapter, scale: float = 1.0, owner: bool = True
+        self,
+        base_layer: nn.Module,
+        adapter: Adapter,
+        scale: float = 1.0,
+        owns_adapter: bool = True,
     ) -> None:
         super().__init__()
-        self.base = base
-        if owner:
+        self.base_layer = base_layer
+        if owns_adapter:
             self.adapter = adapter
         else:
             # Past nn.Module, which would register it a second time.
@@ -46,75 +51,75 @@ class Slot(nn.Module):
         return self.scale * self.adapter(x)
 
 
-class ParallelSlot(Slot):
-    """``base(x) + scale * adapter(x)``: beside a sub-layer, reading its input."""
+class ParallelWrapper(AdapterWrapper):
+    """``base_layer(x) + scale * adapter(x)``: beside a sub-layer, reading its input."""
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
         """Map (B, L, C) to (B, L, C); further arguments are for the sub-layer."""
-        return self.base(x, *args, **kwargs) + self.adapted(x)
+        return self.base_layer(x, *args, **kwargs) + self.adapted(x)
 
 
-class SequentialSlot(Slot):
-    """``y + scale * adapter(y)`` with ``y = base(x)``: behind a sub-layer, reading its output."""
+class SequentialWrapper(AdapterWrapper):
+    """``y + scale * adapter(y)``, ``y = base_layer(x)``: behind a sub-layer, reading its output."""
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
         """Map (B, L, any) to (B, L, C); further arguments are for the sub-layer."""
-        y = self.base(x, *args, **kwargs)
+        y = self.base_layer(x, *args, **kwargs)
         return y + self.adapted(y)
 
 
-class ResidualSlot(Slot):
-    """``base(hidden, residual + scale * adapter(residual))``: beside a sub-layer of BERT.
+class ResidualWrapper(AdapterWrapper):
+    """``base_layer(hidden, residual + scale * adapter(residual))``: beside a sub-layer of BERT.
 
-    There ``base`` is the end of the sub-layer, which adds the residual, the sub-layer's input, and
-    takes the norm; what is added to the residual is added to the sub-layer's output.
+    There ``base_layer`` is the end of the sub-layer: it adds the residual, the sub-layer's input,
+    and takes the norm. What is added to the residual is added to the sub-layer's output.
     """
 
     def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
         """Map the inside of the sub-layer (B, L, any) and its input (B, L, C) to (B, L, C)."""
-        return self.base(hidden, residual + self.adapted(residual))
+        return self.base_layer(hidden, residual + self.adapted(residual))
 
 
-class PriorSlot(Slot):
-    """``base(hidden, residual) + scale * adapter(residual)``: added behind the norm, as DyPA is.
+class PostNormWrapper(AdapterWrapper):
+    """``base_layer(hidden, residual) + scale * adapter(residual)``: behind the norm, as DyPA is.
 
     It stands where transformers calls ``layer.output(hidden, residual)`` in a BERT layer. An
-    adapter may also read a prior. That has no place in BERT's own call, so it is lent to the slots
-    for the time of one forward pass by :func:`prior_lent_to`.
+    adapter may also read a prior. BERT's own call has no argument for it, so :func:`prior_context`
+    gives it to the wrappers for one forward pass.
     """
 
     def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
         """Map the inside of the sub-layer (B, L, any) and its input (B, L, C) to (B, L, C)."""
-        return self.base(hidden, residual) + self.adapted(residual)
+        return self.base_layer(hidden, residual) + self.adapted(residual)
 
 
 @contextmanager
-def prior_lent_to(
-    slots: Sequence[Slot], prior: Tensor | None, sentence: Tensor | None = None
+def prior_context(
+    wrappers: Sequence[AdapterWrapper], prior: Tensor | None, sentence: Tensor | None = None
 ) -> Iterator[None]:
-    """Let the slots read a prior while the context lasts, and not a moment longer.
+    """Give wrappers the prior that their adapters read, while the context lasts.
 
     Args:
-        slots: where it may be read.
+        wrappers: those that may read it.
         prior: (B, L, P), of the tokens.
         sentence: (B, 1, P), of the phrase, for adapters that read this instead.
     """
-    for slot in slots:
-        slot.prior = sentence if slot.adapter.reads_prior == 'sentence' else prior
+    for wrapper in wrappers:
+        wrapper.prior = sentence if wrapper.adapter.reads_prior == 'sentence' else prior
     try:
         yield
     finally:
-        for slot in slots:
-            slot.prior = None
+        for wrapper in wrappers:
+            wrapper.prior = None
 
 
-class AdaptersInSlots(TuningMethod):
+class InsertedAdapters(TuningMethod):
     """New adapters in some layers: the method of every :class:`Adapter` that a config names.
 
     Args:
         kind: class of the adapter.
-        layers: the encoder's layers (from 0) that it joins. None: all.
-        sublayers: what it joins there: 'attention', 'mlp' or both.
+        layers: the encoder's layers (from 0) that get one. None: all.
+        sublayers: where in a layer: 'attention', 'mlp' or both.
         placement: 'parallel' reads the sub-layer's input and is added to its output, before the
             residual is; 'sequential' reads the output; 'post_norm', in BERT, reads the input and is
             added behind residual and norm. None: what the adapter's class says.
@@ -141,8 +146,8 @@ class AdaptersInSlots(TuningMethod):
         self.shared = shared
         self.kwargs = kwargs
 
-    def join(self, encoder: nn.Module) -> None:
-        """Wrap the encoder's modules in slots with new adapters.
+    def inject(self, encoder: nn.Module) -> None:
+        """Wrap the encoder's modules together with new adapters.
 
         Raises:
             ValueError: if the encoder has no such layer, sub-layer or placement, or has no patches
@@ -155,8 +160,8 @@ class AdaptersInSlots(TuningMethod):
                 f'{type(encoder).__name__} has none.'
             )
         for sublayer in self.sublayers:
-            if (sublayer, self.placement) not in encoder.sites:
-                known = ', '.join(f'{site!r}' for site in encoder.sites)
+            if (sublayer, self.placement) not in encoder.insertion_points:
+                known = ', '.join(f'{point!r}' for point in encoder.insertion_points)
                 raise ValueError(
                     f'{key}: {type(encoder).__name__} has no place for (sublayers, placement) = '
                     f'{(sublayer, self.placement)}; it has {known}.'
@@ -164,18 +169,17 @@ class AdaptersInSlots(TuningMethod):
         owned = {}
         for layer in chosen_layers(encoder, self.layers):
             for sublayer in self.sublayers:
-                path, slot = encoder.sites[sublayer, self.placement]
+                path, wrapper = encoder.insertion_points[sublayer, self.placement]
                 adapter = owned.get(sublayer)
-                owner = adapter is None
-                if owner:
+                is_new = adapter is None
+                if is_new:
                     adapter = self._adapter(encoder)
                 if self.shared:
                     owned[sublayer] = adapter
-                base = layer.get_submodule(path)
+                base_layer = layer.get_submodule(path)
                 parent, _, name = path.rpartition('.')
-                setattr(
-                    layer.get_submodule(parent), name, slot(base, adapter, self.scale, owner)
-                )
+                wrapped = wrapper(base_layer, adapter, self.scale, is_new)
+                setattr(layer.get_submodule(parent), name, wrapped)
 
     def _adapter(self, encoder: nn.Module) -> Adapter:
         widths = dict(embed_dims=encoder.embed_dims)
@@ -201,43 +205,36 @@ def chosen_layers(encoder: nn.Module, layers: Sequence[int] | None) -> list[nn.M
 
 
 def frozen_names(module: nn.Module) -> dict[str, str]:
-    """What the tensors of an encoder were called before a method joined it.
+    """What the tensors of an encoder were called before anything was injected.
 
     Args:
-        module: an encoder with any number of slots or other modules that say what they wrap.
+        module: an encoder with any number of wrappers, ours or peft's: modules that have one of the
+            encoder's as their child ``base_layer``.
 
     Returns:
         dict[str, str]: the names of parameters and saved buffers, those that came with the method
-        left out, by the names they had then: without ``base.`` and its like.
+        left out, by the names they had then: without ``base_layer.``.
     """
     added = tuple(f'{name}.' for name, _ in adapters(module))
-    wrappers = {
-        f'{name}.': f'{child.wraps}.'
-        for name, child in module.named_modules()
-        if isinstance(getattr(child, 'wraps', None), str)
-    }
+    wrappers = [
+        f'{name}.' for name, child in module.named_modules() if hasattr(child, _BASE_LAYER)
+    ]
     names = {}
     for name in module.state_dict(keep_vars=True):
-        before = name
-        # From the inside out, so that the names of what is outside still hold.
-        for wrapper in sorted(wrappers, key=len, reverse=True):
-            if not name.startswith(wrapper):
-                continue
-            rest = before.removeprefix(wrapper)
-            if not rest.startswith(wrappers[wrapper]):
-                break
-            before = wrapper + rest.removeprefix(wrappers[wrapper])
-        else:
-            if not (added and name.startswith(added)):
-                names[before] = name
+        beside = any(
+            name.startswith(wrapper) and not name.startswith(f'{wrapper}{_BASE_LAYER}.')
+            for wrapper in wrappers
+        )
+        if not beside and not name.startswith(added):
+            names[name.replace(f'.{_BASE_LAYER}.', '.')] = name
     return names
 
 
 def frozen_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """The tensors an encoder had before a method joined it, by the names they had then.
+    """The tensors an encoder had before anything was injected, by the names they had.
 
     Args:
-        module: an encoder with any number of slots or other modules that say what they wrap.
+        module: an encoder with any number of wrappers, see :func:`frozen_names`.
 
     Returns:
         dict[str, Tensor]: parameters and saved buffers, those that came with the method left out.
@@ -274,7 +271,7 @@ def build_method(adapter: dict | None, config_key: str) -> TuningMethod:
 
     Args:
         adapter: config of a :class:`TuningMethod`; or of an :class:`Adapter`, which may hold the
-            arguments of :class:`AdaptersInSlots` too. None: nothing is tuned.
+            arguments of :class:`InsertedAdapters` too. None: nothing is tuned.
         config_key: where the encoder stands in the model's config, for messages.
 
     Raises:
@@ -287,7 +284,7 @@ def build_method(adapter: dict | None, config_key: str) -> TuningMethod:
         kind = MODELS.get(kind)
     rest = {name: value for name, value in adapter.items() if name != 'type'}
     if isinstance(kind, type) and issubclass(kind, Adapter):
-        return AdaptersInSlots(kind, **rest)
+        return InsertedAdapters(kind, **rest)
     if isinstance(kind, type) and issubclass(kind, TuningMethod):
         return kind(**rest)
     raise ValueError(

@@ -42,7 +42,7 @@ class LoRA(TuningMethod):
         self.alpha = rank if alpha is None else alpha
         self.dropout = dropout
 
-    def join(self, encoder: nn.Module) -> None:
+    def inject(self, encoder: nn.Module) -> None:
         """Let peft put its layers around the linear maps.
 
         Raises:
@@ -62,8 +62,6 @@ class LoRA(TuningMethod):
             r=self.rank, lora_alpha=self.alpha, lora_dropout=self.dropout, target_modules=maps
         )
         inject_adapter_in_model(config, encoder.encoder, adapter_name=_ADAPTER)
-        for name in maps:
-            encoder.encoder.get_submodule(name).wraps = 'base_layer'
 
     def _maps(self, encoder: nn.Module) -> list[str]:
         layers = chosen_layers(encoder, self.layers)

@@ -124,7 +124,7 @@ def optimizer_names(module: nn.Module) -> dict[str, str]:
 
     What a method tunes among an encoder's own tensors, or beside them, goes by the encoder's config
     key ``adapter``: ``backbone.vit.norm.bias`` by ``backbone.adapter.vit.norm.bias``. So
-    ``custom_keys={'adapter': ...}`` reaches every method; adapters in slots bear that name anyway.
+    ``custom_keys={'adapter': ...}`` reaches every method; inserted adapters have that name anyway.
 
     Args:
         module: for example a whole grounder, not in a wrapper.

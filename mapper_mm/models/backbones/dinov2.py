@@ -10,7 +10,7 @@ from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_
 from torch import Tensor, nn
 
 from mapper_mm.errors import MissingWeightsError, WrongWeightsError
-from mapper_mm.models.adapters.insertion import ParallelSlot, SequentialSlot
+from mapper_mm.models.adapters.insertion import ParallelWrapper, SequentialWrapper
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.models.encoders.frozen_encoder import FrozenEncoder
 from mapper_mm.models.pretrained.declared import check_declared, check_same
@@ -35,8 +35,8 @@ class DINOv2(FrozenEncoder):
         pretrained: a local file, timm's or the DINOv2 release's (``.safetensors`` or PyTorch), or
             the name of a timm model, for example 'vit_base_patch14_dinov2.lvd142m'. Position
             embeddings are interpolated to ``img_size``. None: random weights.
-        adapter: config of a tuning method; or of an adapter plus where it joins, see
-            :class:`~mapper_mm.models.adapters.insertion.AdaptersInSlots`. None: nothing is tuned.
+        adapter: config of a tuning method, or of an adapter and where to insert it, see
+            :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`. None: nothing is tuned.
 
     Raises:
         ValueError: if there is no such ``arch``, or ``adapter`` does not fit it.
@@ -44,11 +44,11 @@ class DINOv2(FrozenEncoder):
 
     config_key = 'backbone'
     has_patches = True
-    sites = {
-        ('attention', 'parallel'): ('attn', ParallelSlot),
-        ('attention', 'sequential'): ('attn', SequentialSlot),
-        ('mlp', 'parallel'): ('mlp', ParallelSlot),
-        ('mlp', 'sequential'): ('mlp', SequentialSlot),
+    insertion_points = {
+        ('attention', 'parallel'): ('attn', ParallelWrapper),
+        ('attention', 'sequential'): ('attn', SequentialWrapper),
+        ('mlp', 'parallel'): ('mlp', ParallelWrapper),
+        ('mlp', 'sequential'): ('mlp', SequentialWrapper),
     }
 
     def __init__(
@@ -74,7 +74,7 @@ class DINOv2(FrozenEncoder):
             self.vit = timm.create_model(f'vit_{arch}_patch14_dinov2', **options)
         else:
             self.vit = VisionTransformer(**options, **arch)
-        self._join(adapter)
+        self._inject(adapter)
         freeze_all_but_adapters(self)
 
     @property

@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mapper_mm.models.adapters.base import TuningMethod
-from mapper_mm.models.adapters.insertion import Slot, build_method, frozen_tensors
+from mapper_mm.models.adapters.insertion import AdapterWrapper, build_method, frozen_tensors
 from mapper_mm.models.adapters.parameters import train_adapters_only, tuned_tensors
 from mapper_mm.models.pretrained.files import content_hash, load_frozen
 
@@ -21,19 +21,19 @@ class FrozenEncoder(BaseModule):
 
     Attributes:
         config_key: where it stands in the model's config, for messages.
-        sites: where adapters may join a layer: by sub-layer ('attention' or 'mlp') and placement
-            the module's name in the layer and the slot that is put around it.
+        insertion_points: where a layer takes adapters: by sub-layer ('attention' or 'mlp') and
+            placement the module's name in the layer and the class of the wrapper around it.
         has_patches: whether its tokens are patches of a picture.
         prior_dims: width P of the prior that its adapters may read; None: there is none.
         never_tuned: names in :attr:`encoder` of tensors that no method may train.
-        method: what is tuned, and how it joined; the base :class:`TuningMethod` tunes nothing.
+        method: what is tuned, and what was added; the base :class:`TuningMethod` tunes nothing.
         pretrained: where its weights come from. None: they stay random.
-        source: where the weights that it has came from; ``pretrained``, unless a checkpoint brought
+        source: where the weights that it has came from; ``pretrained``, or a checkpoint with
             others. None: they are random.
     """
 
     config_key: ClassVar[str]
-    sites: ClassVar[Mapping[tuple[str, str], tuple[str, type[Slot]]]] = {}
+    insertion_points: ClassVar[Mapping[tuple[str, str], tuple[str, type[AdapterWrapper]]]] = {}
     has_patches: ClassVar[bool] = False
     prior_dims: int | None = None
     never_tuned: frozenset[str] = frozenset()
@@ -56,14 +56,14 @@ class FrozenEncoder(BaseModule):
     def layers(self) -> nn.ModuleList | nn.Sequential:
         """The encoder's layers, in order."""
 
-    def _join(self, adapter: dict | None) -> None:
-        """Build the method that a config's ``adapter`` names, and let it join the encoder."""
+    def _inject(self, adapter: dict | None) -> None:
+        """Build the method that a config's ``adapter`` names, and inject it into the encoder."""
         self.method = build_method(adapter, self.config_key)
-        self.method.join(self)
+        self.method.inject(self)
 
     @abstractmethod
     def _pretrained_weights(self) -> dict[str, Tensor]:
-        """Read ``pretrained``: tensors by the names they have in the encoder without slots."""
+        """Read ``pretrained``: tensors by the names they have in the bare encoder."""
 
     def init_weights(self) -> None:
         """Load the pre-trained weights; see :meth:`load_pretrained`."""
@@ -101,7 +101,7 @@ class FrozenEncoder(BaseModule):
         )
 
     def frozen(self) -> dict[str, Tensor]:
-        """The encoder's own tensors that training does not change, by their names without slots."""
+        """The encoder's own tensors that training does not change, named as in the bare one."""
         tensors = frozen_tensors(self.encoder)
         tuned = {id(tensor) for tensor in tuned_tensors(self).values()}
         return {name: tensor for name, tensor in tensors.items() if id(tensor) not in tuned}

@@ -22,7 +22,7 @@ class TextEncoder(FrozenEncoder):
         vocabularies: the kinds of vocabulary that its tokenizer may have, as ``tokenizers`` names
             them.
         reads_phrases: whether it uses its tokenizer.
-        brought_tokenizer: the files of the tokenizer that a checkpoint brought, see
+        checkpoint_tokenizer: the files of the tokenizer that a checkpoint contained, see
             :meth:`tokenizer_files`. None: ``pretrained`` has it.
     """
 
@@ -31,7 +31,7 @@ class TextEncoder(FrozenEncoder):
 
     def __init__(self, pretrained: str | None) -> None:
         super().__init__(pretrained)
-        self.brought_tokenizer: dict[str, str] | None = None
+        self.checkpoint_tokenizer: dict[str, str] | None = None
         self._tokenizer: PreTrainedTokenizerBase | None = None
 
     @property
@@ -55,7 +55,7 @@ class TextEncoder(FrozenEncoder):
         """The tokenizer as transformers writes it: the texts of files by their names."""
         return tokenizer_to_files(self.tokenizer)
 
-    def bring_tokenizer(self, files: Mapping[str, str], source: str) -> None:
+    def use_checkpoint_tokenizer(self, files: Mapping[str, str], source: str) -> None:
         """Use a tokenizer that a checkpoint holds in place of the one in ``pretrained``.
 
         Args:
@@ -69,7 +69,7 @@ class TextEncoder(FrozenEncoder):
         self._tokenizer = tokenizer_from_files(
             files, what, self.encoder.config.vocab_size, self.vocabularies
         )
-        self.brought_tokenizer = dict(files)
+        self.checkpoint_tokenizer = dict(files)
 
     def spelled_out_arch(self) -> dict:
         """``arch`` as arguments of transformers' class, which need no directory."""

@@ -28,7 +28,6 @@ class BoxHead(BaseModule):
             such loss.
         loss_attention: config of a loss on where [REG] looks, :class:`AttentionLoss`. None, as in
             the paper: no such loss.
-        clip_border: cut predictions to the picture. False: only to the canvas, as published.
 
     Raises:
         WrongConfigError: if every loss is None.
@@ -41,10 +40,8 @@ class BoxHead(BaseModule):
         loss_l1: dict | None = _L1,
         loss_iou: dict | None = _GIOU,
         loss_attention: dict | None = None,
-        clip_border: bool = True,
     ) -> None:
         super().__init__()
-        self.clip_border = clip_border
         self.mlp = MLP(embed_dims, embed_dims, 4, num_layers)
         losses = (loss_l1, loss_iou, loss_attention)
         if losses == (None, None, None):
@@ -104,8 +101,8 @@ class BoxHead(BaseModule):
             reg: (B, D).
             data_samples: with ``batch_input_shape`` and, to rescale, ``homography_matrix`` and
                 ``ori_shape``.
-            rescale: give boxes in pixels of the original pictures, with ``clip_border`` cut to
-                them, instead of in canvas pixels.
+            rescale: give boxes in pixels of the original pictures, cut to them, instead of in
+                canvas pixels.
 
         Returns:
             list[InstanceData]: one a picture, each with one box: ``bboxes`` (1, 4) as
@@ -115,9 +112,11 @@ class BoxHead(BaseModule):
         boxes = bbox_cxcywh_to_xyxy(pred).clamp(0, 1) * _canvas(pred, data_samples)
         if rescale:
             pairs = zip(boxes, data_samples, strict=True)
-            boxes = torch.stack([_to_picture(*pair, self.clip_border) for pair in pairs])
+            boxes = torch.stack(
+                [self.cut_to_picture(_to_picture(box, sample), sample) for box, sample in pairs]
+            )
         else:
-            boxes = _with_area(boxes, _canvas(pred, data_samples))
+            boxes = with_area(boxes, _canvas(pred, data_samples))
         return [
             InstanceData(
                 bboxes=box[None], scores=box.new_ones(1), labels=box.new_zeros(1, dtype=torch.long)
@@ -125,28 +124,46 @@ class BoxHead(BaseModule):
             for box in boxes
         ]
 
+    def cut_to_picture(self, box: Tensor, sample: DetDataSample) -> Tensor:
+        """Cut a box to the picture, and give it an area there.
+
+        Args:
+            box: (4,), (x1, y1, x2, y2) in pixels of the original picture.
+            sample: with ``ori_shape``.
+
+        Returns:
+            Tensor: (4,).
+        """
+        height, width = sample.ori_shape[:2]
+        limits = box.new_tensor([width, height, width, height])
+        return with_area(box.clamp(min=0).minimum(limits), limits)
+
 
 def _canvas(boxes: Tensor, data_samples: SampleList) -> Tensor:
     height, width = data_samples[0].batch_input_shape
     return boxes.new_tensor([width, height, width, height])
 
 
-def _to_picture(box: Tensor, sample: DetDataSample, clip: bool) -> Tensor:
+def _to_picture(box: Tensor, sample: DetDataSample) -> Tensor:
+    """Bring a box in pixels of the canvas, (4,), to those of the original picture."""
     inverse = torch.linalg.inv(torch.as_tensor(sample.homography_matrix, dtype=torch.float64))
     corners = torch.stack([box[0::2], box[1::2], torch.ones_like(box[:2])]).cpu().double()
     x, y, scale = inverse @ corners
     x, y = x / scale, y / scale
-    limits = None
-    if clip:
-        height, width = sample.ori_shape[:2]
-        x, y = x.clamp(0, width), y.clamp(0, height)
-        limits = box.new_tensor([width, height, width, height])
     # A mirrored picture swaps the corners.
-    return _with_area(torch.stack([x.min(), y.min(), x.max(), y.max()]).to(box), limits)
+    return torch.stack([x.min(), y.min(), x.max(), y.max()]).to(box)
 
 
-def _with_area(boxes: Tensor, limits: Tensor | None) -> Tensor:
-    """Make sides (..., 4) without length a pixel long, inside of width, height, width, height."""
+def with_area(boxes: Tensor, limits: Tensor | None) -> Tensor:
+    """Make sides without length a pixel long.
+
+    Args:
+        boxes: (..., 4), (x1, y1, x2, y2) in pixels.
+        limits: (..., 4), width, height, width, height of what they stay in. None: they are not cut.
+
+    Returns:
+        Tensor: (..., 4).
+    """
     start, end = boxes[..., :2], boxes[..., 2:]
     first = (start + end) / 2 - 0.5
     if limits is not None:

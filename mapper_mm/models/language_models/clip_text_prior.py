@@ -23,34 +23,21 @@ class CLIPTextPrior(TextEncoder):
 
     CLIP reads the phrase with its own tokenizer; each BERT token gets the mean of the CLIP tokens
     whose characters it shares, [CLS] gets ``<|startoftext|>``'s and [SEP] ``<|endoftext|>``'s
-    feature. (The published code feeds CLIP with BERT's token numbers, which stand for other words
-    there: ``reads='bert_ids'`` does the same, to run published checkpoints.)
+    feature.
 
     Args:
         arch: 'base' for CLIP ViT-B/16's text transformer, a directory with a config.json, or a
             dict of ``CLIPTextConfig`` arguments.
         pretrained: a transformers directory or hub name. None: random weights and, as there is
             then no tokenizer, nothing to read with.
-        reads: 'phrase' or, as published, 'bert_ids'.
-
-    Raises:
-        ValueError: for another value of ``reads``.
     """
 
     config_key = 'language_model.prior'
     vocabularies = ('BPE',)
 
-    def __init__(
-        self,
-        arch: str | dict = 'base',
-        pretrained: str | None = None,
-        reads: str = 'phrase',
-    ) -> None:
+    def __init__(self, arch: str | dict = 'base', pretrained: str | None = None) -> None:
         super().__init__(pretrained)
-        if reads not in ('phrase', 'bert_ids'):
-            raise ValueError(f"language_model.prior.reads={reads!r}: 'phrase' or 'bert_ids'.")
         self.clip = transformers_model(CLIPTextModelWithProjection, arch, self.config_key)
-        self.reads = reads
         self.limit = self.clip.config.max_position_embeddings
         self.cut = CountedWarning(f'phrases were cut to the {self.limit} tokens that CLIP reads')
         freeze_all_but_adapters(self)
@@ -64,11 +51,6 @@ class CLIPTextPrior(TextEncoder):
     def layers(self) -> nn.ModuleList:
         """The text transformer's layers."""
         return self.clip.text_model.encoder.layers
-
-    @property
-    def reads_phrases(self) -> bool:
-        """Whether it uses its tokenizer."""
-        return self.reads == 'phrase'
 
     @property
     def out_dims(self) -> int:
@@ -106,11 +88,8 @@ class CLIPTextPrior(TextEncoder):
             records: where each phrase comes from, for the warning.
 
         Returns:
-            Tensor: (B, L, P); zeros for padding (with 'phrase').
+            Tensor: (B, L, P); zeros for padding.
         """
-        if not self.reads_phrases:
-            # BERT's vocabulary is the larger one in the embedded default only.
-            return self._features(bert_ids % self.clip.config.vocab_size)
         encodings = self.tokenizer(list(texts), truncation=True, max_length=self.limit).encodings
         ids = pad_sequence([torch.tensor(e.ids) for e in encodings], batch_first=True)
         weights = torch.zeros(*bert_ids.shape, ids.shape[1])
@@ -122,10 +101,11 @@ class CLIPTextPrior(TextEncoder):
                 alignment(bert.offsets, clip.offsets)
             )
         # CLIP is causal: what pads the end of a phrase cannot change the features before it.
-        features = self._features(ids.to(bert_ids.device))
+        features = self.features(ids.to(bert_ids.device))
         return weights.to(features) @ features
 
     @torch.no_grad()
-    def _features(self, ids: Tensor) -> Tensor:
+    def features(self, ids: Tensor) -> Tensor:
+        """Encode numbers of CLIP's own tokens, (B, L'), as (B, L', P)."""
         hidden = self.clip.text_model(input_ids=ids).last_hidden_state
         return self.clip.text_projection(hidden)

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from transformers import BertModel
 
 from mapper_mm.models.adapters.insertion import (
-    PriorSlot,
-    ResidualSlot,
-    SequentialSlot,
-    Slot,
-    prior_lent_to,
+    AdapterWrapper,
+    PostNormWrapper,
+    ResidualWrapper,
+    SequentialWrapper,
+    prior_context,
 )
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.models.encoders.text_encoder import TextEncoder
@@ -19,8 +19,6 @@ from mapper_mm.models.pretrained.transformers import transformers_model, transfo
 from mapper_mm.registry import MODELS
 
 from .phrases import PhraseTokenizer
-
-_TOKEN_TYPES = 'embeddings.token_type_embeddings.weight'
 
 
 @MODELS.register_module()
@@ -37,13 +35,9 @@ class PriorGuidedBERT(TextEncoder):
         long_phrases: what becomes of a longer phrase: 'error', in training a counted warning and
             no loss on it; or 'cut', as in the paper, a counted warning and its beginning is read.
         prior: config of the text prior. None: no prior.
-        adapter: config of a tuning method; or of an adapter plus where it joins, see
-            :class:`~mapper_mm.models.adapters.insertion.AdaptersInSlots`. None: nothing is tuned.
+        adapter: config of a tuning method, or of an adapter and where to insert it, see
+            :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`. None: nothing is tuned.
         pgt: config of the prior-guided text module; needs a prior. None: none.
-        token_types: add BERT's token-type embedding, as it was trained. The published code leaves
-            it out; False is for its checkpoints.
-        frozen_dropout: BERT's own dropout while training, as in the published code. Off by
-            default: frozen features need no noise.
 
     Raises:
         ValueError: if ``adapter`` does not fit it, ``pgt`` is asked for without a prior,
@@ -53,13 +47,13 @@ class PriorGuidedBERT(TextEncoder):
     config_key = 'language_model'
     # Unigram is the vocabulary of BERTs for many languages.
     vocabularies = ('WordPiece', 'WordLevel', 'Unigram')
-    sites = {
-        (sublayer, placement): site
+    insertion_points = {
+        (sublayer, placement): point
         for sublayer, end in (('attention', 'attention.output'), ('mlp', 'output'))
-        for placement, site in dict(
-            parallel=(end, ResidualSlot),
-            sequential=(f'{end}.dense', SequentialSlot),
-            post_norm=(end, PriorSlot),
+        for placement, point in dict(
+            parallel=(end, ResidualWrapper),
+            sequential=(f'{end}.dense', SequentialWrapper),
+            post_norm=(end, PostNormWrapper),
         ).items()
     }
 
@@ -72,8 +66,6 @@ class PriorGuidedBERT(TextEncoder):
         prior: dict | None = None,
         adapter: dict | None = None,
         pgt: dict | None = None,
-        token_types: bool = True,
-        frozen_dropout: bool = False,
     ) -> None:
         super().__init__(pretrained)
         self.bert = transformers_model(BertModel, arch, self.config_key, add_pooling_layer=False)
@@ -87,21 +79,17 @@ class PriorGuidedBERT(TextEncoder):
             raise ValueError(f"language_model.long_phrases={long_phrases!r}: 'error' or 'cut'.")
         self.max_tokens = max_tokens
         self.long_phrases = long_phrases
-        self.token_types = token_types
-        self.frozen_dropout = frozen_dropout
         self.prior = None if prior is None else MODELS.build(prior)
         if prior is None and pgt is not None:
             raise ValueError(
                 'language_model.pgt joins BERT with a prior: set language_model.prior, or set '
                 'language_model.pgt to None.'
             )
-        self._join(adapter)
+        self._inject(adapter)
         self.pgt = None
         if pgt is not None:
             widths = dict(embed_dims=self.embed_dims, prior_dims=self.prior_dims)
             self.pgt = MODELS.build(dict(widths, **pgt))
-        if not token_types:
-            self.bert.get_parameter(_TOKEN_TYPES).data.zero_()
         self._tokenize: PhraseTokenizer | None = None
         freeze_all_but_adapters(self)
 
@@ -126,13 +114,8 @@ class PriorGuidedBERT(TextEncoder):
         return None if self.prior is None else self.prior.out_dims
 
     @property
-    def never_tuned(self) -> frozenset[str]:
-        """Without token types their embedding is 0 and has to stay 0."""
-        return frozenset() if self.token_types else frozenset({_TOKEN_TYPES})
-
-    @property
-    def _slots(self) -> list[Slot]:
-        return [module for module in self.bert.modules() if isinstance(module, Slot)]
+    def _wrappers(self) -> list[AdapterWrapper]:
+        return [module for module in self.bert.modules() if isinstance(module, AdapterWrapper)]
 
     def init_weights(self) -> None:
         """Load the pre-trained weights of BERT and of the prior; see :class:`FrozenEncoder`."""
@@ -141,7 +124,7 @@ class PriorGuidedBERT(TextEncoder):
             self.prior.init_weights()
 
     def _pretrained_weights(self) -> dict[str, Tensor]:
-        weights = transformers_weights(
+        return transformers_weights(
             BertModel,
             self.pretrained,
             self.config_key,
@@ -153,16 +136,6 @@ class PriorGuidedBERT(TextEncoder):
             ),
             add_pooling_layer=False,
         )
-        if not self.token_types:
-            weights[_TOKEN_TYPES].zero_()
-        return weights
-
-    def train(self, mode: bool = True) -> 'PriorGuidedBERT':
-        """Set the mode of what is tuned; what is frozen stays in evaluation mode."""
-        super().train(mode)
-        if self.frozen_dropout:
-            self.bert.train(mode)
-        return self
 
     @property
     def tokenize(self) -> PhraseTokenizer:
@@ -198,7 +171,7 @@ class PriorGuidedBERT(TextEncoder):
             # CLIP's feature of a phrase is that of its end, which [SEP], the last token, got.
             last = (~padding_mask).sum(1) - 1
             sentence = prior[torch.arange(len(prior), device=device), last].unsqueeze(1)
-        with prior_lent_to(self._slots, prior, sentence):
+        with prior_context(self._wrappers, prior, sentence):
             features = self.bert(
                 input_ids=ids, attention_mask=(~padding_mask).long()
             ).last_hidden_state

@@ -112,9 +112,12 @@ class FusionEncoder(BaseModule):
             the published code starts with; a smaller one lets attention begin with content.
         reg_attention: in training, also put out where [REG] looks in the last layer, for a loss on
             it (see :class:`AttentionLoss`).
+
+    Attributes:
         padding_bias: what is added to the attention logits of padding. Minus infinity excludes it.
-            The published code adds 1 instead, by a slip: 1.0 is for its checkpoints.
     """
+
+    padding_bias: float = float('-inf')
 
     def __init__(
         self,
@@ -130,12 +133,10 @@ class FusionEncoder(BaseModule):
         pre_norm: bool = False,
         embed_std: float = 1.0,
         reg_attention: bool = False,
-        padding_bias: float = float('-inf'),
     ) -> None:
         super().__init__()
         self.embed_dims = embed_dims
         self.reg_attention = reg_attention
-        self.padding_bias = float(padding_bias)
         self.image_proj = nn.Linear(image_dims, embed_dims)
         self.text_proj = nn.Linear(text_dims, embed_dims)
         self.reg_token = nn.Embedding(1, embed_dims)

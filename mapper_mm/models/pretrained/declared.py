@@ -129,6 +129,6 @@ def _computed(vit: VisionTransformer) -> dict[str, object]:
 
 
 def _inside(module: torch.nn.Module) -> torch.nn.Module:
-    while hasattr(module, 'base'):
-        module = module.base
+    while hasattr(module, 'base_layer'):
+        module = module.base_layer
     return module

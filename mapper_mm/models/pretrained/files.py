@@ -120,8 +120,8 @@ def load_frozen(
     """Load an encoder's own weights around its adapters; they must fit tensor by tensor.
 
     Args:
-        module: the encoder, with or without adapters in its slots.
-        state: tensors by the names they have in the encoder without slots.
+        module: the encoder, with or without adapters.
+        state: tensors by the names they have in the bare encoder.
         source: where they came from, for messages.
         config_key: where the encoder stands in the model's config, for messages.
 

@@ -41,7 +41,7 @@ def parts(request, pytestconfig):
     config = Config.fromfile(pytestconfig.rootpath / f'configs/{request.param}.py')
     steps = config.test_dataloader.dataset.pipeline
     pipeline = Compose([TRANSFORMS.build(step) for step in steps])
-    head = Sees(embed_dims=4, clip_border=config.model.bbox_head.get('clip_border', True))
+    head = Sees(embed_dims=4)
     (canvas,) = (step['size'] for step in steps if step['type'] == 'Letterbox')
     return pipeline, MODELS.build(config.model.data_preprocessor), head, canvas
 

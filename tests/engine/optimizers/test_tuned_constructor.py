@@ -4,7 +4,7 @@ from torch import nn
 
 from mapper_mm.errors import WrongConfigError
 from mapper_mm.models.adapters import BottleneckAdapter
-from mapper_mm.models.adapters.insertion import ParallelSlot
+from mapper_mm.models.adapters.insertion import ParallelWrapper
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
@@ -13,7 +13,7 @@ class Model(nn.Module):
     def __init__(self):
         super().__init__()
         self.backbone = nn.Sequential(
-            ParallelSlot(nn.Linear(4, 4), BottleneckAdapter(4, 2), 1.0), nn.LayerNorm(4)
+            ParallelWrapper(nn.Linear(4, 4), BottleneckAdapter(4, 2), 1.0), nn.LayerNorm(4)
         )
         freeze_all_but_adapters(self.backbone)
         self.head = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))

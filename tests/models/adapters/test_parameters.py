@@ -4,11 +4,11 @@ from torch import nn
 
 from mapper_mm.models.adapters.base import Adapter
 from mapper_mm.models.adapters.insertion import (
-    ParallelSlot,
-    PriorSlot,
+    ParallelWrapper,
+    PostNormWrapper,
     added_params,
     frozen_tensors,
-    prior_lent_to,
+    prior_context,
 )
 from mapper_mm.models.adapters.parameters import (
     adapter_param_names,
@@ -20,6 +20,7 @@ from mapper_mm.models.adapters.parameters import (
 )
 from mapper_mm.models.backbones import DINOv2
 from mapper_mm.models.language_models import PriorGuidedBERT
+from mapper_mm.published.models import PublishedBERT
 
 VIT = dict(patch_size=14, embed_dim=16, depth=2, num_heads=2, init_values=0.1)
 BERT = dict(
@@ -46,7 +47,7 @@ class Half(Adapter):
 
 def encoder():
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
-    model[0] = ParallelSlot(model[0], Half(), scale=0.5)
+    model[0] = ParallelWrapper(model[0], Half(), scale=0.5)
     return model
 
 
@@ -66,20 +67,20 @@ def test_frozen_parts_stay_in_evaluation_mode():
     assert not model[0].adapter.dropout.training
 
 
-def test_parallel_slot_adds_the_scaled_adapter():
+def test_parallel_wrapper_adds_the_scaled_adapter():
     model, x = encoder(), torch.randn(2, 4)
-    expected = model[0].base(x) + 0.5 * model[0].adapter(x)
+    expected = model[0].base_layer(x) + 0.5 * model[0].adapter(x)
     torch.testing.assert_close(model[0](x), expected)
 
 
 def test_prior_is_lent_and_taken_back():
-    slot = PriorSlot(nn.Bilinear(4, 4, 4), Half())
+    wrapper = PostNormWrapper(nn.Bilinear(4, 4, 4), Half())
     hidden, residual, prior = torch.randn(3, 2, 4).unbind()
-    with prior_lent_to([slot], prior):
-        out = slot(hidden, residual)
-    expected = slot.base(hidden, residual) + slot.adapter.linear(residual) + prior
+    with prior_context([wrapper], prior):
+        out = wrapper(hidden, residual)
+    expected = wrapper.base_layer(hidden, residual) + wrapper.adapter.linear(residual) + prior
     torch.testing.assert_close(out, expected)
-    assert slot.prior is None
+    assert wrapper.prior is None
 
 
 def test_frozen_tensors_have_the_names_they_had_before():
@@ -91,11 +92,11 @@ def test_frozen_tensors_have_the_names_they_had_before():
 
 
 class Grounder(nn.Module):
-    def __init__(self, image, text, **language_model):
+    def __init__(self, image, text, bert=PriorGuidedBERT, **kwargs):
         super().__init__()
         self.backbone = DINOv2(arch=VIT, img_size=28, adapter=image)
-        self.language_model = PriorGuidedBERT(
-            arch=BERT, adapter=text, prior=dict(type='CLIPTextPrior', arch=CLIP), **language_model)
+        self.language_model = bert(
+            arch=BERT, adapter=text, prior=dict(type='CLIPTextPrior', arch=CLIP), **kwargs)
         self.head = nn.Sequential(nn.Linear(16, 4), nn.BatchNorm1d(4))
 
 
@@ -133,7 +134,7 @@ def test_an_encoders_own_buffers_change_or_are_frozen_with_it(method, changes):
 
 
 def test_methods_of_the_two_sides_are_independent():
-    model = Grounder(None, dict(type='FullTuning'), token_types=False)
+    model = Grounder(None, dict(type='FullTuning'), PublishedBERT)
     text = {name for name in model.state_dict() if name.startswith('language_model.bert.')}
     text.remove('language_model.bert.embeddings.token_type_embeddings.weight')
     assert {name for name in tuned_tensors(model) if not name.startswith('head.')} == text
@@ -170,10 +171,10 @@ def test_an_adapters_frozen_parameters_are_not_tuned():
     assert set(tuned_tensors(model[0].adapter)) == {'linear.bias'}
 
 
-def test_slots_go_without_an_adapter_that_is_not_enabled():
+def test_wrappers_go_without_an_adapter_that_is_not_enabled():
     model, x = encoder(), torch.randn(2, 4)
     model[0].adapter.enabled = False
-    assert torch.equal(model[0](x), model[0].base(x))
-    slot = PriorSlot(nn.Bilinear(4, 4, 4), Half())
-    slot.adapter.enabled = False
-    assert torch.equal(slot(x, x), slot.base(x, x))
+    assert torch.equal(model[0](x), model[0].base_layer(x))
+    wrapper = PostNormWrapper(nn.Bilinear(4, 4, 4), Half())
+    wrapper.adapter.enabled = False
+    assert torch.equal(wrapper(x, x), wrapper.base_layer(x, x))

@@ -40,7 +40,7 @@ def test_without_adapters_it_is_timms_encoder(released, weight_file):
     torch.testing.assert_close(backbone(x), released.eval().forward_features(x), rtol=0, atol=0)
 
 
-def test_adapters_join_where_the_paper_says(released, weight_file):
+def test_adapters_are_inserted_where_the_paper_says(released, weight_file):
     """Against the block's formula: x + ls2(mlp(n) + 0.2 * loca(n)) with n = norm2(x)."""
     backbone = build(pretrained=str(weight_file)).eval()
     backbone.init_weights()
@@ -185,7 +185,7 @@ def test_positions_are_interpolated_as_timm_does(registers, tmp_path):
     assert large.vit.pos_embed.shape == (1, prefix + 36, 24)
     torch.testing.assert_close(large.vit.pos_embed, expected, rtol=0, atol=1e-6)
     torch.testing.assert_close(
-        large.vit.blocks[1].mlp.base.fc1.weight, small.vit.blocks[1].mlp.base.fc1.weight
+        large.vit.blocks[1].mlp.base_layer.fc1.weight, small.vit.blocks[1].mlp.base_layer.fc1.weight
     )
 
 

@@ -29,14 +29,14 @@ def test_a_brought_tokenizer_is_the_same(part):
     other = build(part, folder=False)
     with pytest.raises(MissingWeightsError, match=f'{other.config_key}.pretrained` is None'):
         other.tokenizer  # noqa: B018
-    other.bring_tokenizer(files, 'whole.pth')
+    other.use_checkpoint_tokenizer(files, 'whole.pth')
     for encodings in zip(
         other.tokenizer(PHRASES).encodings, build(part).tokenizer(PHRASES).encodings, strict=True
     ):
         one, same = ((e.ids, e.tokens, e.offsets) for e in encodings)
         assert one == same
     # What a checkpoint holds once, it holds again.
-    assert other.tokenizer_files() == other.brought_tokenizer == files
+    assert other.tokenizer_files() == other.checkpoint_tokenizer == files
 
 
 def test_a_tokenizer_that_comes_late_is_used():
@@ -46,7 +46,7 @@ def test_a_tokenizer_that_comes_late_is_used():
     words = json.loads(files['tokenizer.json'])
     vocab = words['model']['vocab']
     vocab['red'], vocab['star'] = vocab['star'], vocab['red']
-    model.bring_tokenizer({**files, 'tokenizer.json': json.dumps(words)}, 'whole.pth')
+    model.use_checkpoint_tokenizer({**files, 'tokenizer.json': json.dumps(words)}, 'whole.pth')
     after = model.tokenize(PHRASES[:1], ['a']).ids
     assert after.tolist()[0][3:5] == before.tolist()[0][3:5][::-1]
     assert deepcopy(model).tokenize(PHRASES[:1], ['a']).ids.tolist() == after.tolist()
@@ -66,8 +66,8 @@ def test_a_tokenizer_that_comes_late_is_used():
 def test_what_is_no_tokenizer_of_the_model_is_named(change, said):
     model = build('bert', folder=False)
     with pytest.raises(WrongWeightsError, match=f'whole.pth: the tokenizer of lang.*{said}'):
-        model.bring_tokenizer(change(files_of_bert()), 'whole.pth')
-    assert model.brought_tokenizer is None
+        model.use_checkpoint_tokenizer(change(files_of_bert()), 'whole.pth')
+    assert model.checkpoint_tokenizer is None
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_tokenizer_of_another_kind_is_named(settings, change, said):
     words['model']['vocab'].update({key: n for key, n in change.items() if key not in words})
     files = {'tokenizer.json': json.dumps(words), 'tokenizer_config.json': json.dumps(config)}
     with pytest.raises(WrongWeightsError, match=f'whole.pth: the tokenizer of lang.*{said}'):
-        build('bert', folder=False).bring_tokenizer(files, 'whole.pth')
+        build('bert', folder=False).use_checkpoint_tokenizer(files, 'whole.pth')
 
 
 def test_a_tokenizers_own_code_is_not_run(tmp_path, monkeypatch):
@@ -99,7 +99,7 @@ def test_a_tokenizers_own_code_is_not_run(tmp_path, monkeypatch):
     code = "open('ran', 'w')\nclass Evil: pass\n"
     files.update({'tokenizer_config.json': json.dumps(settings), 'evil.py': code})
     with pytest.raises(WrongWeightsError, match='cannot be read'):
-        build('bert', folder=False).bring_tokenizer(files, 'whole.pth')
+        build('bert', folder=False).use_checkpoint_tokenizer(files, 'whole.pth')
     assert not (tmp_path / 'ran').exists()
 
 

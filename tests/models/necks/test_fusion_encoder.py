@@ -75,13 +75,6 @@ def test_padding_is_excluded(part):
     torch.testing.assert_close(encoder(*inputs)[0], before, rtol=0, atol=0)
 
 
-def test_published_padding_bias_lets_padding_in():
-    encoder, inputs = tiny(padding_bias=1.0), tokens()
-    before = encoder(*inputs)[0]
-    inputs[0] = inputs[0].masked_fill(inputs[1][..., None], 100.0)
-    assert (encoder(*inputs)[0] - before).abs().max() > 1e-3
-
-
 @pytest.mark.parametrize('reg_attention', [False, True])
 def test_uses_scaled_dot_product_attention(monkeypatch, reg_attention):
     calls = []

@@ -1,0 +1,110 @@
+"""What the published network computes otherwise than the paper or reason says, for its checkpoints.
+
+``configs/published/`` names these components; docs/architecture.md says what else differs.
+"""
+
+from collections.abc import Sequence
+
+from mmdet.structures import DetDataSample
+from tokenizers import Encoding
+from torch import Tensor
+
+from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
+from mapper_mm.models.heads import BoxHead
+from mapper_mm.models.heads.box_head import with_area
+from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
+from mapper_mm.models.necks import FusionEncoder
+from mapper_mm.registry import MODELS
+
+_TOKEN_TYPES = 'embeddings.token_type_embeddings.weight'
+
+
+@MODELS.register_module()
+class PublishedBERT(PriorGuidedBERT):
+    """BERT without its token-type embedding, and with its own dropout while training.
+
+    Args:
+        token_types: Add the token-type embedding all the same, as BERT was trained.
+        frozen_dropout: Leave BERT's dropout on while training.
+        **kwargs: Arguments of :class:`PriorGuidedBERT`.
+    """
+
+    def __init__(
+        self, token_types: bool = False, frozen_dropout: bool = True, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        self.frozen_dropout = frozen_dropout
+        if not token_types:
+            # What is 0 adds nothing, and has to stay 0.
+            self.bert.get_parameter(_TOKEN_TYPES).data.zero_()
+            self.never_tuned = frozenset({_TOKEN_TYPES})
+            freeze_all_but_adapters(self)
+
+    def _pretrained_weights(self) -> dict[str, Tensor]:
+        weights = super()._pretrained_weights()
+        for name in self.never_tuned:
+            weights[name].zero_()
+        return weights
+
+    def train(self, mode: bool = True) -> 'PublishedBERT':
+        """Set the mode of what is tuned, and of BERT's dropout."""
+        super().train(mode)
+        if self.frozen_dropout:
+            self.bert.train(mode)
+        return self
+
+
+@MODELS.register_module()
+class PublishedCLIPTextPrior(CLIPTextPrior):
+    """CLIP fed with the numbers of BERT's tokens, which stand for other words there."""
+
+    reads_phrases = False
+
+    def forward(
+        self,
+        texts: Sequence[str],
+        bert_encodings: Sequence[Encoding],
+        bert_ids: Tensor,
+        records: Sequence[str],
+    ) -> Tensor:
+        """Compute the prior from numbers alone.
+
+        Args:
+            texts: Not read.
+            bert_encodings: Not read.
+            bert_ids: (B, L), numbers of BERT's tokens.
+            records: Not read.
+
+        Returns:
+            Tensor: (B, L, P), of padding too.
+        """
+        # BERT's vocabulary is the larger one in the embedded default only.
+        return self.features(bert_ids % self.clip.config.vocab_size)
+
+
+@MODELS.register_module()
+class PublishedFusionEncoder(FusionEncoder):
+    """The fusion encoder with padding not excluded from attention.
+
+    Args:
+        padding_bias: What is added to the attention logits of padding.
+        **kwargs: Arguments of :class:`FusionEncoder`.
+    """
+
+    def __init__(self, padding_bias: float = 1.0, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.padding_bias = float(padding_bias)
+
+
+@MODELS.register_module()
+class PublishedBoxHead(BoxHead):
+    """The box head with predictions cut to the canvas, not to the picture."""
+
+    def cut_to_picture(self, box: Tensor, sample: DetDataSample) -> Tensor:
+        """Give the box an area, wherever it is.
+
+        Args:
+            box: (4,), (x1, y1, x2, y2) in pixels of the original picture.
+            sample: The picture it is of.
+        """
+        return with_area(box, None)
