@@ -136,7 +136,7 @@ def test_all_attention_is_sdpa(model, config, dataset_root, monkeypatch):
     text = model.language_model
     parts = [
         (model.backbone.layers, lambda: model.backbone(batch['inputs'])),
-        (text.prior.layers, lambda: text.prior._features(torch.ones(1, 4, dtype=torch.int64))),
+        (text.prior.layers, lambda: text.prior.features(torch.ones(1, 4, dtype=torch.int64))),
         ([*text.layers, *text.prior.layers], lambda: text(['the star'], ['record'])),
         (
             [*model.backbone.layers, *text.layers, *text.prior.layers, *model.neck.layers],
