@@ -21,7 +21,7 @@ from mapper_mm.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'published'
 # [REG], words, CLS and 37 x 37 patches have a position embedding each. The first one's config is
-# brought along; the network is that of the second one too.
+# put into the file; the network is that of the second one too.
 BY_POSITIONS = {
     1 + 20 + 1370: ('mapper_refcoco.py', 'mapper_refcocoplus.py'),
     1 + 40 + 1370: ('mapper_refcocog_umd.py', 'mapper_refcocog_google.py'),
@@ -85,7 +85,7 @@ def main() -> None:
             model = MODELS.build(config.model)
         conversion = convert_published(published, model, args.input)
         Path(args.output).parent.mkdir(parents=True, exist_ok=True)
-        # The adapters were trained beside the frozen weights that the file brings.
+        # The adapters were trained beside the frozen weights that the file contains.
         record = fingerprint_from_state(model, conversion.state, args.input)
         write_weights(args.output, conversion.state, {'cfg': config.pretty_text, KEY: record})
     print_account(conversion)
