@@ -3,17 +3,34 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
-def test_readme_has_one_command_to_train_and_one_to_test():
-    readme = (ROOT / 'README.md').read_text(encoding='utf-8')
-    command = re.compile(r'^## (\w+)\n[^#]*?```bash\n(.*?)```', re.DOTALL | re.MULTILINE)
-    train, test = command.findall(readme)
-    assert readme.count('```') == 4
-    assert (train[0], test[0]) == ('Train', 'Test')
-    assert train[1].rstrip().endswith('\npython tools/train.py configs/mapper_shapes.py')
-    assert test[1].rstrip().endswith('\npytest')
+README = (ROOT / 'README.md').read_text(encoding='utf-8')
+
+
+COMMANDS = dict(Train='python tools/train.py configs/mapper_shapes.py', Test='pytest')
+
+
+@pytest.mark.parametrize('section', COMMANDS)
+def test_readme_has_the_command(section):
+    """.ci/run reads the second one."""
+    text = README.split(f'\n## {section}\n')[1].split('\n## ')[0]
+    [command] = re.findall(r'```bash\n(.*?)```', text, re.DOTALL)
+    assert command.splitlines()[-1] == COMMANDS[section]
+
+
+PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md')])
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_no_link_is_dead(page):
+    text = page.read_text(encoding='utf-8')
+    links = re.findall(r'\]\(([^)#\s]+)(?:#[^)]*)?\)', text)
+    dead = [link for link in links if '://' not in link and not (page.parent / link).exists()]
+    assert dead == []
 
 
 def test_shipped_encoders_are_small():

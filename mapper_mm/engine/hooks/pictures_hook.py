@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from mapper_mm.datasets.transforms import LoadGroundingImage
 from mapper_mm.errors import WriteError
 from mapper_mm.registry import HOOKS
-from mapper_mm.utils.whole_files import whole_file
+from mapper_mm.utils.whole_files import whole_file, write_errors_name
 from mapper_mm.visualization.drawing import contact_sheet
 from mapper_mm.visualization.file_names import PictureNames
 from mapper_mm.visualization.grounding_visualizer import draw_sample
@@ -103,7 +103,15 @@ class PicturesHook(Hook):
         for sample in outputs:
             picture = _draw(sample.cpu())
             ending = f'_{sample.ref_id}_{sample.sent_id}.png'
-            _write(picture, self._names.name(sample.img_path, ending))
+            with write_errors_name(self._names.folder):
+                path = self._names.name(sample.img_path, ending)
+            try:
+                _write(picture, path)
+            except WriteError:
+                # The empty file that held the name is no picture.
+                if path.stat().st_size == 0:
+                    path.unlink()
+                raise
 
 
 def _draw(sample: DetDataSample) -> np.ndarray:
