@@ -114,6 +114,8 @@ def check_config_file(name: str) -> None:
         return
     near = difflib.get_close_matches(path.stem, [p.stem for p in path.parent.glob('*.py')], n=1)
     hint = f'; did you mean {path.with_name(near[0])}.py?' if near else '.'
+    if path.suffix in _CONFIG_FILES and not path.exists():
+        raise OptionError(f'There is no config file {name}{hint}')
     raise OptionError(f'{name} is no config file ({", ".join(_CONFIG_FILES)}){hint}')
 
 

@@ -18,6 +18,12 @@ READ_BY_MMENGINE = (
 SETTINGS = {*inspect.signature(Runner.__init__).parameters, *READ_BY_MMENGINE} - {'self', 'cfg'}
 # Of other projects on MMEngine: near to a setting, and no misspelling of it.
 _OTHERS = {'models', 'optimizer_cfg', 'test_pipeline', 'tta_model', 'tta_pipeline'}
+# Of MMCV 1.x, and what took their place.
+_OF_MMCV = dict(
+    resume_from='resume and load_from', lr_config='param_scheduler',
+    checkpoint_config='default_hooks.checkpoint', log_config='default_hooks.logger',
+    total_epochs='train_cfg.max_epochs',
+)  # fmt: skip
 _TEXT = {'load_from', 'work_dir', 'launcher', 'log_level', 'default_scope', 'experiment_name'}
 
 
@@ -33,10 +39,15 @@ def check_names(config: Config) -> None:
     for name, value in config.items():
         if name in SETTINGS or name in _OTHERS or name.startswith('_'):
             continue
+        where = f'{config.filename}: ' if config.filename else ''
+        if name in _OF_MMCV and not _is_used(name, config.text or ''):
+            raise WrongConfigError(
+                f'{where}{name} is a setting of MMCV 1.x, and nothing reads it; it is '
+                f'{_OF_MMCV[name]} here.'
+            )
         near = meant(name, SETTINGS)
         if near is None or not _may_be(value, near) or _is_used(name, config.text or ''):
             continue
-        where = f'{config.filename}: ' if config.filename else ''
         raise WrongConfigError(
             f'{where}{name} is no setting, and nothing reads it; did you mean {near}? (If it is a '
             'variable of your own, give it a name that is less near to that.)'

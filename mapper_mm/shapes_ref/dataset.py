@@ -26,7 +26,7 @@ from .writer import (
 #: Where the configs have it.
 DEFAULT_PLACE = 'data/shapes_ref'
 # One or two letters of a name like the default's.
-_NEAR = 0.85
+_NEAR = 0.8
 
 
 @DATASETS.register_module()

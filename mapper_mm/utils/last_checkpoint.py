@@ -68,7 +68,8 @@ def _where_it_is(named: str, note: Path) -> str:
     hint = f'Go on from another one: `--resume {others[-1]}`.' if others else (
         f'Put it there, or delete {note} to begin anew.'
     )
-    raise MissingCheckpointError(f'{note} names {named[:200]!r}, which is not there. {hint}')
+    shown = named if named.isprintable() else repr(named)
+    raise MissingCheckpointError(f'{note} names {shown[:200]}, which is not there. {hint}')
 
 
 def write_last_checkpoint(folder: str | Path, checkpoint: str | Path) -> None:

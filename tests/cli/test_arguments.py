@@ -80,10 +80,10 @@ def test_only_the_first_process_says_it(rank, monkeypatch):
 @pytest.mark.parametrize(
     'name, said',
     [
-        ('mapper_shape.py', r'is no config file .*; did you mean .*/mapper_shapes\.py\?'),
+        ('mapper_shape.py', r'There is no config file .*; did you mean .*/mapper_shapes\.py\?'),
         ('mapper_shapes', r'is no config file .*; did you mean .*/mapper_shapes\.py\?'),
         ('notes.md', r'notes\.md is no config file \(\.py, .*\)\.$'),
-        ('nowhere/mapper_shapes.py', r'is no config file .*\)\.$'),
+        ('nowhere/mapper_shapes.py', r'There is no config file .*/mapper_shapes\.py\.$'),
     ],
 )
 def test_what_is_no_config_is_named(name, said, tmp_path):

@@ -114,6 +114,21 @@ def test_a_misspelt_setting_in_the_file_is_refused(name, value, meant, tmp_path)
         check_config(Config.fromfile(tmp_path / 'own.py'))
 
 
+@pytest.mark.parametrize(
+    'line, now',
+    [("resume_from = 'a.pth'", 'load_from'), ('total_epochs = 9', 'max_epochs'),
+     ("lr_config = dict(policy='step')", 'param_scheduler')],
+)  # fmt: skip
+def test_a_setting_of_mmcv_is_refused(line, now, tmp_path):
+    base = f'_base_ = {str(ROOT / "configs/mapper_shapes.py")!r}\n'
+    (tmp_path / 'own.py').write_text(f'{base}{line}\n')
+    with pytest.raises(WrongConfigError, match=f'own.py: {line.split()[0]} is .*{now} here'):
+        check_config(Config.fromfile(tmp_path / 'own.py'))
+    used = 'total_epochs = 9\ntrain_cfg = dict(max_epochs=total_epochs)\n'
+    (tmp_path / 'own.py').write_text(base + used)
+    check_config(Config.fromfile(tmp_path / 'own.py'))
+
+
 def test_variables_of_ones_own_are_fine(tmp_path):
     names = dict.fromkeys(
         ['dataset_type', 'data_root', 'backend_args', 'file_client_args', 'image_size',

@@ -509,6 +509,10 @@ def test_a_misspelt_folder_is_not_filled(tmp_path, monkeypatch):
         with pytest.raises(FolderInUseError, match=str(tmp_path / other)):
             ShapesRefDataset(data_root=str(tmp_path / other), num_scenes=SCENES)
     assert sorted(tmp_path.rglob('*')) == sorted(before)
+    # A short name with two letters that changed places.
+    made.rename(tmp_path / 'mine/shapes')
+    with pytest.raises(MissingDataError, match='no ShapesRef in .*/shaeps, but in .*/shapes:'):
+        ShapesRefDataset(data_root=str(tmp_path / 'mine/shaeps'), num_scenes=SCENES)
     # Where the configs have it, and what is another data set.
     assert len(ShapesRefDataset(data_root='data/shapes_ref_2', split='val', num_scenes=SCENES))
     other = str(tmp_path / 'mine/shapes_ref2')
