@@ -1,7 +1,7 @@
 """Lines of text in any script, each letter in a font that has it.
 
 Matplotlib brings DejaVu Sans (Latin, Greek, Cyrillic, Arabic, Hebrew and more); for other letters
-the machine's own fonts are searched.
+the machine's own fonts are searched, then OpenCV's.
 """
 
 import unicodedata
@@ -15,6 +15,9 @@ from matplotlib.ft2font import FT2Font
 from PIL import ImageDraw, ImageFont
 
 from mapper_mm.utils.counted_warning import CountedWarning
+
+from . import opencv_font
+from .opencv_font import OpenCVFont
 
 _DEJAVU = str(Path(get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf'))
 # Of fonts that have a letter, upright ones of usual weight are nearest to DejaVu Sans.
@@ -52,7 +55,10 @@ def draw_line(
     # Fonts differ in height: they share the line that letters stand on.
     y += _font(_DEJAVU, size).getmetrics()[0]
     for font, run in _runs(text, size):
-        draw.text((x, y), run, font=font, fill=fill, anchor='ls')
+        if isinstance(font, OpenCVFont):
+            font.draw(draw, (x, y), run, fill)
+        else:
+            draw.text((x, y), run, font=font, fill=fill, anchor='ls')
         x += font.getlength(run)
 
 
@@ -92,7 +98,7 @@ def warn_of_missing(text: str) -> None:
         _MISSING(f'{" ".join(sorted(missing)[:20])} of {text[:200]!r}')
 
 
-def _runs(text: str, size: int) -> Iterator[tuple[ImageFont.FreeTypeFont, str]]:
+def _runs(text: str, size: int) -> Iterator[tuple[ImageFont.FreeTypeFont | OpenCVFont, str]]:
     paths = []
     for letter in text:
         before = paths[-1] if paths else _DEJAVU
@@ -105,8 +111,9 @@ def _runs(text: str, size: int) -> Iterator[tuple[ImageFont.FreeTypeFont, str]]:
 
 @cache
 def _path_of(letter: str) -> str | None:
-    """The file of a font that has a letter; None if there is none."""
-    return next((path for path in (_DEJAVU, *_system_fonts()) if _has(path, letter)), None)
+    """The file of a font that has a letter, or OpenCV's name of its own; None if none has it."""
+    fonts = (_DEJAVU, *_system_fonts(), opencv_font.NAME)
+    return next((path for path in fonts if _has(path, letter)), None)
 
 
 @cache
@@ -120,6 +127,8 @@ def _system_fonts() -> list[str]:
 
 
 def _has(path: str, letter: str) -> bool:
+    if path == opencv_font.NAME:
+        return opencv_font.has_letter(letter)
     return ord(letter) in _letters(path)
 
 
@@ -135,5 +144,7 @@ def _letters(path: str) -> frozenset[int]:
 
 
 @cache
-def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
+def _font(path: str, size: int) -> ImageFont.FreeTypeFont | OpenCVFont:
+    if path == opencv_font.NAME:
+        return OpenCVFont(size)
     return ImageFont.truetype(path, size)
