@@ -59,6 +59,7 @@ def apply() -> None:
     check_versions()
     check_opencv()
     stand_in_for_mmcv_ops()
+    import_adafactor_when_used()
     find_mmcv_ops_without_pkgutil()
     find_packages_without_pkg_resources()
     find_our_configs()
@@ -71,7 +72,6 @@ def apply() -> None:
     allow_amp_on_cpu()
     launch_on_cpu()
     rename_broadcast_buffers()
-    run_mmdet_bert()
 
 
 def check_versions() -> None:
@@ -186,6 +186,26 @@ class _MissingOps(ModuleType):
                 'the build that fits your torch.')
 
         return missing_op
+
+
+def import_adafactor_when_used() -> None:
+    """Without it MMEngine spends most of its start on one optimizer of transformers.
+
+    ``transformers.Adafactor`` brings transformers' trainer, peft and torch's compiler along.
+    """
+    import transformers
+
+    def adafactor(*args: Any, **kwargs: Any) -> Any:
+        from transformers import Adafactor
+
+        return Adafactor(*args, **kwargs)
+
+    transformers.Adafactor = adafactor
+    try:
+        import mmengine.optim  # noqa: F401
+    finally:
+        # transformers finds its own when it is asked again.
+        del transformers.Adafactor
 
 
 def find_mmcv_ops_without_pkgutil() -> None:
@@ -631,33 +651,6 @@ def rename_broadcast_buffers() -> None:
         original_init(self, *args, **kwargs)
 
     MMDistributedDataParallel.__init__ = __init__
-
-
-def run_mmdet_bert() -> None:
-    """Without it mmdet's ``BertModel`` (for GLIP, Grounding DINO) ends in an AttributeError.
-
-    transformers 5 removed ``batch_encode_plus``, another name for calling the tokenizer, and takes
-    a mask of tokens against tokens only with a dimension for the heads.
-    """
-    from mmdet.models.language_models.bert import BertEncoder, BertModel
-
-    original_init = BertModel.__init__
-    original_forward = BertEncoder.forward
-
-    @functools.wraps(original_init)
-    def __init__(self, *args, **kwargs):
-        original_init(self, *args, **kwargs)
-        self.tokenizer.batch_encode_plus = self.tokenizer.__call__
-
-    @functools.wraps(original_forward)
-    def forward(self, x: dict) -> dict:
-        mask = x['attention_mask']
-        if mask.dim() == 3:
-            x = {**x, 'attention_mask': mask[:, None]}
-        return {**original_forward(self, x), 'masks': mask}
-
-    BertModel.__init__ = __init__
-    BertEncoder.forward = forward
 
 
 def _replace(original: Callable, replacement: Callable) -> None:

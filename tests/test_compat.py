@@ -21,7 +21,7 @@ from mmengine.fileio import LocalBackend
 from mmengine.logging import HistoryBuffer, MessageHub, MMLogger
 from mmengine.model import BaseModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS
+from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from mmengine.runner import CheckpointLoader, Runner, load_checkpoint, save_checkpoint
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -210,15 +210,52 @@ STACK = {'cv2', 'mmcv', 'mmdet', 'mmengine', 'timm', 'torch', 'torchvision', 'tr
 
 @pytest.mark.parametrize('path', PROGRAMS, ids=lambda path: path.stem)
 def test_programs_check_before_they_import(path):
-    imported = [
-        name.partition('.')[0]
-        for node in ast.parse(path.read_text()).body
+    """On every way through a program, in its functions too."""
+    text = path.read_text()
+    imports = [
+        (node.lineno, name.partition('.')[0])
+        for node in ast.walk(ast.parse(text))
         for name in (
             [node.module] if isinstance(node, ast.ImportFrom)
             else [alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
     ]
-    first = next(name for name in imported if name in STACK | {'mapper_mm'})
+    first = next(name for _, name in sorted(imports) if name in STACK | {'mapper_mm'})
     assert first == 'mapper_mm'
+
+
+# Where what models need is imported, and what takes as long as that.
+HEAVY = {'mmdet.models', 'peft', 'timm', 'torch._dynamo', 'transformers.modeling_utils'}
+
+
+@pytest.mark.parametrize('program, arguments, code, heavy', [
+    ('demo/image_demo.py', ['--help'], 0, HEAVY | {'torch'}),
+    ('demo/image_demo.py', ['a.png', 'star', '--wait'], 2, HEAVY | {'torch'}),
+    ('demo/image_demo.py', ['a.png', 'star', '--device', 'gpu'], 2, HEAVY),
+    ('tools/train.py', ['--help'], 0, HEAVY),
+    ('tools/train.py', ['a.py', '--launcher', 'no'], 2, HEAVY),
+    ('tools/test.py', ['--help'], 0, HEAVY),
+])
+def test_arguments_are_read_before_what_takes_seconds(program, arguments, code, heavy):
+    script = f"""if True:
+        import atexit, runpy, sys
+        heavy = {heavy!r}
+        atexit.register(lambda: print('IMPORTED', sorted(heavy & set(sys.modules))))
+        sys.argv = [{program!r}, *{arguments!r}]
+        runpy.run_path({str(ROOT / program)!r}, run_name='__main__')
+    """
+    done = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True,
+        env=dict(os.environ, PYTHONPATH=str(ROOT)))
+    assert done.returncode == code, done.stderr
+    assert done.stdout.splitlines()[-1] == 'IMPORTED []'
+
+
+def test_adafactor_of_transformers_is_found_when_used():
+    import transformers
+
+    wrapper = OPTIM_WRAPPERS.build(dict(type='OptimWrapper', optimizer=OPTIMIZERS.build(
+        dict(type='Adafactor', params=[nn.Parameter(torch.ones(1))]))))
+    assert isinstance(wrapper.optimizer, transformers.Adafactor)
 
 
 def test_training_without_opengl_is_one_sentence(tmp_path):
@@ -595,41 +632,7 @@ def test_two_processes_train_on_cpu(tmp_path, launcher, wrapper):
     assert len(weights) == 2 and weights[0] == weights[1]
 
 
-# ---- transformers 5
-
-
-@pytest.fixture
-def bert_folder(tmp_path):
-    from transformers import BertConfig, BertModel, BertTokenizer
-    words = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'red', 'ball', 'left', '.']
-    (tmp_path / 'vocab.txt').write_text('\n'.join(words))
-    BertTokenizer.from_pretrained(tmp_path).save_pretrained(tmp_path)
-    BertModel(BertConfig(
-        vocab_size=len(words), hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=16, max_position_embeddings=16)).save_pretrained(tmp_path)
-    return tmp_path
-
-
-@pytest.mark.parametrize('by_phrase', [False, True])
-def test_bert_of_mmdet_runs(bert_folder, by_phrase):
-    from mmdet.models import BertModel
-    bert = BertModel(
-        name=str(bert_folder), max_tokens=8, use_sub_sentence_represent=by_phrase,
-        special_tokens_list=['[CLS]', '[SEP]', '.']).eval()
-    with torch.no_grad():
-        out = bert(['red ball . left', 'red'])
-        tokens = bert.tokenizer(
-            ['red ball . left', 'red'], padding='max_length', max_length=8, return_tensors='pt')
-        plain = bert.language_backbone.body.model(**tokens).last_hidden_state
-    known = tokens.attention_mask.bool()
-    assert out['embedded'].shape == (2, 8, 8)
-    if by_phrase:
-        # [CLS] red ball . left [SEP]: "left" must not see "red".
-        assert out['masks'].shape == (2, 8, 8)
-        assert out['masks'][0, 2, 1] and not out['masks'][0, 4, 1]
-        assert not torch.allclose(out['embedded'][known], plain[known], atol=1e-3)
-    else:
-        torch.testing.assert_close(out['embedded'][known], plain[known])
+# ---- logs
 
 
 def test_a_log_on_a_full_disk_says_so_once(capsys):

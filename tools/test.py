@@ -1,9 +1,11 @@
 """Test a model on all splits of its dataset, or datasets."""
 
+from __future__ import annotations
+
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # First, for it says in a sentence what of the following is missing or too old.
 import mapper_mm  # noqa: F401
@@ -17,15 +19,12 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from rich.console import Console
 from rich.table import Table
 
-from mapper_mm.checkpoints.best import best_checkpoint
-from mapper_mm.checkpoints.bundle import use_spelled_out_archs
-from mapper_mm.checkpoints.partial import read_checkpoint
 from mapper_mm.cli.arguments import add_run_arguments, plain_errors, process_group_left, read_config
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config, check_parts
-from mapper_mm.cli.preflight import check_everything_is_there
-from mapper_mm.engine.hooks import KeptResultsHook
-from mapper_mm.evaluation.dump_predictions import DumpPredictions
+
+if TYPE_CHECKING:
+    from mapper_mm.evaluation.dump_predictions import DumpPredictions
 
 
 def parse_args() -> argparse.Namespace:
@@ -118,6 +117,14 @@ def print_table(metrics: dict[str, float], config: Config) -> None:
 def main() -> None:
     """Test as the command line asks."""
     args = parse_args()
+    # They import all that models need, which takes seconds.
+    from mapper_mm.checkpoints.best import best_checkpoint
+    from mapper_mm.checkpoints.bundle import use_spelled_out_archs
+    from mapper_mm.checkpoints.partial import read_checkpoint
+    from mapper_mm.cli.preflight import check_everything_is_there
+    from mapper_mm.engine.hooks import KeptResultsHook
+    from mapper_mm.evaluation.dump_predictions import DumpPredictions
+
     with plain_errors(), process_group_left():
         config = read_config(args)
         check_config(config)

@@ -13,7 +13,6 @@ from mapper_mm.cli.arguments import add_run_arguments, plain_errors, process_gro
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config, check_parts
 from mapper_mm.cli.going_on import says_how_to_go_on
-from mapper_mm.cli.preflight import check_everything_is_there
 from mapper_mm.errors import OptionError
 
 
@@ -62,6 +61,9 @@ def apply_options(config: Config, args: argparse.Namespace) -> None:
 def main() -> None:
     """Train as the command line asks."""
     args = parse_args()
+    # It imports all that models need, which takes seconds.
+    from mapper_mm.cli.preflight import check_everything_is_there
+
     with plain_errors(), process_group_left():
         config = read_config(args)
         apply_options(config, args)
