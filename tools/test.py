@@ -57,7 +57,9 @@ def build_runner(
         Path(args.show_dir).mkdir(parents=True, exist_ok=True)
         hooks = config.get('custom_hooks') or []
         config.custom_hooks = [*hooks, dict(type='PicturesHook', test_dir=args.show_dir)]
-    runner = Runner.from_cfg(config)
+    from mapper_mm.engine.runner import GroundingRunner
+
+    runner = GroundingRunner.from_cfg(config)
     if checkpoint is None:
         # MMEngine only warns when a checkpoint is another model's.
         runner.load_checkpoint = partial(runner.load_checkpoint, strict=True)
@@ -120,7 +122,7 @@ def main() -> None:
     # They import all that models need, which takes seconds.
     from mapper_mm.checkpoints.best import best_checkpoint
     from mapper_mm.checkpoints.bundle import use_spelled_out_archs
-    from mapper_mm.checkpoints.partial import read_checkpoint
+    from mapper_mm.checkpoints.io import read_checkpoint
     from mapper_mm.cli.preflight import check_everything_is_there
     from mapper_mm.engine.hooks import KeptResultsHook
     from mapper_mm.evaluation.dump_predictions import DumpPredictions

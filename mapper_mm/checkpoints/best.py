@@ -5,11 +5,11 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mapper_mm.checkpoints.last import FOR_USE, checkpoints, last_checkpoint
 from mapper_mm.errors import MissingCheckpointError
-from mapper_mm.utils.last_checkpoint import FOR_USE, checkpoints, last_checkpoint
 from mapper_mm.utils.processes import is_first_process
 
-from .partial import read_checkpoint
+from .io import read_checkpoint
 
 # Where a checkpoint's `meta` says how good it was in validation: metric, rule and score.
 BEST = 'best'

@@ -72,7 +72,8 @@ def test_components_may_be_built(kind):
 @pytest.mark.parametrize(
     'kind',
     [
-        *('os.system', 'os', 'mapper_mm.compat.to_plain', 'mmengine.Config', 'mmdet.os.system'),
+        *('os.system', 'os', 'mapper_mm.checkpoints.plain.to_plain', 'mmengine.Config'),
+        'mmdet.os.system',
         *('CameraMotionCompensation', 'KnowledgeDistillationSingleStageDetector', 'RetinaHead'),
         *('NoSuchThing', 3, ['MaPPER']),
     ],

@@ -7,7 +7,8 @@ from torch import nn
 
 from mapper_mm.checkpoints.bundle import TOKENIZERS, brought_tokenizers
 from mapper_mm.checkpoints.fingerprint import KEY, frozen_record
-from mapper_mm.checkpoints.partial import check_form, make_whole
+from mapper_mm.checkpoints.form import check_form
+from mapper_mm.checkpoints.partial import make_whole
 from mapper_mm.checkpoints.stored_config import warn_of_other_settings
 from mapper_mm.errors import WrongCheckpointError
 from mapper_mm.registry import HOOKS

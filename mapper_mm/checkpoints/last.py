@@ -11,8 +11,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from mapper_mm.errors import MissingCheckpointError
-
-from .whole_files import write_text
+from mapper_mm.utils.whole_files import write_text
 
 LAST = 'last_checkpoint'
 # What trainings leave, by MMEngine's names.
