@@ -13,7 +13,6 @@ import mapper_mm  # noqa: F401
 # isort: split
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from rich.console import Console
@@ -22,6 +21,7 @@ from rich.table import Table
 from mapper_mm.cli.arguments import add_run_arguments, plain_errors, process_group_left, read_config
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config, check_parts
+from mapper_mm.utils.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from mapper_mm.evaluation.dump_predictions import DumpPredictions
@@ -79,8 +79,7 @@ def load_what_was_read(runner: Runner, checkpoint: dict, filename: str, **_: Any
         filename: The file, for the log.
     """
     runner.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    _load_checkpoint_to_model(model, checkpoint, strict=True)
+    _load_checkpoint_to_model(unwrapped(runner.model), checkpoint, strict=True)
     checkpoint.clear()
     runner._has_loaded = True
     runner.logger.info(f'Load checkpoint from {filename}')

@@ -9,7 +9,6 @@ import json
 import os
 import os.path as osp
 import pickle
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,7 +24,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mapper_mm.errors import DamagedCheckpointError, MissingWeightsError, UnsafePickleError
-from mapper_mm.utils.checksums import check_text, check_zip, with_checksum
+from mapper_mm.utils.checksums import check_text, with_checksum
+from mapper_mm.utils.torch_files import asked_for, load_torch, why_unreadable
 from mapper_mm.utils.whole_files import whole_file
 
 from .form import check_form
@@ -109,8 +109,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
                 metadata = file.metadata() or {}
             text = check_text(metadata, SAFETENSORS_META, state)
             return dict(state_dict=state, meta=json.loads(text))
-        check_zip(filename)
-        return _load_torch(filename, map_location)
+        return load_torch(filename, map_location, weights_only=not _unpickling_is_allowed())
 
 
 # The original, whatever another project does to the module's.
@@ -139,19 +138,18 @@ def _errors_name(source: str) -> Iterator[None]:
     try:
         yield
     except pickle.UnpicklingError as error:
-        objects = re.search(r'GLOBAL (\S+)', str(error))
+        objects = asked_for(error)
         if objects is None:
             raise UnsafePickleError(f'{source} is damaged or not a checkpoint.') from error
         raise UnsafePickleError(
-            f'{source} holds Python objects ({objects[1]}), and reading those can run any code: if '
+            f'{source} holds Python objects ({objects}), and reading those can run any code: if '
             f'you trust where it comes from, set the environment variable {ALLOW_UNPICKLING}=1.'
         ) from error
     # Of bytes that are not what they should be, torch and safetensors raise almost anything.
     except Exception as error:
-        reason = f'{type(error).__name__}: {error}'.partition('\n')[0][:300]
         raise DamagedCheckpointError(
             f'The checkpoint {source} cannot be read; it is damaged, truncated or no checkpoint: '
-            f'{reason}'
+            f'{why_unreadable(error)}'
         ) from error
 
 

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from mapper_mm.errors import WrongCheckpointError
 from mapper_mm.models.encoders.frozen_encoder import FrozenEncoder
-from mapper_mm.models.pretrained.files import why_another_kind
+from mapper_mm.models.pretrained.files import mismatches
+from mapper_mm.utils.text import first_lines
 
 from .bundle import bring_tokenizers
 from .fingerprint import check_frozen_weights, frozen_encoders, frozen_keys
@@ -115,22 +116,11 @@ def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[
         for key in frozen_keys(model, encoder).values()
     }
     own = model.state_dict()
-    wrong = [f'missing: {key}' for key in own if key not in state and key not in absent]
-    wrong += [f'not known: {key}' for key in state if key not in own]
-    wrong += [
-        f'{key}: {tuple(state[key].shape)} in the file, {tuple(tensor.shape)} in the model'
-        for key, tensor in own.items()
-        if key in state and state[key].shape != tensor.shape
-    ]
-    wrong += [
-        f'{key}: {why}'
-        for key, tensor in own.items()
-        if key in state and (why := why_another_kind(state[key], tensor.dtype))
-    ]
+    wrong = mismatches(state, {key: own[key] for key in own if key not in absent})
     if wrong:
-        shown = '\n  '.join(wrong[:8]) + (f'\n  ... {len(wrong) - 8} more' if wrong[8:] else '')
         raise WrongCheckpointError(
-            f'{name} is not of this model:\n  {shown}\nUse the config that it was trained with.'
+            f'{name} is not of this model:\n  {first_lines(wrong)}\n'
+            'Use the config that it was trained with.'
         )
     return absent
 

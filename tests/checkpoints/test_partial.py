@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 from mapper_mm.checkpoints.fingerprint import KEY, frozen_encoders, frozen_keys, frozen_record
 from mapper_mm.checkpoints.io import read_checkpoint, write_weights
 from mapper_mm.checkpoints.partial import lacking, leave_out_frozen, make_whole
-from mapper_mm.errors import WrongCheckpointError, WrongWeightsError
+from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapters.parameters import trainable_params, tuned_tensors
 from mapper_mm.registry import MODELS
 
