@@ -1,18 +1,14 @@
 """Find what a phrase means in an image: print the box and write a picture."""
 
+from __future__ import annotations
+
 import argparse
+from typing import TYPE_CHECKING
 
-# First, for it says in a sentence what of the following is missing or too old.
-import mapper_mm  # noqa: F401
+if TYPE_CHECKING:
+    from mapper_mm.apis import GroundingInferencer
 
-# isort: split
-import torch
-
-from mapper_mm.apis import GroundingInferencer
-from mapper_mm.apis.inputs import check_out_dir
-from mapper_mm.checkpoints.best import best_checkpoint
-from mapper_mm.cli.arguments import check_config_file, default_work_dir, plain_errors
-from mapper_mm.errors import PhraseError
+# The rest is imported in the functions: it takes seconds, for which `--help` need not wait.
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,6 +35,12 @@ def usable_device(name: str) -> str:
     Raises:
         argparse.ArgumentTypeError: If it has none of that name.
     """
+    # First, for it says in a sentence what is missing or too old.
+    import mapper_mm  # noqa: F401
+
+    # isort: split
+    import torch
+
     try:
         torch.empty(0, device=name)
     # A torch without CUDA says so with an assertion.
@@ -55,6 +57,9 @@ def find_weights(config: str | None) -> str:
         FileNotFoundError: If there is none.
         OptionError: If there is no such config.
     """
+    from mapper_mm.checkpoints.best import best_checkpoint
+    from mapper_mm.cli.arguments import check_config_file, default_work_dir
+
     config = config or 'mapper_shapes'
     path = f'configs/{config}.py'
     if config.endswith('.py'):
@@ -73,6 +78,8 @@ def find(inferencer: GroundingInferencer, image: str, phrases: list[str], out_di
     Raises:
         PhraseError: At the end, if some cannot.
     """
+    from mapper_mm.errors import PhraseError
+
     # It may be a pipe or an address: all phrases are about one picture.
     image = inferencer.take_image(image)
     grounded, samples, wrong = [], [], []
@@ -96,6 +103,10 @@ def find(inferencer: GroundingInferencer, image: str, phrases: list[str], out_di
 def main() -> None:
     """Find what the command line asks for."""
     args = parse_args()
+    from mapper_mm.apis import GroundingInferencer
+    from mapper_mm.apis.inputs import check_out_dir
+    from mapper_mm.cli.arguments import plain_errors
+
     with plain_errors():
         weights = args.weights or find_weights(args.config)
         inferencer = GroundingInferencer(args.config, weights, args.device)

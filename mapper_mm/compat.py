@@ -12,23 +12,15 @@ for mmcv's ops be in place before any of them.
 import functools
 import importlib.util
 import inspect
-import json
 import logging
-import os
 import os.path as osp
-import pickle
-import re
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import metadata
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, NoReturn
 from unittest import mock
-
-from .errors import DamagedCheckpointError, MissingWeightsError, UnsafePickleError
 
 # Kept equal to requirements/runtime.txt and mminstall.txt (a test compares them).
 REQUIRED = {
@@ -59,19 +51,14 @@ def apply() -> None:
     check_versions()
     check_opencv()
     stand_in_for_mmcv_ops()
+    import_adafactor_when_used()
     find_mmcv_ops_without_pkgutil()
     find_packages_without_pkg_resources()
     find_our_configs()
-    save_plain_checkpoints()
-    save_whole_checkpoints()
-    find_last_checkpoints_by_name()
-    load_checkpoints_safely()
     log_on_full_disks()
-    refuse_unpickling_in_forks()
     allow_amp_on_cpu()
     launch_on_cpu()
     rename_broadcast_buffers()
-    run_mmdet_bert()
 
 
 def check_versions() -> None:
@@ -188,6 +175,26 @@ class _MissingOps(ModuleType):
         return missing_op
 
 
+def import_adafactor_when_used() -> None:
+    """Without it MMEngine spends most of its start on one optimizer of transformers.
+
+    ``transformers.Adafactor`` brings transformers' trainer, peft and torch's compiler along.
+    """
+    import transformers
+
+    def adafactor(*args: Any, **kwargs: Any) -> Any:
+        from transformers import Adafactor
+
+        return Adafactor(*args, **kwargs)
+
+    transformers.Adafactor = adafactor
+    try:
+        import mmengine.optim  # noqa: F401
+    finally:
+        # transformers finds its own when it is asked again.
+        del transformers.Adafactor
+
+
 def find_mmcv_ops_without_pkgutil() -> None:
     """Without it the Runner fails on Python 3.14, which has no ``pkgutil.find_loader``."""
     import mmengine.utils.dl_utils.misc
@@ -274,220 +281,6 @@ def package2module(package: str) -> str:
     return next((name for name in names if is_installed(name)), names[0])
 
 
-def save_plain_checkpoints() -> None:
-    """Without it MMEngine's checkpoints do not load with ``weights_only=True``, torch's default.
-
-    They hold ``HistoryBuffer`` objects and NumPy scalars and arrays. Both become lists and numbers
-    in the file; the history is rebuilt when the checkpoint is resumed from. Functions that a
-    scheduler keeps (``OneCycleLR``) are left out: a newly built one has them.
-    """
-    from mmengine.logging import HistoryBuffer, MessageHub
-    from mmengine.optim import _ParamScheduler
-    from mmengine.runner import checkpoint as checkpoints
-
-    original_save = checkpoints.save_checkpoint
-    original_state_dict = MessageHub.state_dict
-    original_load_state_dict = MessageHub.load_state_dict
-    original_scheduler_state = _ParamScheduler.state_dict
-
-    @functools.wraps(original_scheduler_state)
-    def scheduler_state(self: _ParamScheduler) -> dict:
-        state = original_scheduler_state(self)
-        return {key: value for key, value in state.items() if not callable(value)}
-
-    @functools.wraps(original_save)
-    def save_checkpoint(checkpoint: dict, *args: Any, **kwargs: Any) -> None:
-        original_save(to_plain(checkpoint, 'checkpoint'), *args, **kwargs)
-
-    @functools.wraps(original_state_dict)
-    def state_dict(self: MessageHub) -> dict:
-        state = original_state_dict(self)
-        for name, buffer in state['log_scalars'].items():
-            values, counts = buffer.data
-            state['log_scalars'][name] = dict(
-                values=values.tolist(), counts=counts.tolist(), max_length=buffer.max_length)
-        return state
-
-    @functools.wraps(original_load_state_dict)
-    def load_state_dict(self: MessageHub, state_dict: 'dict | MessageHub') -> None:
-        if isinstance(state_dict, dict) and 'log_scalars' in state_dict:
-            buffers = {
-                name: HistoryBuffer(saved['values'], saved['counts'], saved['max_length'])
-                if isinstance(saved, dict) else saved
-                for name, saved in state_dict['log_scalars'].items()
-            }
-            state_dict = {**state_dict, 'log_scalars': buffers}
-        original_load_state_dict(self, state_dict)
-
-    _replace(original_save, save_checkpoint)
-    _ParamScheduler.state_dict = scheduler_state
-    MessageHub.state_dict = state_dict
-    MessageHub.load_state_dict = load_state_dict
-
-
-def save_whole_checkpoints() -> None:
-    """Without it a training that is killed while it saves leaves half a file to resume from.
-
-    MMEngine writes into the file of that name, and ``last_checkpoint`` may name it already: an
-    epoch is saved a second time after a best validation. Here a file gets its name once it is
-    whole.
-    """
-    from mmengine.runner import checkpoint as checkpoints
-
-    from .utils.whole_files import whole_file
-
-    original = checkpoints.save_checkpoint
-
-    @functools.wraps(original)
-    def save_checkpoint(checkpoint: dict, filename: str, *args: Any, **kwargs: Any) -> None:
-        # Object stores (s3://) have neither half files nor renaming.
-        if '://' in str(filename):
-            original(checkpoint, filename, *args, **kwargs)
-            return
-        with whole_file(filename) as part:
-            original(checkpoint, str(part), *args, **kwargs)
-
-    _replace(original, save_checkpoint)
-
-
-def find_last_checkpoints_by_name() -> None:
-    """Without it a copied work directory resumes from the original's checkpoint.
-
-    MMEngine takes what ``last_checkpoint`` says for a path from the current folder.
-    """
-    from mmengine.runner import find_latest_checkpoint
-
-    from .utils.last_checkpoint import last_checkpoint
-
-    @functools.wraps(find_latest_checkpoint)
-    def find(path: str) -> str | None:
-        return last_checkpoint(path)
-
-    _replace(find_latest_checkpoint, find)
-
-
-def to_plain(value: Any, name: str = 'value') -> Any:
-    """Copies nested containers so that only what ``torch.load(weights_only=True)`` reads is left.
-
-    NumPy scalars become numbers, arrays lists, and subclasses of dict, list and tuple (MMEngine's
-    ``ConfigDict``, for example) the plain type. Tensors are not copied.
-
-    Args:
-        value: what is to be saved.
-        name: what an error calls ``value``.
-
-    Raises:
-        TypeError: something else is in it; the message says where.
-    """
-    import numpy as np
-    import torch
-
-    if type(value) in _PLAIN or isinstance(value, torch.Tensor | torch.dtype | torch.device):
-        return value
-    if isinstance(value, np.generic | np.ndarray):
-        return to_plain(value.tolist(), name)
-    if isinstance(value, dict):
-        plain = {to_plain(key, f'a key of {name}'): to_plain(item, f'{name}[{key!r}]')
-                 for key, item in value.items()}
-        if isinstance(value, OrderedDict):
-            # A state dict carries the versions of its modules as an attribute.
-            plain = OrderedDict(plain)
-            vars(plain).update(to_plain(vars(value), name))
-        return plain
-    if isinstance(value, list | tuple | set):
-        kind = next(kind for kind in (list, tuple, set) if isinstance(value, kind))
-        # A long history of numbers is copied at once.
-        if _PLAIN.issuperset(map(type, value)):
-            return kind(value)
-        return kind(to_plain(item, f'{name}[{i}]') for i, item in enumerate(value))
-    for kind in (int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    raise TypeError(
-        f'{name} is a {type(value).__module__}.{type(value).__qualname__}, which a checkpoint '
-        'cannot hold: store numbers, strings and tensors, or lists and dicts of them.')
-
-
-_PLAIN = {type(None), bool, int, float, complex, str, bytes}
-
-
-def load_checkpoints_safely() -> None:
-    """Without it a checkpoint from a URL is unpickled, which runs whatever its author put in it.
-
-    Local files are read with ``weights_only=True`` by torch itself, but its refusal fills a screen
-    and names no file; and what is damaged within its numbers it reads as if it were not.
-    ``.safetensors`` files, which MMEngine does not know, can be loaded too, with the checkpoint's
-    ``meta`` as JSON in their header.
-    """
-    import torch
-    from mmengine.runner import checkpoint as checkpoints
-    from mmengine.runner.checkpoint import CheckpointLoader
-    from safetensors import safe_open
-
-    from .utils.checksums import check_text, check_zip
-
-    original_load_url = checkpoints.load_url
-
-    def load_from_local(filename: str, map_location: Any = None) -> dict:
-        filename = osp.expanduser(filename)
-        if not osp.isfile(filename):
-            what = 'it is no file' if osp.lexists(filename) else 'nothing has this name'
-            raise MissingWeightsError(f'There is no checkpoint {filename}: {what}.')
-        with _checkpoint_errors_name(filename):
-            if filename.endswith('.safetensors'):
-                with safe_open(filename, framework='pt') as file:
-                    state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                    metadata = file.metadata() or {}
-                text = check_text(metadata, SAFETENSORS_META, state)
-                return dict(state_dict=state, meta=json.loads(text))
-            check_zip(filename)
-            return torch.load(
-                filename, map_location=map_location, weights_only=not _unpickling_is_allowed())
-
-    @functools.wraps(original_load_url)
-    def load_url(url: str, *args: Any, **kwargs: Any) -> dict:
-        with _checkpoint_errors_name(url):
-            return original_load_url(
-                url, *args, **{'weights_only': not _unpickling_is_allowed(), **kwargs})
-
-    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
-    _replace(original_load_url, load_url)
-
-
-def _unpickling_is_allowed() -> bool:
-    return os.environ.get(ALLOW_UNPICKLING, '').lower() in ('1', 'y', 'yes', 'true')
-
-
-# The header's key that a .safetensors file has its checkpoint's `meta` under.
-SAFETENSORS_META = 'mapper_mm_meta'
-
-# torch's own option for trusted files, which torch heeds only where `weights_only` was not passed.
-ALLOW_UNPICKLING = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
-
-
-@contextmanager
-def _checkpoint_errors_name(source: str) -> Iterator[None]:
-    """Turns what goes wrong while a checkpoint is read into one sentence that names the file."""
-    try:
-        yield
-    except pickle.UnpicklingError as error:
-        objects = re.search(r'GLOBAL (\S+)', str(error))
-        if objects is None:
-            raise UnsafePickleError(
-                f'{source} is damaged or not a checkpoint.') from error
-        raise UnsafePickleError(
-            f'{source} holds Python objects ({objects[1]}), and reading those can run any code: if '
-            f'you trust where it comes from, set the environment variable {ALLOW_UNPICKLING}=1.'
-        ) from error
-    # Of bytes that are not what they should be, torch and safetensors raise almost anything.
-    except Exception as error:
-        reason = f'{type(error).__name__}: {error}'.partition('\n')[0][:300]
-        raise DamagedCheckpointError(
-            f'The checkpoint {source} cannot be read; it is damaged, truncated or no checkpoint: '
-            f'{reason}'
-        ) from error
-
-
 def log_on_full_disks() -> None:
     """Without it every line of a log on a full disk is a traceback on the screen.
 
@@ -518,26 +311,6 @@ def log_on_full_disks() -> None:
             )
 
     MMLogger.__init__ = __init__
-
-
-def refuse_unpickling_in_forks() -> None:
-    """Without it onedl-mmengine unpickles what torch refuses to load, and only warns of it.
-
-    It does so for the places that :func:`load_checkpoints_safely` leaves alone, such as ``s3://``.
-    MMEngine itself asks torch once, whose answer stands.
-    """
-    import torch
-    from mmengine.runner import checkpoint as checkpoints
-
-    original = getattr(checkpoints, '_safe_torch_load', None)
-    if original is None:
-        return
-
-    @functools.wraps(original)
-    def load(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
-        return torch.load(file, map_location=map_location, weights_only=weights_only)
-
-    _replace(original, load)
 
 
 def allow_amp_on_cpu() -> None:
@@ -631,33 +404,6 @@ def rename_broadcast_buffers() -> None:
         original_init(self, *args, **kwargs)
 
     MMDistributedDataParallel.__init__ = __init__
-
-
-def run_mmdet_bert() -> None:
-    """Without it mmdet's ``BertModel`` (for GLIP, Grounding DINO) ends in an AttributeError.
-
-    transformers 5 removed ``batch_encode_plus``, another name for calling the tokenizer, and takes
-    a mask of tokens against tokens only with a dimension for the heads.
-    """
-    from mmdet.models.language_models.bert import BertEncoder, BertModel
-
-    original_init = BertModel.__init__
-    original_forward = BertEncoder.forward
-
-    @functools.wraps(original_init)
-    def __init__(self, *args, **kwargs):
-        original_init(self, *args, **kwargs)
-        self.tokenizer.batch_encode_plus = self.tokenizer.__call__
-
-    @functools.wraps(original_forward)
-    def forward(self, x: dict) -> dict:
-        mask = x['attention_mask']
-        if mask.dim() == 3:
-            x = {**x, 'attention_mask': mask[:, None]}
-        return {**original_forward(self, x), 'masks': mask}
-
-    BertModel.__init__ = __init__
-    BertEncoder.forward = forward
 
 
 def _replace(original: Callable, replacement: Callable) -> None:

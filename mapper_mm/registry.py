@@ -14,7 +14,8 @@ SCOPE = 'mapper_mm'
 
 # how training runs
 RUNNERS = Registry(
-    'runner', parent=mmdet.RUNNERS, scope=SCOPE, locations=['mmdet.engine.runner'])
+    'runner', parent=mmdet.RUNNERS, scope=SCOPE,
+    locations=['mmdet.engine.runner', 'mapper_mm.engine.runner'])
 RUNNER_CONSTRUCTORS = Registry(
     'runner constructor', parent=mmdet.RUNNER_CONSTRUCTORS, scope=SCOPE,
     locations=['mmdet.engine.runner'])

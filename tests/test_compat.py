@@ -1,6 +1,5 @@
 import ast
 import os
-import pickle
 import pkgutil
 import socket
 import subprocess
@@ -9,20 +8,16 @@ import textwrap
 from importlib import metadata
 from pathlib import Path
 
-import mmengine
-import numpy as np
 import pytest
 import torch
 import yaml
+from line import make_runner
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.evaluator import BaseMetric
-from mmengine.fileio import LocalBackend
-from mmengine.logging import HistoryBuffer, MessageHub, MMLogger
-from mmengine.model import BaseModel
+from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS
-from mmengine.runner import CheckpointLoader, Runner, load_checkpoint, save_checkpoint
+from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -32,82 +27,6 @@ from mapper_mm import compat
 
 ROOT = Path(__file__).parents[1]
 on_cpu = pytest.mark.skipif(get_device() != 'cpu', reason='there is an accelerator')
-
-
-class LineModel(BaseModel):
-    """Fits y = 2 x: enough of a model to train, test and resume."""
-
-    def __init__(self):
-        super().__init__()
-        self.line = nn.Linear(1, 1)
-        self.norm = nn.BatchNorm1d(1)
-
-    def forward(self, x, y, mode):
-        line = self.line(x)
-        out = self.norm(line)
-        if mode == 'loss':
-            self.dtype_in_training = line.dtype
-            return dict(loss=(out.float() - y).abs().mean())
-        return [float(value) for value in out]
-
-
-class NumpyMetric(BaseMetric):
-    """Metrics in MMEngine's projects are NumPy numbers more often than not."""
-
-    def process(self, data_batch, data_samples):
-        self.results.extend(data_samples)
-
-    def compute_metrics(self, results):
-        return dict(score=np.float64(len(results)), per_class=np.arange(3.0))
-
-
-class Lines(torch.utils.data.Dataset):
-    metainfo = dict(classes=('line',), palette=np.array([[220, 20, 60]]))
-
-    def __len__(self):
-        return 8
-
-    def __getitem__(self, index):
-        x = torch.tensor([index / 8])
-        return dict(x=x, y=2 * x)
-
-
-def make_runner(work_dir, max_epochs=2, optim_type='OptimWrapper', **kwargs):
-    torch.manual_seed(0)
-    loader = dict(
-        dataset=Lines(), batch_size=4, num_workers=0,
-        sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='default_collate'))
-    return Runner(
-        model=LineModel(),
-        work_dir=str(work_dir),
-        train_dataloader=loader,
-        train_cfg=dict(by_epoch=True, max_epochs=max_epochs, val_interval=1),
-        val_dataloader=dict(loader),
-        val_cfg=dict(),
-        val_evaluator=[NumpyMetric()],
-        optim_wrapper=dict(type=optim_type, optimizer=dict(type='AdamW', lr=0.1)),
-        param_scheduler=[dict(type='MultiStepLR', milestones=[1])],
-        default_hooks=dict(checkpoint=dict(
-            type='CheckpointHook', interval=1, max_keep_ckpts=2,
-            save_best='score', rule='greater')),
-        custom_hooks=[dict(type='EMAHook')],
-        default_scope='mapper_mm',
-        experiment_name=f'{Path(work_dir).name}_{max_epochs}_{optim_type}_{len(kwargs)}',
-        randomness=dict(seed=0),
-        **kwargs)
-
-
-def assert_plain(value, where='checkpoint'):
-    plain = (torch.Tensor, str, int, float, bool, type(None))
-    if isinstance(value, dict):
-        for key, item in value.items():
-            assert isinstance(key, str | int), where
-            assert_plain(item, f'{where}[{key!r}]')
-    elif isinstance(value, list | tuple):
-        for item in value:
-            assert_plain(item, f'{where}[...]')
-    else:
-        assert isinstance(value, plain) and not isinstance(value, np.generic), (where, type(value))
 
 
 # ---- versions and what cannot be imported
@@ -210,15 +129,52 @@ STACK = {'cv2', 'mmcv', 'mmdet', 'mmengine', 'timm', 'torch', 'torchvision', 'tr
 
 @pytest.mark.parametrize('path', PROGRAMS, ids=lambda path: path.stem)
 def test_programs_check_before_they_import(path):
-    imported = [
-        name.partition('.')[0]
-        for node in ast.parse(path.read_text()).body
+    """On every way through a program, in its functions too."""
+    text = path.read_text()
+    imports = [
+        (node.lineno, name.partition('.')[0])
+        for node in ast.walk(ast.parse(text))
         for name in (
             [node.module] if isinstance(node, ast.ImportFrom)
             else [alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
     ]
-    first = next(name for name in imported if name in STACK | {'mapper_mm'})
+    first = next(name for _, name in sorted(imports) if name in STACK | {'mapper_mm'})
     assert first == 'mapper_mm'
+
+
+# Where what models need is imported, and what takes as long as that.
+HEAVY = {'mmdet.models', 'peft', 'timm', 'torch._dynamo', 'transformers.modeling_utils'}
+
+
+@pytest.mark.parametrize('program, arguments, code, heavy', [
+    ('demo/image_demo.py', ['--help'], 0, HEAVY | {'torch'}),
+    ('demo/image_demo.py', ['a.png', 'star', '--wait'], 2, HEAVY | {'torch'}),
+    ('demo/image_demo.py', ['a.png', 'star', '--device', 'gpu'], 2, HEAVY),
+    ('tools/train.py', ['--help'], 0, HEAVY),
+    ('tools/train.py', ['a.py', '--launcher', 'no'], 2, HEAVY),
+    ('tools/test.py', ['--help'], 0, HEAVY),
+])
+def test_arguments_are_read_before_what_takes_seconds(program, arguments, code, heavy):
+    script = f"""if True:
+        import atexit, runpy, sys
+        heavy = {heavy!r}
+        atexit.register(lambda: print('IMPORTED', sorted(heavy & set(sys.modules))))
+        sys.argv = [{program!r}, *{arguments!r}]
+        runpy.run_path({str(ROOT / program)!r}, run_name='__main__')
+    """
+    done = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True,
+        env=dict(os.environ, PYTHONPATH=str(ROOT)))
+    assert done.returncode == code, done.stderr
+    assert done.stdout.splitlines()[-1] == 'IMPORTED []'
+
+
+def test_adafactor_of_transformers_is_found_when_used():
+    import transformers
+
+    wrapper = OPTIM_WRAPPERS.build(dict(type='OptimWrapper', optimizer=OPTIMIZERS.build(
+        dict(type='Adafactor', params=[nn.Parameter(torch.ones(1))]))))
+    assert isinstance(wrapper.optimizer, transformers.Adafactor)
 
 
 def test_training_without_opengl_is_one_sentence(tmp_path):
@@ -242,10 +198,10 @@ def test_checks_come_before_repairs(monkeypatch, check):
 
 
 def test_apply_does_its_work_once():
-    before = Runner.load_checkpoint, mmengine.runner.save_checkpoint, AmpOptimWrapper.__init__
+    before = AmpOptimWrapper.__init__, MMLogger.__init__, MMDistributedDataParallel.__init__
     compat.apply()
     assert before == (
-        Runner.load_checkpoint, mmengine.runner.save_checkpoint, AmpOptimWrapper.__init__)
+        AmpOptimWrapper.__init__, MMLogger.__init__, MMDistributedDataParallel.__init__)
 
 
 # ---- mmcv's compiled ops
@@ -360,151 +316,6 @@ def test_packages_are_found_by_either_name(no_pkg_resources):
     assert hub.hub.get_installed_path is get_installed_path
 
 
-# ---- checkpoints
-
-
-def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
-    path = tmp_path / 'epoch_1.pth'
-    save_checkpoint(dict(epoch=1), str(path))
-
-    def killed(self, obj, filepath):
-        Path(filepath).write_bytes(obj[:20])
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(LocalBackend, 'put', killed)
-        save_checkpoint(dict(epoch=2), str(path))
-    assert torch.load(path) == dict(epoch=1)
-    assert list(tmp_path.iterdir()) == [path]
-    save_checkpoint(dict(epoch=3), str(path))
-    assert torch.load(path) == dict(epoch=3)
-
-
-@pytest.mark.parametrize('optim_type', ['OptimWrapper', 'AmpOptimWrapper'])
-def test_trained_checkpoint_is_plain_and_resumes(tmp_path, optim_type):
-    whole = make_runner(tmp_path / 'whole', 3, optim_type)
-    whole.train()
-
-    make_runner(tmp_path / 'parts', 2, optim_type).train()
-    for path in (tmp_path / 'parts').glob('*.pth'):
-        checkpoint = torch.load(path, weights_only=True)
-        assert_plain(checkpoint)
-        assert '_metadata' in vars(checkpoint['state_dict'])
-
-    resumed = make_runner(tmp_path / 'parts', 3, optim_type, resume=True)
-    resumed.train()
-    assert resumed.epoch == 3
-    for name, value in whole.model.state_dict().items():
-        torch.testing.assert_close(resumed.model.state_dict()[name], value, msg=name)
-    # The history goes on, as if training had never stopped.
-    (expected, counts), (values, resumed_counts) = (
-        runner.message_hub.get_scalar('train/loss').data for runner in (whole, resumed))
-    np.testing.assert_allclose(values, expected)
-    np.testing.assert_array_equal(resumed_counts, counts)
-    assert len(counts) == 6 and resumed.message_hub.get_info('best_score') == 8
-
-
-def test_history_keeps_its_length_limit():
-    buffer = HistoryBuffer([1.0, 2.0], [1, 4], max_length=2)
-    hub = MessageHub('before', log_scalars=dict(loss=buffer), resumed_keys=dict(loss=True))
-    after = MessageHub('after')
-    after.load_state_dict(hub.state_dict())
-    after.update_scalar('loss', 3.0)
-    values, counts = after.get_scalar('loss').data
-    assert values.tolist() == [2.0, 3.0] and counts.tolist() == [4, 1]
-
-
-def test_object_in_checkpoint_is_refused_with_its_place(tmp_path):
-    bad = dict(meta=dict(hook=[1, Path('x')]))
-    with pytest.raises(TypeError, match=r"checkpoint\['meta'\]\['hook'\]\[1\] is a pathlib"):
-        save_checkpoint(bad, str(tmp_path / 'bad.pth'))
-    assert not (tmp_path / 'bad.pth').exists()
-
-
-class Marker:
-    """An object whose unpickling leaves a trace."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return open, (self.path, 'w')
-
-
-def test_foreign_objects_need_permission(tmp_path, monkeypatch):
-    path, trace = str(tmp_path / 'foreign.pth'), tmp_path / 'trace'
-    torch.save(dict(state_dict={}, extra=Marker(trace)), path)
-    monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', raising=False)
-    with pytest.raises(pickle.UnpicklingError) as raised:
-        CheckpointLoader.load_checkpoint(path)
-    told = str(raised.value)
-    assert path in told and 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1' in told and '\n' not in told
-    assert not trace.exists()
-
-    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
-    CheckpointLoader.load_checkpoint(path)
-    assert trace.exists()
-
-
-def test_downloaded_objects_need_permission(tmp_path, monkeypatch):
-    trace = tmp_path / 'trace'
-    torch.save(dict(extra=Marker(trace)), tmp_path / 'model.pth')
-    monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', raising=False)
-    # The file counts as downloaded when it is in the cache.
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
-    (tmp_path / 'hub' / 'checkpoints').mkdir(parents=True)
-    (tmp_path / 'model.pth').rename(tmp_path / 'hub' / 'checkpoints' / 'model.pth')
-    with pytest.raises(pickle.UnpicklingError, match='localhost/model.pth holds Python objects'):
-        CheckpointLoader.load_checkpoint('http://localhost/model.pth')
-    assert not trace.exists()
-
-
-def test_model_zoos_objects_need_permission(tmp_path, monkeypatch):
-    """The fork of MMEngine unpickles there what torch refuses."""
-    path, trace = tmp_path / 'model.pth', tmp_path / 'trace'
-    torch.save(dict(extra=Marker(trace)), path)
-    monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', raising=False)
-    monkeypatch.setenv('MMENGINE_HOME', str(tmp_path))
-    monkeypatch.setattr(
-        'mmengine.runner.checkpoint.get_external_models', lambda: dict(a_model=path.name))
-    with pytest.raises(pickle.UnpicklingError):
-        CheckpointLoader.load_checkpoint('open-mmlab://a_model')
-    assert not trace.exists()
-
-
-def whole_file(path):
-    torch.save(dict(weight=torch.zeros(1000)), path)
-    return path.read_bytes()
-
-
-@pytest.mark.parametrize('content', [
-    lambda path: b'',
-    lambda path: b'version https://git-lfs.github.com/spec/v1',
-    lambda path: b'it is only text',
-    lambda path: whole_file(path)[:100],
-    lambda path: whole_file(path)[:-200],
-], ids=['empty', 'pointer', 'text', 'beginning', 'most'])
-@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-def test_damaged_checkpoint_is_named(tmp_path, content, suffix):
-    path = tmp_path / f'damaged{suffix}'
-    path.write_bytes(content(path))
-    with pytest.raises((RuntimeError, pickle.UnpicklingError), match=f'damaged{suffix}'):
-        CheckpointLoader.load_checkpoint(str(path))
-
-
-def test_missing_checkpoint_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match='nothing.pth'):
-        CheckpointLoader.load_checkpoint(str(tmp_path / 'nothing.pth'))
-
-
-def test_safetensors_can_be_loaded_from(tmp_path):
-    from safetensors.torch import save_file
-    source, target = LineModel(), LineModel()
-    save_file(source.state_dict(), tmp_path / 'model.safetensors')
-    load_checkpoint(target, str(tmp_path / 'model.safetensors'), strict=True)
-    torch.testing.assert_close(target.state_dict(), source.state_dict())
-
-
 # ---- mixed precision
 
 
@@ -564,9 +375,9 @@ def test_two_processes_train_on_cpu(tmp_path, launcher, wrapper):
     script = tmp_path / 'train.py'
     script.write_text(textwrap.dedent(f'''
         import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path.insert(0, {str(Path(__file__).parent / "engine")!r})
         import mapper_mm
-        from test_compat import make_runner
+        from line import make_runner
         from mmengine.dist import get_backend, get_world_size
         wrapper = {wrapper!r}
         runner = make_runner({str(tmp_path)!r}, 1, launcher={launcher!r}, cfg=dict(
@@ -595,41 +406,7 @@ def test_two_processes_train_on_cpu(tmp_path, launcher, wrapper):
     assert len(weights) == 2 and weights[0] == weights[1]
 
 
-# ---- transformers 5
-
-
-@pytest.fixture
-def bert_folder(tmp_path):
-    from transformers import BertConfig, BertModel, BertTokenizer
-    words = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'red', 'ball', 'left', '.']
-    (tmp_path / 'vocab.txt').write_text('\n'.join(words))
-    BertTokenizer.from_pretrained(tmp_path).save_pretrained(tmp_path)
-    BertModel(BertConfig(
-        vocab_size=len(words), hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=16, max_position_embeddings=16)).save_pretrained(tmp_path)
-    return tmp_path
-
-
-@pytest.mark.parametrize('by_phrase', [False, True])
-def test_bert_of_mmdet_runs(bert_folder, by_phrase):
-    from mmdet.models import BertModel
-    bert = BertModel(
-        name=str(bert_folder), max_tokens=8, use_sub_sentence_represent=by_phrase,
-        special_tokens_list=['[CLS]', '[SEP]', '.']).eval()
-    with torch.no_grad():
-        out = bert(['red ball . left', 'red'])
-        tokens = bert.tokenizer(
-            ['red ball . left', 'red'], padding='max_length', max_length=8, return_tensors='pt')
-        plain = bert.language_backbone.body.model(**tokens).last_hidden_state
-    known = tokens.attention_mask.bool()
-    assert out['embedded'].shape == (2, 8, 8)
-    if by_phrase:
-        # [CLS] red ball . left [SEP]: "left" must not see "red".
-        assert out['masks'].shape == (2, 8, 8)
-        assert out['masks'][0, 2, 1] and not out['masks'][0, 4, 1]
-        assert not torch.allclose(out['embedded'][known], plain[known], atol=1e-3)
-    else:
-        torch.testing.assert_close(out['embedded'][known], plain[known])
+# ---- logs
 
 
 def test_a_log_on_a_full_disk_says_so_once(capsys):

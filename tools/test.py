@@ -1,9 +1,11 @@
 """Test a model on all splits of its dataset, or datasets."""
 
+from __future__ import annotations
+
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # First, for it says in a sentence what of the following is missing or too old.
 import mapper_mm  # noqa: F401
@@ -11,21 +13,18 @@ import mapper_mm  # noqa: F401
 # isort: split
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from rich.console import Console
 from rich.table import Table
 
-from mapper_mm.checkpoints.best import best_checkpoint
-from mapper_mm.checkpoints.bundle import use_spelled_out_archs
-from mapper_mm.checkpoints.partial import read_checkpoint
 from mapper_mm.cli.arguments import add_run_arguments, plain_errors, process_group_left, read_config
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config, check_parts
-from mapper_mm.cli.preflight import check_everything_is_there
-from mapper_mm.engine.hooks import KeptResultsHook
-from mapper_mm.evaluation.dump_predictions import DumpPredictions
+from mapper_mm.utils.wrappers import unwrapped
+
+if TYPE_CHECKING:
+    from mapper_mm.evaluation.dump_predictions import DumpPredictions
 
 
 def parse_args() -> argparse.Namespace:
@@ -58,7 +57,9 @@ def build_runner(
         Path(args.show_dir).mkdir(parents=True, exist_ok=True)
         hooks = config.get('custom_hooks') or []
         config.custom_hooks = [*hooks, dict(type='PicturesHook', test_dir=args.show_dir)]
-    runner = Runner.from_cfg(config)
+    from mapper_mm.engine.runner import GroundingRunner
+
+    runner = GroundingRunner.from_cfg(config)
     if checkpoint is None:
         # MMEngine only warns when a checkpoint is another model's.
         runner.load_checkpoint = partial(runner.load_checkpoint, strict=True)
@@ -78,8 +79,7 @@ def load_what_was_read(runner: Runner, checkpoint: dict, filename: str, **_: Any
         filename: The file, for the log.
     """
     runner.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    _load_checkpoint_to_model(model, checkpoint, strict=True)
+    _load_checkpoint_to_model(unwrapped(runner.model), checkpoint, strict=True)
     checkpoint.clear()
     runner._has_loaded = True
     runner.logger.info(f'Load checkpoint from {filename}')
@@ -118,6 +118,14 @@ def print_table(metrics: dict[str, float], config: Config) -> None:
 def main() -> None:
     """Test as the command line asks."""
     args = parse_args()
+    # They import all that models need, which takes seconds.
+    from mapper_mm.checkpoints.best import best_checkpoint
+    from mapper_mm.checkpoints.bundle import use_spelled_out_archs
+    from mapper_mm.checkpoints.io import read_checkpoint
+    from mapper_mm.cli.preflight import check_everything_is_there
+    from mapper_mm.engine.hooks import KeptResultsHook
+    from mapper_mm.evaluation.dump_predictions import DumpPredictions
+
     with plain_errors(), process_group_left():
         config = read_config(args)
         check_config(config)

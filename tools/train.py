@@ -7,13 +7,11 @@ import mapper_mm  # noqa: F401
 
 # isort: split
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mapper_mm.cli.arguments import add_run_arguments, plain_errors, process_group_left, read_config
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config, check_parts
 from mapper_mm.cli.going_on import says_how_to_go_on
-from mapper_mm.cli.preflight import check_everything_is_there
 from mapper_mm.errors import OptionError
 
 
@@ -62,6 +60,10 @@ def apply_options(config: Config, args: argparse.Namespace) -> None:
 def main() -> None:
     """Train as the command line asks."""
     args = parse_args()
+    # They import all that models need, which takes seconds.
+    from mapper_mm.cli.preflight import check_everything_is_there
+    from mapper_mm.engine.runner import GroundingRunner
+
     with plain_errors(), process_group_left():
         config = read_config(args)
         apply_options(config, args)
@@ -75,7 +77,7 @@ def main() -> None:
             check_everything_is_there(
                 config, loaders, weights=True, checkpoint=config.get('load_from')
             )
-            Runner.from_cfg(config).train()
+            GroundingRunner.from_cfg(config).train()
 
 
 if __name__ == '__main__':

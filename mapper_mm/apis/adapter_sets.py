@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from mapper_mm.checkpoints.fingerprint import check_frozen_weights
-from mapper_mm.checkpoints.partial import check_fits, read_checkpoint
+from mapper_mm.checkpoints.io import read_checkpoint
+from mapper_mm.checkpoints.partial import check_fits
 from mapper_mm.checkpoints.stored_config import warn_of_other_settings
 from mapper_mm.checkpoints.upgrade import upgrade_names
 from mapper_mm.models.adapters.parameters import adapters, encoders, tuned_tensors

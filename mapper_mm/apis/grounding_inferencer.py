@@ -18,7 +18,8 @@ from mmengine.visualization import Visualizer
 from torch import nn
 
 from mapper_mm.checkpoints.bundle import use_spelled_out_archs
-from mapper_mm.checkpoints.partial import on_mismatch, read_checkpoint, restore_frozen
+from mapper_mm.checkpoints.io import read_checkpoint
+from mapper_mm.checkpoints.partial import on_mismatch, restore_frozen
 from mapper_mm.checkpoints.stored_config import check_types, stored_config, warn_of_other_settings
 from mapper_mm.checkpoints.upgrade import upgrade_config
 from mapper_mm.datasets.images import WHITE, decode_image

@@ -1,17 +1,15 @@
 """Which of the checkpoints in a work directory to use after a training."""
 
-import logging
 import math
 from pathlib import Path
 from typing import Any
 
-from mmengine.logging import print_log
-
+from mapper_mm.checkpoints.last import FOR_USE, checkpoints, last_checkpoint
 from mapper_mm.errors import MissingCheckpointError
-from mapper_mm.utils.last_checkpoint import FOR_USE, checkpoints, last_checkpoint
+from mapper_mm.utils.log import warn
 from mapper_mm.utils.processes import is_first_process
 
-from .partial import read_checkpoint
+from .io import read_checkpoint
 
 # Where a checkpoint's `meta` says how good it was in validation: metric, rule and score.
 BEST = 'best'
@@ -54,11 +52,7 @@ def _best_of(paths: list[Path]) -> Path:
         _, index = max((score, index) for index, score in enumerate(scores))
         taken, reason = paths[index], f'the best, with {metric} {records[index]["score"]:.4f}'
     if is_first_process():
-        print_log(
-            f'{others}, which several trainings left there. {taken.name} is taken: {reason}.',
-            logger='current',
-            level=logging.WARNING,
-        )
+        warn(f'{others}, which several trainings left there. {taken.name} is taken: {reason}.')
     return taken
 
 

@@ -23,16 +23,15 @@ When a checkpoint is loaded, its record is compared with
   not, see :mod:`mapper_mm.checkpoints.partial`), or if the model keeps its own.
 """
 
-import logging
 from collections.abc import Mapping
 
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapters.insertion import frozen_names
 from mapper_mm.models.encoders.frozen_encoder import FrozenEncoder
 from mapper_mm.models.pretrained.files import content_hash
+from mapper_mm.utils.log import warn
 
 Record = dict[str, dict[str, str | None]]
 KEY = 'frozen_weights'
@@ -103,7 +102,7 @@ def check_frozen_weights(
     """
     record = (checkpoint.get('meta') or {}).get(KEY)
     if record is None:
-        _warn(f'{name} does not say which frozen weights it was trained on; they are not checked.')
+        warn(f'{name} does not say which frozen weights it was trained on; they are not checked.')
         record = {}
     state = checkpoint.get('state_dict', checkpoint)
     problems, sources = [], {}
@@ -137,7 +136,7 @@ def check_frozen_weights(
                     "`default_hooks.frozen_weights.on_mismatch='warn'`"
                 )
             raise WrongWeightsError(f'{message}\n{remedy}.')
-        _warn(message)
+        warn(message)
     if not keep_frozen:
         for encoder, source in sources.items():
             encoder.source = source
@@ -179,7 +178,3 @@ def _hash_in(
 
 def _shown(source: str | None, sha256: str) -> str:
     return f'{source or "random weights"} (sha256 {sha256[:12]})'
-
-
-def _warn(message: str) -> None:
-    print_log(message, logger='current', level=logging.WARNING)

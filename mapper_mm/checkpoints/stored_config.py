@@ -5,15 +5,14 @@ others, so nothing in it is run here.
 """
 
 import ast
-import logging
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from mapper_mm import registry
 from mapper_mm.errors import WrongConfigError
+from mapper_mm.utils.log import warn
 
 from .upgrade import upgrade_config
 
@@ -164,7 +163,7 @@ def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> No
     try:
         config = stored_config(checkpoint, name)
     except WrongConfigError as error:
-        _warn(f'{error} Nor is it known whether it had the same settings.')
+        warn(f'{error} Nor is it known whether it had the same settings.')
         return
     if config is None:
         return
@@ -175,7 +174,7 @@ def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> No
     ]
     if found:
         rest = f'; {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
-        _warn(f'{name} was trained with other settings: {"; ".join(found[:_SHOWN])}{rest}.')
+        warn(f'{name} was trained with other settings: {"; ".join(found[:_SHOWN])}{rest}.')
 
 
 def differences(
@@ -214,7 +213,3 @@ def _short(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _warn(message: str) -> None:
-    print_log(message, logger='current', level=logging.WARNING)

@@ -1,7 +1,6 @@
 """Reading the tensors of other code's checkpoints, and nothing else of what is in them."""
 
 import pickle
-import re
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mapper_mm.errors import MissingWeightsError, WrongWeightsError
-from mapper_mm.utils.checksums import check_zip
+from mapper_mm.utils.torch_files import asked_for, load_torch, why_unreadable
 
 # What a pickled tensor asks for. Storage types are resolved by torch.load itself.
 _ALLOWED = {
@@ -81,21 +80,18 @@ def read_tensors(path: str | Path, entry: str = 'model') -> dict[str, Tensor]:
         raise WrongWeightsError(f'{path} is damaged, or was not written by torch.save.')
     how = dict(weights_only=True) if old else dict(weights_only=False, pickle_module=_TENSOR_PICKLE)
     try:
-        check_zip(path)
-        content = torch.load(path, map_location='cpu', **how)
+        content = load_torch(path, **how)
     except Exception as error:  # a damaged file makes torch and pickle raise almost anything
-        asked_for = re.search(r'GLOBAL (\S+)', str(error)) if old else None
-        if asked_for is not None:
+        objects = asked_for(error) if old else None
+        if objects is not None:
             raise WrongWeightsError(
                 f'{path} is in the format of PyTorch before 1.6 and holds more than tensors '
-                f'({asked_for[1]}), which is not read in that format. If you trust who wrote it, '
+                f'({objects}), which is not read in that format. If you trust who wrote it, '
                 'save its tensors again: '
                 f'torch.save(torch.load(FILE, "cpu", weights_only=False)[{entry!r}], NEW_FILE)'
             ) from error
-        # The first line: what follows is torch's advice to load it by unsafe means.
-        reason = str(error).partition('\n')[0]
         raise WrongWeightsError(
-            f'{path} cannot be read as a checkpoint: {type(error).__name__}: {reason}'
+            f'{path} cannot be read as a checkpoint: {why_unreadable(error)}'
         ) from error
     where = str(path)
     if isinstance(content, dict) and entry in content:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mapper_mm.checkpoints.last import LAST, last_checkpoint
 from mapper_mm.errors import MissingCheckpointError, WriteError
-from mapper_mm.utils.last_checkpoint import LAST, last_checkpoint
 from mapper_mm.utils.whole_files import is_full, why
 
 

@@ -11,7 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from timm import get_pretrained_cfg, is_model_pretrained
 
-from mapper_mm.checkpoints.partial import encoders_missing_from, read_checkpoint
+from mapper_mm.checkpoints.io import read_checkpoint
+from mapper_mm.checkpoints.partial import encoders_missing_from
 from mapper_mm.datasets import GroundingDataset
 from mapper_mm.engine.runner import split_datasets
 from mapper_mm.errors import MissingDataError

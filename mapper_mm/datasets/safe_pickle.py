@@ -2,13 +2,13 @@
 
 import io
 import pickle
-import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mapper_mm.errors import DamagedDataError, MissingDataError, UnsafePickleError
+from mapper_mm.utils.torch_files import asked_for
 
 # Pickle has no opcode for a set below protocol 4: it names the class instead. Every other plain
 # container, string and number is built by an opcode of its own and needs no global at all.
@@ -94,13 +94,13 @@ def load_plain_torch(path: str | Path) -> Any:
     # As above: broken bytes are met with almost any exception, and torch's advice to load the file
     # by other means is not ours.
     except Exception as error:
-        asked_for = re.search(r'GLOBAL (\S+)', str(error))
-        if asked_for is None:
+        objects = asked_for(error)
+        if objects is None:
             raise DamagedDataError(
                 f'{path} is truncated or not written by torch.save: {type(error).__name__}'
             ) from error
     raise UnsafePickleError(
-        f'{path} was refused: it asks for {asked_for[1]}, and a data file may hold only plain '
+        f'{path} was refused: it asks for {objects}, and a data file may hold only plain '
         'containers, strings and numbers. If you trust who wrote it, save it again with lists in '
         'place of arrays (array.tolist()) and numbers in place of NumPy scalars.'
     )

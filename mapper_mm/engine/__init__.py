@@ -1,1 +1,1 @@
-"""What MMEngine's Runner is extended with: optimizers and hooks."""
+"""What MMEngine's Runner is extended with: optimizers, hooks, loops and a Runner."""

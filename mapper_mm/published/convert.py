@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mapper_mm.checkpoints.untrusted import read_tensors
 from mapper_mm.errors import WrongWeightsError
+from mapper_mm.utils.text import first_lines
 
 # Ours: theirs, by the beginning of the name, then inside of the rest, in this order.
 _NAMES = {
@@ -158,10 +159,9 @@ def convert_published(
         elif name not in used:
             result.dropped.setdefault(reasons[0], []).append(name)
     if wrong:
-        wrong = sorted(dict.fromkeys(wrong))
-        shown = '\n  '.join(wrong[:12]) + (f'\n  ... {len(wrong) - 12} more' if wrong[12:] else '')
         raise WrongWeightsError(
-            f'{name_of_file} is no checkpoint of the published code for this model:\n  {shown}'
+            f'{name_of_file} is no checkpoint of the published code for this model:\n  '
+            + first_lines(sorted(dict.fromkeys(wrong)), 12)
         )
     return result
 

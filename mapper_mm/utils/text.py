@@ -14,3 +14,9 @@ def printable(text: str) -> str:
         str: The same, with ``\udce9`` spelled out in the place of such a half.
     """
     return text.encode('utf-8', 'backslashreplace').decode()
+
+
+def first_lines(lines: list[str], number: int = 8) -> str:
+    """Some lines below each other, indented, and how many more there are."""
+    more = [f'... {len(lines) - number} more'] if lines[number:] else []
+    return '\n  '.join([*lines[:number], *more])

@@ -6,7 +6,8 @@ from mmengine.config import Config
 
 from mapper_mm.apis.adapter_sets import AdapterSets, adapters_off
 from mapper_mm.checkpoints.fingerprint import KEY, frozen_record
-from mapper_mm.checkpoints.partial import strip_frozen, write_weights
+from mapper_mm.checkpoints.io import write_weights
+from mapper_mm.checkpoints.partial import strip_frozen
 from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapters.parameters import adapters, tuned_tensors
 from mapper_mm.registry import MODELS

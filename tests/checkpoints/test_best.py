@@ -3,9 +3,9 @@ import os
 import pytest
 import torch
 
-from mapper_mm.checkpoints import best as module
 from mapper_mm.checkpoints.best import best_checkpoint
 from mapper_mm.errors import DamagedCheckpointError, MissingCheckpointError
+from mapper_mm.utils import log
 
 METRIC = 'grounding/acc@0.5'
 
@@ -13,7 +13,7 @@ METRIC = 'grounding/acc@0.5'
 @pytest.fixture
 def said(monkeypatch):
     lines = []
-    monkeypatch.setattr(module, 'print_log', lambda message, **how: lines.append(message))
+    monkeypatch.setattr(log, 'print_log', lambda message, **how: lines.append(message))
     return lines
 
 

@@ -8,7 +8,9 @@ from collections import OrderedDict
 import pytest
 import torch
 
-from mapper_mm.checkpoints.partial import check_fits, check_form, read_checkpoint, write_weights
+from mapper_mm.checkpoints.form import check_form
+from mapper_mm.checkpoints.io import read_checkpoint, write_weights
+from mapper_mm.checkpoints.partial import check_fits
 from mapper_mm.checkpoints.untrusted import read_tensors
 from mapper_mm.errors import (
     DamagedCheckpointError,

@@ -77,7 +77,7 @@ def warnings(monkeypatch):
         assert level == logging.WARNING
         found.append(message)
 
-    monkeypatch.setattr('mapper_mm.checkpoints.fingerprint.print_log', record)
+    monkeypatch.setattr('mapper_mm.utils.log.print_log', record)
     return found
 
 

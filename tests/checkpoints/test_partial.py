@@ -9,14 +9,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mapper_mm.checkpoints.fingerprint import KEY, frozen_encoders, frozen_keys, frozen_record
-from mapper_mm.checkpoints.partial import (
-    encoders_missing_from,
-    read_checkpoint,
-    restore_frozen,
-    strip_frozen,
-    write_weights,
-)
-from mapper_mm.errors import WrongCheckpointError, WrongWeightsError
+from mapper_mm.checkpoints.io import read_checkpoint, write_weights
+from mapper_mm.checkpoints.partial import encoders_missing_from, restore_frozen, strip_frozen
+from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapters.parameters import trainable_params, tuned_tensors
 from mapper_mm.registry import MODELS
 
@@ -204,33 +199,3 @@ def test_the_same_weights_are_the_same_bytes(trained, tmp_path):
     assert one == other
     (tmp_path / 'usual').touch()
     assert (tmp_path / 'a.safetensors').stat().st_mode == (tmp_path / 'usual').stat().st_mode
-
-
-@pytest.mark.parametrize(
-    'entries, said',
-    [
-        (dict(state_dict=[1]), 'not everything in its state dict'),
-        (dict(state_dict={'a': 1}), 'not everything in its state dict'),
-        (dict(state_dict={}, meta=[1]), 'another form'),
-        (dict(state_dict={}, meta='a'), 'another form'),
-        *(
-            (dict(state_dict={}, meta={key: value}), 'another form')
-            for key in (KEY, 'tokenizers')
-            for value in ([1], 'a', {'backbone': 'a'}, {'backbone': [1]}, {'backbone': {'a': 1}})
-        ),
-        (dict(state_dict={}, meta={KEY: {'backbone': {'sha256': 3}}}), 'another form'),
-    ],
-)
-def test_what_has_not_the_form_of_a_checkpoint_is_named(entries, said, tmp_path):
-    torch.save(entries, tmp_path / 'it.pth')
-    with pytest.raises(WrongCheckpointError, match=f'it.pth is no checkpoint.*{said}'):
-        read_checkpoint(tmp_path / 'it.pth')
-
-
-def test_what_is_no_checkpoint_is_named(tmp_path):
-    torch.save([1, 2], tmp_path / 'list.pth')
-    torch.save(dict(state_dict=dict(a=1)), tmp_path / 'numbers.pth')
-    torch.save(dict(model={}, epoch=3), tmp_path / 'other.pth')
-    for name in ('list.pth', 'numbers.pth', 'other.pth'):
-        with pytest.raises(WrongCheckpointError, match=f'{name} is no checkpoint'):
-            read_checkpoint(str(tmp_path / name))

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
-from mapper_mm.checkpoints import stored_config as module
 from mapper_mm.checkpoints.stored_config import (
     check_types,
     parse_config,
@@ -14,6 +13,7 @@ from mapper_mm.checkpoints.stored_config import (
     warn_of_other_settings,
 )
 from mapper_mm.errors import WrongConfigError
+from mapper_mm.utils import log
 
 ROOT = Path(__file__).parents[2]
 NAMES = st.from_regex(r'[a-z]{1,8}', fullmatch=True)
@@ -30,7 +30,7 @@ VALUES = st.recursive(
 @pytest.fixture
 def warnings(monkeypatch):
     found = []
-    monkeypatch.setattr(module, 'print_log', lambda message, **_: found.append(message))
+    monkeypatch.setattr(log, 'print_log', lambda message, **_: found.append(message))
     return found
 
 
@@ -72,7 +72,8 @@ def test_components_may_be_built(kind):
 @pytest.mark.parametrize(
     'kind',
     [
-        *('os.system', 'os', 'mapper_mm.compat.to_plain', 'mmengine.Config', 'mmdet.os.system'),
+        *('os.system', 'os', 'mapper_mm.checkpoints.plain.to_plain', 'mmengine.Config'),
+        'mmdet.os.system',
         *('CameraMotionCompensation', 'KnowledgeDistillationSingleStageDetector', 'RetinaHead'),
         *('NoSuchThing', 3, ['MaPPER']),
     ],

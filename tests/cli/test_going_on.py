@@ -3,9 +3,9 @@ import os
 
 import pytest
 
+from mapper_mm.checkpoints.last import write_last_checkpoint
 from mapper_mm.cli.going_on import says_how_to_go_on
 from mapper_mm.errors import WriteError
-from mapper_mm.utils.last_checkpoint import write_last_checkpoint
 
 
 def save(folder, age=0):

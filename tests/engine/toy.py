@@ -5,10 +5,11 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import BaseModel
-from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import Dataset
+
+from mapper_mm.engine.runner import GroundingRunner
 
 LEARNING_RATE = 0.1
 
@@ -112,7 +113,7 @@ def make_runner(work_dir, *, scores=None, forget=True, **changes):
         name: {k: v for k, v in part.items() if k != 'dataset'} if isinstance(part, dict) else part
         for name, part in cfg.items() if name != 'val_evaluator'
     }  # fmt: skip
-    runner = Runner(
+    runner = GroundingRunner(
         model=Toy(), work_dir=str(work_dir), default_scope='mapper_mm', cfg=dict(
             config, model=dict(type='Toy')), log_level='WARNING', **cfg,
     )  # fmt: skip

@@ -206,6 +206,7 @@ def test_best_checkpoint_is_kept(tmp_path):
         default_hooks=dict(
             checkpoint=dict(type='CheckpointHook', interval=1, save_best='grounding/acc@0.5')
         ),
+        default_scope='mapper_mm',
         experiment_name='best',
     )
     runner.train()

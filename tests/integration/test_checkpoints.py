@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 import mapper_mm
 from mapper_mm.apis import GroundingInferencer
 from mapper_mm.apis.adapter_sets import AdapterSets, adapters_off
-from mapper_mm.checkpoints.partial import read_checkpoint
+from mapper_mm.checkpoints.io import read_checkpoint
 from mapper_mm.checkpoints.stored_config import stored_config
 from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapters.parameters import tuned_tensors

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from mapper_mm.apis import GroundingInferencer
 from mapper_mm.checkpoints.fingerprint import KEY, check_frozen_weights, frozen_encoders
-from mapper_mm.checkpoints.partial import read_checkpoint
+from mapper_mm.checkpoints.io import read_checkpoint
 from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapters.parameters import trainable_params
 from mapper_mm.models.pretrained.files import resolve_source

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mapper_mm.apis import GroundingInferencer
-from mapper_mm.checkpoints.partial import read_checkpoint
+from mapper_mm.checkpoints.io import read_checkpoint
 from mapper_mm.checkpoints.stored_config import stored_config
 from mapper_mm.models.adapters.parameters import trainable_params
 from mapper_mm.registry import MODELS

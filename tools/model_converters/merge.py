@@ -11,12 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mapper_mm.checkpoints.bundle import bundle_meta, use_spelled_out_archs
-from mapper_mm.checkpoints.partial import (
-    on_mismatch,
-    read_checkpoint,
-    restore_frozen,
-    write_weights,
-)
+from mapper_mm.checkpoints.io import read_checkpoint, write_weights
+from mapper_mm.checkpoints.partial import on_mismatch, restore_frozen
 from mapper_mm.checkpoints.stored_config import warn_of_other_settings
 from mapper_mm.cli.arguments import add_config_arguments, plain_errors, read_config
 from mapper_mm.registry import MODELS

@@ -7,7 +7,7 @@ from pathlib import Path
 import mapper_mm  # noqa: F401
 from mapper_mm.checkpoints.bundle import TOKENIZERS
 from mapper_mm.checkpoints.fingerprint import KEY
-from mapper_mm.checkpoints.partial import read_checkpoint, write_weights
+from mapper_mm.checkpoints.io import read_checkpoint, write_weights
 from mapper_mm.cli.arguments import plain_errors
 from mapper_mm.errors import WrongCheckpointError
 

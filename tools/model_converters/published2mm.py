@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mapper_mm.checkpoints.fingerprint import KEY, fingerprint_from_state
-from mapper_mm.checkpoints.partial import write_weights
+from mapper_mm.checkpoints.io import write_weights
 from mapper_mm.cli.arguments import plain_errors
 from mapper_mm.published.convert import Conversion, convert_published, read_published
 from mapper_mm.registry import MODELS

@@ -39,11 +39,11 @@ from table import (
     summarise,
 )
 
+from mapper_mm.checkpoints.last import last_checkpoint
 from mapper_mm.cli.arguments import plain_errors
 from mapper_mm.errors import WrongRunsError
 from mapper_mm.models.adapters.parameters import num_tuned_in_encoders
 from mapper_mm.registry import MODELS
-from mapper_mm.utils.last_checkpoint import last_checkpoint
 from mapper_mm.utils.whole_files import write_text
 
 TOOLS = Path(__file__).resolve().parents[1]

@@ -1,17 +1,17 @@
 """Checkpoints that know which frozen weights they were trained on."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
 
 from mapper_mm.checkpoints.bundle import TOKENIZERS, checkpoint_tokenizers
 from mapper_mm.checkpoints.fingerprint import KEY, frozen_record
-from mapper_mm.checkpoints.partial import check_form, restore_frozen
+from mapper_mm.checkpoints.form import check_form
+from mapper_mm.checkpoints.last import last_checkpoint
+from mapper_mm.checkpoints.partial import restore_frozen
 from mapper_mm.checkpoints.stored_config import warn_of_other_settings
 from mapper_mm.errors import WrongCheckpointError
 from mapper_mm.registry import HOOKS
-from mapper_mm.utils.last_checkpoint import last_checkpoint
+from mapper_mm.utils.wrappers import unwrapped
 
 
 @HOOKS.register_module()
@@ -42,7 +42,7 @@ class FrozenWeightsHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Record the weights, and keep tokenizers that came with a checkpoint."""
-        model = _model(runner)
+        model = unwrapped(runner.model)
         checkpoint['meta'][KEY] = frozen_record(model)
         tokenizers = checkpoint_tokenizers(model)
         if tokenizers:
@@ -68,8 +68,4 @@ class FrozenWeightsHook(Hook):
         # A config of MMCV 1.x, which MMEngine would run as Python to compare numbers of GPUs.
         (checkpoint.get('meta') or {}).pop('config', None)
         warn_of_other_settings(runner.cfg.get('model', {}), checkpoint, name)
-        restore_frozen(_model(runner), checkpoint, name, self.on_mismatch)
-
-
-def _model(runner: Runner) -> nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+        restore_frozen(unwrapped(runner.model), checkpoint, name, self.on_mismatch)

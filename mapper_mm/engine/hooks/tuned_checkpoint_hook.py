@@ -1,10 +1,10 @@
 """Checkpoints of what was trained."""
 
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mapper_mm.checkpoints.partial import strip_frozen
 from mapper_mm.registry import HOOKS
+from mapper_mm.utils.wrappers import unwrapped
 
 from .whole_checkpoint_hook import WholeCheckpointHook
 
@@ -25,8 +25,7 @@ class TunedCheckpointHook(WholeCheckpointHook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Leave them out; as the last hook, for ``EMAHook`` wants whole state dicts to swap."""
         super().before_save_checkpoint(runner, checkpoint)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        strip_frozen(model, checkpoint)
+        strip_frozen(unwrapped(runner.model), checkpoint)
         if 'optimizer' not in checkpoint:
             del checkpoint['message_hub']
             checkpoint.pop('ema_state_dict', None)

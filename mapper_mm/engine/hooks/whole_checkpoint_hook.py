@@ -10,14 +10,16 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from mapper_mm.checkpoints.best import BEST
-from mapper_mm.registry import HOOKS
-from mapper_mm.utils.last_checkpoint import (
+from mapper_mm.checkpoints.io import WHOLE_FILES
+from mapper_mm.checkpoints.last import (
     FOR_USE,
     TO_GO_ON_FROM,
     checkpoints,
     last_checkpoint,
     write_last_checkpoint,
 )
+from mapper_mm.checkpoints.plain import make_plain, restore_history
+from mapper_mm.registry import HOOKS
 
 
 @HOOKS.register_module(name='CheckpointHook')
@@ -26,6 +28,8 @@ class WholeCheckpointHook(CheckpointHook):
 
     Takes the same arguments, and in configs of this project its name.
 
+    - A file holds plain data, which torch reads without running any code, and gets its name once
+      it is whole on the disk.
     - A file that is no longer to be kept is removed when the next one is whole on the disk and
       ``last_checkpoint`` names it, not before.
     - ``last_checkpoint`` holds a name in its own folder, and the best file of before is looked for
@@ -42,6 +46,10 @@ class WholeCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Find the files of before, and warn of those of another training."""
+        # Object stores (s3://) have neither half files nor renaming.
+        is_local = '://' not in str(self.out_dir or runner.work_dir)
+        if is_local and self.backend_args is None and self.file_client_args is None:
+            self.backend_args = dict(backend=WHOLE_FILES)
         hub = runner.message_hub
         goes_on = runner.epoch > 0 or runner.iter > 0
         elsewhere = goes_on and not self._began_here(runner)
@@ -103,11 +111,21 @@ class WholeCheckpointHook(CheckpointHook):
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Say in the best file how good it was."""
+        """Say in the best file how good it was, and let files hold plain data only.
+
+        Raises:
+            TypeError: If there is anything in the checkpoint that cannot be plain.
+        """
         metrics = getattr(self, '_metrics', None)
         if metrics is not None and 'optimizer' not in checkpoint:
             metric, rule = self.key_indicators[0], self.rules[0]
             checkpoint['meta'][BEST] = dict(metric=metric, rule=rule, score=metrics[metric])
+        make_plain(checkpoint)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Make objects again of what MMEngine goes on from."""
+        if runner._resume:
+            restore_history(checkpoint)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         self._metrics = metrics

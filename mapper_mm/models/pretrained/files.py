@@ -13,7 +13,8 @@ from torch import Tensor, nn
 import mapper_mm
 from mapper_mm.errors import MissingWeightsError, WrongWeightsError
 from mapper_mm.models.adapters.insertion import frozen_tensors
-from mapper_mm.utils.checksums import check_zip
+from mapper_mm.utils.text import first_lines
+from mapper_mm.utils.torch_files import load_torch, why_unreadable
 
 WEIGHT_FILES = ('.safetensors', '.pth', '.pt', '.bin')
 PACKAGE = 'mapper_mm::'
@@ -89,8 +90,7 @@ def read_weights(source: str, config_key: str) -> dict[str, Tensor]:
     try:
         if path.suffix == '.safetensors':
             return load_file(path)
-        check_zip(path)
-        state = torch.load(path, map_location='cpu', weights_only=True)
+        state = load_torch(path)
     # safetensors, torch and pickle raise many kinds for a file that is no state dict.
     except Exception as error:
         raise unreadable(config_key, source, error) from error
@@ -106,11 +106,10 @@ def read_weights(source: str, config_key: str) -> dict[str, Tensor]:
 
 def unreadable(config_key: str, source: str, error: Exception) -> WrongWeightsError:
     """The error for a file that is there but cannot be read."""
-    # The first line: what follows is torch's advice to load it by unsafe means.
-    reason = f'{type(error).__name__}: {error}'.partition('\n')[0][:200]
     return WrongWeightsError(
-        f'`{config_key}.pretrained={source!r}` cannot be read ({reason}): the file is damaged, or '
-        'holds Python objects, of which nothing was run. Get it again, or name other weights.'
+        f'`{config_key}.pretrained={source!r}` cannot be read ({why_unreadable(error, 200)}): the '
+        'file is damaged, or holds Python objects, of which nothing was run. Get it again, or name '
+        'other weights.'
     )
 
 
@@ -130,31 +129,49 @@ def load_frozen(
             finite; it names them.
     """
     own = frozen_tensors(module)
-    wrong = [f'missing: {name}' for name in own if name not in state]
-    wrong += [f'left over: {name}' for name in state if name not in own]
-    wrong += [
-        f'{name}: {tuple(state[name].shape)} in the file, {tuple(tensor.shape)} in the model'
-        for name, tensor in own.items()
-        if name in state and tensor.shape != state[name].shape
-    ]
-    wrong += [
-        f'{name}: {why}'
-        for name, tensor in own.items()
-        if name in state and (why := why_another_kind(state[name], tensor.dtype))
-    ]
+    wrong = mismatches(state, own, unknown='left over')
     wrong += [
         f'{name}: not all of its numbers are finite'
         for name in own.keys() & state.keys()
         if not is_finite(state[name])
     ]
     if wrong:
-        shown = '\n  '.join(wrong[:8]) + (f'\n  ... {len(wrong) - 8} more' if wrong[8:] else '')
         raise WrongWeightsError(
-            f'`{config_key}.pretrained={source!r}` does not fit `{config_key}.arch`:\n  {shown}'
+            f'`{config_key}.pretrained={source!r}` does not fit `{config_key}.arch`:\n  '
+            + first_lines(wrong)
         )
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(state[name])
+
+
+def mismatches(
+    state: Mapping[str, Tensor], own: Mapping[str, Tensor], unknown: str = 'not known'
+) -> list[str]:
+    """Compare the tensors of a file with those of a model.
+
+    Args:
+        state: what the file holds, by name.
+        own: what the model has.
+        unknown: what a tensor is called that only the file has.
+
+    Returns:
+        list[str]: a line for each that is missing, not known, or of another shape or kind.
+    """
+    both = {name: (state[name], tensor) for name, tensor in own.items() if name in state}
+    wrong = [f'missing: {name}' for name in own if name not in state]
+    wrong += [f'{unknown}: {name}' for name in state if name not in own]
+    wrong += [
+        f'{name}: {tuple(found.shape)} in the file, {tuple(tensor.shape)} in the model'
+        for name, (found, tensor) in both.items()
+        if found.shape != tensor.shape
+    ]
+    wrong += [
+        f'{name}: {why}'
+        for name, (found, tensor) in both.items()
+        if (why := why_another_kind(found, tensor.dtype))
+    ]
+    return wrong
 
 
 def why_another_kind(tensor: Tensor, dtype: torch.dtype) -> str | None:

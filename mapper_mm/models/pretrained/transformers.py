@@ -11,6 +11,7 @@ from transformers.utils import logging
 
 from mapper_mm.errors import MissingWeightsError, WrongConfigError, WrongWeightsError
 from mapper_mm.utils.checksums import check_zip
+from mapper_mm.utils.text import first_lines
 
 from .files import PACKAGE, how_to_get, resolve_source, unreadable
 from .model_kind import KIND_OF, read_config_json, why_another_kind, why_no_sizes, why_not_computed
@@ -202,7 +203,7 @@ def transformers_weights(
     if wrong:
         raise WrongWeightsError(
             f'`{key}={name_or_dir!r}` does not fit {model_class.__name__}:\n  '
-            + '\n  '.join(wrong[:8])
+            + first_lines(wrong)
         )
     differences = [
         f'{name} is {getattr(model.config, name)!r}, not {getattr(own, name)!r}'

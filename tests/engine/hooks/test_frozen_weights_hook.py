@@ -5,10 +5,10 @@ import torch
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
-from mapper_mm.checkpoints import stored_config
 from mapper_mm.errors import WrongCheckpointError, WrongWeightsError
 from mapper_mm.models.backbones import DINOv2
 from mapper_mm.registry import HOOKS
+from mapper_mm.utils import log
 
 VIT = dict(patch_size=14, embed_dim=8, depth=1, num_heads=2)
 
@@ -83,7 +83,7 @@ def test_training_goes_on_only_from_a_trainings_state(runner):
 
 def test_settings_are_compared_and_nothing_of_the_file_is_left_to_run(runner, monkeypatch):
     hook, said = HOOKS.build(dict(type='FrozenWeightsHook')), []
-    monkeypatch.setattr(stored_config, 'print_log', lambda message, **_: said.append(message))
+    monkeypatch.setattr(log, 'print_log', lambda message, **_: said.append(message))
     checkpoint = save(hook, runner)
     config = 'model = dict(neck=dict(num_layers=6))'
     checkpoint['meta'].update(cfg=config, config='raise SystemExit')

@@ -10,8 +10,8 @@ from mmengine.fileio import LocalBackend
 from toy import train
 
 from mapper_mm.checkpoints.best import best_checkpoint
+from mapper_mm.checkpoints.last import last_checkpoint
 from mapper_mm.errors import MissingCheckpointError, WriteError
-from mapper_mm.utils.last_checkpoint import last_checkpoint
 
 
 def names(folder):

@@ -4,16 +4,13 @@ It names the checkpoint as it is called in its own folder, so that the folder ma
 moved. MMEngine wrote where the file was in the file system.
 """
 
-import logging
 import os
 import re
 from pathlib import Path
 
-from mmengine.logging import print_log
-
 from mapper_mm.errors import MissingCheckpointError
-
-from .whole_files import write_text
+from mapper_mm.utils.log import warn
+from mapper_mm.utils.whole_files import write_text
 
 LAST = 'last_checkpoint'
 # What trainings leave, by MMEngine's names.
@@ -47,11 +44,7 @@ def last_checkpoint(folder: str | Path, quiet: bool = False) -> str | None:
         return None
     newest = str(there[-1])
     if not quiet:
-        print_log(
-            f'{note} is missing or empty: {newest} is taken for the last checkpoint.',
-            logger='current',
-            level=logging.WARNING,
-        )
+        warn(f'{note} is missing or empty: {newest} is taken for the last checkpoint.')
     return newest
 
 

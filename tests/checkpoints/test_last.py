@@ -2,8 +2,8 @@
 
 import pytest
 
+from mapper_mm.checkpoints.last import last_checkpoint
 from mapper_mm.errors import MissingCheckpointError
-from mapper_mm.utils.last_checkpoint import last_checkpoint
 
 ODD = {
     'UTF-16': 'epoch_9.pth'.encode('utf-16'), 'zeros': b'\0' * 40, 'noise': bytes(range(256)),

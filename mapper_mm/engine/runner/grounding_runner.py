@@ -1,0 +1,52 @@
+"""A Runner that reads checkpoints as the rest of this project does."""
+
+from typing import Any
+
+from mmengine.runner import Runner
+
+from mapper_mm.checkpoints.io import safe_loading
+from mapper_mm.checkpoints.last import last_checkpoint
+from mapper_mm.registry import RUNNERS
+
+
+@RUNNERS.register_module()
+class GroundingRunner(Runner):
+    """MMEngine's ``Runner``, with care for what it loads.
+
+    - Checkpoints, ``.safetensors`` too, are read without running any code, and one that is damaged
+      is an error that names it (:func:`mapper_mm.checkpoints.io.safe_loading`).
+    - ``resume=True`` goes on from the checkpoint that ``last_checkpoint`` names in its own folder,
+      which may have been copied or moved. MMEngine takes that for a path from the current folder.
+
+    How checkpoints are written is for :class:`mapper_mm.engine.hooks.WholeCheckpointHook` to say.
+    """
+
+    def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict:
+        """Load a checkpoint; arguments are those of ``Runner.load_checkpoint``.
+
+        Raises:
+            MissingWeightsError: If there is no such file.
+            DamagedCheckpointError: If it cannot be read.
+            UnsafePickleError: If it holds Python objects.
+        """
+        with safe_loading():
+            return super().load_checkpoint(*args, **kwargs)
+
+    def load_or_resume(self) -> None:
+        """Load what ``load_from`` names, or go on from it or from the last checkpoint.
+
+        Raises:
+            MissingCheckpointError: If the one that ``last_checkpoint`` names is not there.
+        """
+        if self._has_loaded or not self._resume or self._load_from is not None:
+            super().load_or_resume()
+            return
+        last = last_checkpoint(self.work_dir)
+        self.logger.info(f'Auto resumed from the latest checkpoint {last}.')
+        if last is not None:
+            self.resume(last)
+
+    def _init_model_weights(self) -> None:
+        # A model may have `init_cfg=dict(type='Pretrained', checkpoint=...)`.
+        with safe_loading():
+            super()._init_model_weights()
