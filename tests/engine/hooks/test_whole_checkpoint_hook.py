@@ -147,7 +147,7 @@ def test_resuming_without_a_note_takes_the_last_file(tmp_path):
 def test_a_note_of_a_file_that_is_gone_names_what_is_there(tmp_path):
     train(tmp_path)
     (tmp_path / 'epoch_2.pth').unlink()
-    with pytest.raises(MissingCheckpointError, match="names 'epoch_2.pth'.*--resume .*epoch_1.pth"):
+    with pytest.raises(MissingCheckpointError, match=r'names epoch_2.pth.*--resume .*epoch_1.pth'):
         train(tmp_path, resume=True)
 
 
