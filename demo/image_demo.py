@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('image', help='image file')
     parser.add_argument('phrase', nargs='+', help='what to look for, in quotes; several are fine')
     parser.add_argument(

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 import synthetic
 from mmengine.config import Config
 
@@ -12,17 +13,23 @@ from mapper_mm.registry import DATASETS
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_config_for_own_data_reads_them(tmp_path, monkeypatch):
-    page = (ROOT / 'docs/data.md').read_text(encoding='utf-8')
-    (text,) = re.findall(r"```python\n(_base_ = .*?JSONLinesDataset.*?)```", page, re.DOTALL)
+PAGE = (ROOT / 'docs/data.md').read_text(encoding='utf-8')
+OWN = re.findall(r'```python\n(_base_ = .*?JSONLinesDataset.*?)```', PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize('text, side', zip(OWN, (518, 128), strict=True), ids=['dinov2', 'tiny'])
+def test_the_config_for_own_data_reads_them(text, side, tmp_path, monkeypatch):
     config = tmp_path / 'my_data.py'
-    config.write_text(text.replace('./_base_', str(ROOT / 'configs' / '_base_')))
+    config.write_text(text.replace("'./", f"'{ROOT}/configs/"))
     config = Config.fromfile(config)
     monkeypatch.chdir(tmp_path)
     written = synthetic.write_json_lines('data', num=4)
     for loader, split in (('train_dataloader', 'train'), ('val_dataloader', 'val')):
         dataset = DATASETS.build(config[loader].dataset)
         assert len(dataset) == sum(e.split == split for e in written) > 0
-        assert dataset[0]['inputs'].shape == (3, 518, 518)
-    tested = split_datasets(config.test_dataloader.dataset, config.test_cfg.splits)
-    assert {name: cfg['split'] for name, cfg in tested.items()} == dict(val='val', test='test')
+        assert dataset[0]['inputs'].shape == (3, side, side)
+    splits = config.test_cfg.splits
+    tested = split_datasets(config.test_dataloader.dataset, splits)
+    assert {name: cfg['split'] for name, cfg in tested.items()} == {
+        split: split for split in splits
+    }

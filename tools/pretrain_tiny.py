@@ -420,7 +420,7 @@ def pretrain_bert(
 
 def main() -> None:
     """Draw the data, train all three, write them."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('--out', type=Path, default=ENCODERS)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--scenes', type=int, default=20_000)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_run_arguments(parser)
     parser.add_argument(
         'checkpoint', nargs='?', help="checkpoint; the work directory's best by default"

@@ -17,7 +17,7 @@ from mapper_mm.errors import OptionError
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_run_arguments(parser)
     parser.add_argument(
         '--resume',

@@ -10,7 +10,8 @@ from torch import nn
 
 from mapper_mm.apis.adapter_sets import AdapterSets
 from mapper_mm.checkpoints.fingerprint import KEY, frozen_record
-from mapper_mm.checkpoints.partial import restore_frozen, write_weights
+from mapper_mm.checkpoints.io import write_weights
+from mapper_mm.checkpoints.partial import restore_frozen
 from mapper_mm.checkpoints.stored_config import check_types, stored_config
 from mapper_mm.checkpoints.upgrade import upgrade_config, upgrade_names
 from mapper_mm.errors import WrongCheckpointError

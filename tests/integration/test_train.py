@@ -267,3 +267,9 @@ def test_the_default_encodes_a_picture_once_for_its_phrases(small_config, tmp_pa
         pictures.append(len({sample.img_path for sample in batch['data_samples']}))
     assert encoded == pictures
     assert max(pictures) <= 4
+
+
+def test_an_option_is_not_guessed_from_its_beginning(small_config, run_tool, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        run_tool('tools/train.py', small_config, '--resum')
+    assert 'unrecognized arguments: --resum' in capsys.readouterr().err

@@ -22,7 +22,7 @@ from mapper_mm.visualization.grounding_visualizer import draw_sample
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_config_arguments(parser)
     parser.add_argument('--output-dir', default='outputs/browse', help='folder for the pictures')
     parser.add_argument(

@@ -231,7 +231,7 @@ def _verdict(row: Result) -> str:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('folder', help='data folder, for example data')
     parser.add_argument(
         '--datasets', nargs='+', choices=SOURCES, default=list(SOURCES), help='default: all'

@@ -9,7 +9,7 @@ from mapper_mm.shapes_ref.writer import DEFAULT_SPLITS, write_shapes_ref
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('--out', default='data/shapes_ref', help='folder to write')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(

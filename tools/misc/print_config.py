@@ -8,7 +8,7 @@ from mapper_mm.cli.arguments import add_config_arguments, plain_errors, read_con
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_config_arguments(parser)
     parser.add_argument('--save-path', help='also write it to this file (.py, .json or .yml)')
     return parser.parse_args()

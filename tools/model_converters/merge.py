@@ -20,7 +20,7 @@ from mapper_mm.registry import MODELS
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='a checkpoint of this config')
     parser.add_argument(

@@ -17,7 +17,7 @@ REQUIRED = ('cfg', KEY)
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('input', metavar='IN', help='a checkpoint that tools/train.py wrote')
     parser.add_argument(
         'output',

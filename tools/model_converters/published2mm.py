@@ -30,7 +30,7 @@ BY_POSITIONS = {
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('input', metavar='IN', help='a published checkpoint, whole or its `model`')
     parser.add_argument(
         'output', metavar='OUT', help='the file to write, .pth or .safetensors'

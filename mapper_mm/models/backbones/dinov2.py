@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor, nn
 
-from mapper_mm.errors import MissingWeightsError, WrongWeightsError
+from mapper_mm.errors import MissingWeightsError, WrongConfigError, WrongWeightsError
 from mapper_mm.models.adapters.insertion import ParallelWrapper, SequentialWrapper
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.models.encoders.frozen_encoder import FrozenEncoder
@@ -172,11 +172,11 @@ class DINOv2(FrozenEncoder):
             Tensor: (B, prefix + patches, C), tokens after the final norm.
 
         Raises:
-            ValueError: if the images have another size.
+            WrongConfigError: if the images have another size.
         """
         size = tuple(self.vit.patch_embed.img_size)
         if tuple(images.shape[-2:]) != size:
-            raise ValueError(
+            raise WrongConfigError(
                 f'The images have {tuple(images.shape[-2:])} pixels, the model {size}: set '
                 '`backbone.img_size` and the `size` of `Letterbox` in the pipelines to the same.'
             )
