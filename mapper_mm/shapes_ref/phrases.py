@@ -20,7 +20,7 @@ STYLES = ('attributes', 'location', 'size', 'relation', 'ordinal')
 MAX_WORDS = 12
 
 # How often a style is tried; some fail more often than others, so that this is not quite the mix
-# that comes out (see tests/datasets/shapes/test_shapes_phrases.py for that).
+# that comes out (see tests/shapes_ref/test_phrases.py for that).
 _WEIGHTS = {'attributes': 0.50, 'location': 0.24, 'size': 0.13, 'relation': 0.12, 'ordinal': 0.05}
 
 _NOUNS = {
