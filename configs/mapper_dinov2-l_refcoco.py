@@ -5,4 +5,6 @@ model = dict(
         arch='large',
         pretrained='./pretrained/dinov2_vitl14_pretrain.pth',
         # The last block of each third, and three eighths of the width: what the paper has in B.
-        adapter=dict(layers=(7, 15, 23), bottleneck=384)))
+        adapter=dict(layers=(7, 15, 23), bottleneck=384),
+    )
+)

@@ -19,9 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--config', help='config file or name; by default the one the weights were trained with'
     )
-    parser.add_argument(
-        '--weights', help='checkpoint; the best in work_dirs/<config> by default'
-    )
+    parser.add_argument('--weights', help='checkpoint; the best in work_dirs/<config> by default')
     parser.add_argument('--out-dir', default='outputs', help='folder for the pictures')
     parser.add_argument(
         '--device', type=usable_device, help='cpu, cuda:0 ...; an accelerator if there is one'

@@ -90,7 +90,8 @@ def _refuse_mixture(forks: list[str]) -> None:
     raise ImportError(
         f'{" and ".join(forks)} cannot be used together with {" and ".join(upstream)}, for both '
         f'fill the same folders: run `pip uninstall -y {" ".join([*forks, *upstream])}`, then '
-        f'either `pip install {openmmlab}` (OpenMMLab) or `pip install {onedl}` (its forks).')
+        f'either `pip install {openmmlab}` (OpenMMLab) or `pip install {onedl}` (its forks).'
+    )
 
 
 def _check_version(package: str, wanted: str) -> None:
@@ -101,7 +102,8 @@ def _check_version(package: str, wanted: str) -> None:
     found = {build: _installed_version(build) for build in builds}
     found = {build: version for build, version in found.items() if version is not None}
     wrong = [
-        build for build, version in found.items()
+        build
+        for build, version in found.items()
         if not SpecifierSet(wanted).contains(version, prereleases=True)
     ]
     if found and not wrong:
@@ -114,7 +116,8 @@ def _check_version(package: str, wanted: str) -> None:
         first = f'pip uninstall -y {" ".join(found)} && '
     raise ImportError(
         f'mapper_mm needs {package}{wanted}, but {state}: '
-        f'run `{first}pip install "{package}{wanted}"`.')
+        f'run `{first}pip install "{package}{wanted}"`.'
+    )
 
 
 def _installed_version(package: str) -> str | None:
@@ -137,7 +140,8 @@ def check_opencv() -> None:
     except ImportError as error:
         raise ImportError(
             f'OpenCV cannot be loaded ({error}): run `pip install --force-reinstall --no-deps '
-            'opencv-python-headless`, which needs no system libraries.') from error
+            'opencv-python-headless`, which needs no system libraries.'
+        ) from error
 
 
 def stand_in_for_mmcv_ops() -> None:
@@ -170,7 +174,8 @@ class _MissingOps(ModuleType):
             raise RuntimeError(
                 f'mmcv.ops needs the compiled op `{name}`, which the {plain} that is installed '
                 f'does not have: run `pip uninstall {plain}`, then `mim install "{compiled}"` for '
-                'the build that fits your torch.')
+                'the build that fits your torch.'
+            )
 
         return missing_op
 
@@ -369,6 +374,7 @@ def launch_on_cpu() -> None:
                 return
             with mock.patch.object(torch.cuda, 'set_device'):
                 launcher('gloo' if backend == 'nccl' else backend, **kwargs)
+
         return launch
 
     for name in ('_init_dist_pytorch', '_init_dist_slurm', '_init_dist_mpi'):

@@ -34,19 +34,23 @@ on_cpu = pytest.mark.skipif(get_device() != 'cpu', reason='there is an accelerat
 
 def read_requirements(name):
     lines = (ROOT / 'requirements' / name).read_text().splitlines()
-    return {r.name: r.specifier for r in map(Requirement, filter(
-        lambda line: line and not line.startswith('#'), lines))}
+    return {
+        r.name: r.specifier
+        for r in map(Requirement, filter(lambda line: line and not line.startswith('#'), lines))
+    }
 
 
 def test_required_versions_are_those_in_requirements():
     listed = read_requirements('runtime.txt') | read_requirements('mminstall.txt')
     assert {name: listed[name] for name in compat.REQUIRED} == {
-        name: SpecifierSet(wanted) for name, wanted in compat.REQUIRED.items()}
+        name: SpecifierSet(wanted) for name, wanted in compat.REQUIRED.items()
+    }
 
 
 def test_forks_required_are_those_in_requirements():
     assert read_requirements('onedl.txt') == {
-        name: SpecifierSet(wanted) for name, wanted in compat.ONEDL.items()}
+        name: SpecifierSet(wanted) for name, wanted in compat.ONEDL.items()
+    }
 
 
 def test_oldest_versions_are_those_in_requirements():
@@ -55,59 +59,98 @@ def test_oldest_versions_are_those_in_requirements():
         listed |= read_requirements(f'{name}.txt')
     floors = {
         name: Version(bound.version)
-        for name, specifier in listed.items() for bound in specifier if bound.operator == '>='}
+        for name, specifier in listed.items()
+        for bound in specifier
+        if bound.operator == '>='
+    }
     oldest = read_requirements('oldest.txt')
     assert {bound.operator for specifier in oldest.values() for bound in specifier} == {'=='}
     assert floors == {
-        name: Version(bound.version) for name, specifier in oldest.items() for bound in specifier}
+        name: Version(bound.version) for name, specifier in oldest.items() for bound in specifier
+    }
 
 
 OTHERS = {'torch': '2.14.1', 'torchvision': '0.29.1', 'timm': '1.0.31', 'transformers': '5.24.0'}
 OPENMMLAB = OTHERS | {'mmengine': '0.10.7', 'mmcv-lite': '2.1.0', 'mmdet': '3.3.0'}
-ONEDL = OTHERS | {
-    'onedl-mmengine': '0.10.12', 'onedl-mmcv': '2.3.6', 'onedl-mmdetection': '3.5.1'}
+ONEDL = OTHERS | {'onedl-mmengine': '0.10.12', 'onedl-mmcv': '2.3.6', 'onedl-mmdetection': '3.5.1'}
 
 
-@pytest.mark.parametrize('versions', [
-    OPENMMLAB,
-    OPENMMLAB | {'mmcv-lite': None, 'mmcv': '2.1.0'},
-    OPENMMLAB | {'torch': '2.14.1+cpu'},
-    OPENMMLAB | {'torch': '2.15.0.dev20261101+cu130'},
-    ONEDL,
-    ONEDL | {'onedl-mmcv': '2.3.6+cu128torch2.8'},
-], ids=['OpenMMLab', 'compiled mmcv', 'build of torch', 'nightly torch', 'forks', 'built fork'])
+@pytest.mark.parametrize(
+    'versions',
+    [
+        OPENMMLAB,
+        OPENMMLAB | {'mmcv-lite': None, 'mmcv': '2.1.0'},
+        OPENMMLAB | {'torch': '2.14.1+cpu'},
+        OPENMMLAB | {'torch': '2.15.0.dev20261101+cu130'},
+        ONEDL,
+        ONEDL | {'onedl-mmcv': '2.3.6+cu128torch2.8'},
+    ],
+    ids=['OpenMMLab', 'compiled mmcv', 'build of torch', 'nightly torch', 'forks', 'built fork'],
+)
 def test_sets_of_packages_that_are_welcome(monkeypatch, versions):
     monkeypatch.setattr(compat, '_installed_version', versions.get)
     compat.check_versions()
 
 
-@pytest.mark.parametrize('versions, told', [
-    (OPENMMLAB | {'mmdet': '3.2.0'},
-     'mmdet>=3.3,<3.4, but mmdet 3.2.0 is installed: run `pip install "mmdet'),
-    (OPENMMLAB | {'mmcv-lite': '2.2.0'},
-     'needs mmcv-lite>=2.0.0,<2.2, but mmcv-lite 2.2.0 is installed'),
-    (OPENMMLAB | {'mmcv-lite': None, 'mmcv': '2.2.0'}, 'but mmcv 2.2.0 is installed: '
-     'run `pip uninstall -y mmcv && pip install "mmcv-lite>=2.0.0,<2.2"`.'),
-    (OPENMMLAB | {'mmcv': '2.2.0'}, 'run `pip uninstall -y mmcv mmcv-lite && pip'),
-    (OPENMMLAB | {'torch': None}, 'needs torch>=2.6, but it is not installed'),
-    (ONEDL | {'torch': '2.5.0'}, 'needs torch>=2.6, but torch 2.5.0 is installed'),
-    # Nothing of the stack: OpenMMLab is the default.
-    (OTHERS, 'needs mmengine>=0.10.7,<0.11, but it is not installed: run `pip install "mmengine>'),
-    (ONEDL | {'onedl-mmcv': '2.2.0'},
-     'onedl-mmcv>=2.3.6,<2.4, but onedl-mmcv 2.2.0 is installed: run `pip install "onedl-mmcv>'),
-    (ONEDL | {'onedl-mmdetection': None}, 'needs onedl-mmdetection>=3.5.1,<3.6, but it is not '
-     'installed: run `pip install "onedl-mmdetection>=3.5.1,<3.6"`.'),
-    # Mixtures, even where each version is right.
-    (OPENMMLAB | ONEDL, '`pip uninstall -y onedl-mmengine onedl-mmcv onedl-mmdetection mmengine '
-     'mmcv-lite mmdet`, then either `pip install "mmengine>=0.10.7,<0.11" "mmcv-lite>=2.0.0,<2.2" '
-     '"mmdet>=3.3,<3.4"` (OpenMMLab) or `pip install "onedl-mmengine>=0.10.12,<0.11" '
-     '"onedl-mmcv>=2.3.6,<2.4" "onedl-mmdetection>=3.5.1,<3.6"` (its forks).'),
-    (OPENMMLAB | {'onedl-mmengine': '0.10.12'},
-     'onedl-mmengine cannot be used together with mmengine and mmcv-lite and mmdet, for both fill'),
-    (ONEDL | {'mmcv': '2.1.0'}, 'onedl-mmdetection cannot be used together with mmcv, for both'),
-    (ONEDL | {'onedl-mmdetection': None, 'mmdet': '3.3.0'},
-     'onedl-mmengine and onedl-mmcv cannot be used together with mmdet, for both fill the same'),
-])
+@pytest.mark.parametrize(
+    'versions, told',
+    [
+        (
+            OPENMMLAB | {'mmdet': '3.2.0'},
+            'mmdet>=3.3,<3.4, but mmdet 3.2.0 is installed: run `pip install "mmdet',
+        ),
+        (
+            OPENMMLAB | {'mmcv-lite': '2.2.0'},
+            'needs mmcv-lite>=2.0.0,<2.2, but mmcv-lite 2.2.0 is installed',
+        ),
+        (
+            OPENMMLAB | {'mmcv-lite': None, 'mmcv': '2.2.0'},
+            'but mmcv 2.2.0 is installed: '
+            'run `pip uninstall -y mmcv && pip install "mmcv-lite>=2.0.0,<2.2"`.',
+        ),
+        (OPENMMLAB | {'mmcv': '2.2.0'}, 'run `pip uninstall -y mmcv mmcv-lite && pip'),
+        (OPENMMLAB | {'torch': None}, 'needs torch>=2.6, but it is not installed'),
+        (ONEDL | {'torch': '2.5.0'}, 'needs torch>=2.6, but torch 2.5.0 is installed'),
+        # Nothing of the stack: OpenMMLab is the default.
+        (
+            OTHERS,
+            'needs mmengine>=0.10.7,<0.11, but it is not installed: run `pip install "mmengine>',
+        ),
+        (
+            ONEDL | {'onedl-mmcv': '2.2.0'},
+            'onedl-mmcv>=2.3.6,<2.4, but onedl-mmcv 2.2.0 is installed: '
+            'run `pip install "onedl-mmcv>',
+        ),
+        (
+            ONEDL | {'onedl-mmdetection': None},
+            'needs onedl-mmdetection>=3.5.1,<3.6, but it is not '
+            'installed: run `pip install "onedl-mmdetection>=3.5.1,<3.6"`.',
+        ),
+        # Mixtures, even where each version is right.
+        (
+            OPENMMLAB | ONEDL,
+            '`pip uninstall -y onedl-mmengine onedl-mmcv onedl-mmdetection mmengine '
+            'mmcv-lite mmdet`, then either `pip install '
+            '"mmengine>=0.10.7,<0.11" "mmcv-lite>=2.0.0,<2.2" "mmdet>=3.3,<3.4"` (OpenMMLab) or '
+            '`pip install "onedl-mmengine>=0.10.12,<0.11" '
+            '"onedl-mmcv>=2.3.6,<2.4" "onedl-mmdetection>=3.5.1,<3.6"` (its forks).',
+        ),
+        (
+            OPENMMLAB | {'onedl-mmengine': '0.10.12'},
+            'onedl-mmengine cannot be used together with mmengine and mmcv-lite and mmdet, '
+            'for both fill',
+        ),
+        (
+            ONEDL | {'mmcv': '2.1.0'},
+            'onedl-mmdetection cannot be used together with mmcv, for both',
+        ),
+        (
+            ONEDL | {'onedl-mmdetection': None, 'mmdet': '3.3.0'},
+            'onedl-mmengine and onedl-mmcv cannot be used together with mmdet, '
+            'for both fill the same',
+        ),
+    ],
+)
 def test_wrong_version_is_one_sentence(monkeypatch, versions, told):
     monkeypatch.setattr(compat, '_installed_version', versions.get)
     with pytest.raises(ImportError) as raised:
@@ -135,8 +178,12 @@ def test_programs_check_before_they_import(path):
         (node.lineno, name.partition('.')[0])
         for node in ast.walk(ast.parse(text))
         for name in (
-            [node.module] if isinstance(node, ast.ImportFrom)
-            else [alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
+            [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
     ]
     first = next(name for _, name in sorted(imports) if name in STACK | {'mapper_mm'})
     assert first == 'mapper_mm'
@@ -146,14 +193,17 @@ def test_programs_check_before_they_import(path):
 HEAVY = {'mmdet.models', 'peft', 'timm', 'torch._dynamo', 'transformers.modeling_utils'}
 
 
-@pytest.mark.parametrize('program, arguments, code, heavy', [
-    ('demo/image_demo.py', ['--help'], 0, HEAVY | {'torch'}),
-    ('demo/image_demo.py', ['a.png', 'star', '--wait'], 2, HEAVY | {'torch'}),
-    ('demo/image_demo.py', ['a.png', 'star', '--device', 'gpu'], 2, HEAVY),
-    ('tools/train.py', ['--help'], 0, HEAVY),
-    ('tools/train.py', ['a.py', '--launcher', 'no'], 2, HEAVY),
-    ('tools/test.py', ['--help'], 0, HEAVY),
-])
+@pytest.mark.parametrize(
+    'program, arguments, code, heavy',
+    [
+        ('demo/image_demo.py', ['--help'], 0, HEAVY | {'torch'}),
+        ('demo/image_demo.py', ['a.png', 'star', '--wait'], 2, HEAVY | {'torch'}),
+        ('demo/image_demo.py', ['a.png', 'star', '--device', 'gpu'], 2, HEAVY),
+        ('tools/train.py', ['--help'], 0, HEAVY),
+        ('tools/train.py', ['a.py', '--launcher', 'no'], 2, HEAVY),
+        ('tools/test.py', ['--help'], 0, HEAVY),
+    ],
+)
 def test_arguments_are_read_before_what_takes_seconds(program, arguments, code, heavy):
     script = f"""if True:
         import atexit, runpy, sys
@@ -163,8 +213,11 @@ def test_arguments_are_read_before_what_takes_seconds(program, arguments, code, 
         runpy.run_path({str(ROOT / program)!r}, run_name='__main__')
     """
     done = subprocess.run(
-        [sys.executable, '-c', script], capture_output=True, text=True,
-        env=dict(os.environ, PYTHONPATH=str(ROOT)))
+        [sys.executable, '-c', script],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+    )
     assert done.returncode == code, done.stderr
     assert done.stdout.splitlines()[-1] == 'IMPORTED []'
 
@@ -172,16 +225,25 @@ def test_arguments_are_read_before_what_takes_seconds(program, arguments, code, 
 def test_adafactor_of_transformers_is_found_when_used():
     import transformers
 
-    wrapper = OPTIM_WRAPPERS.build(dict(type='OptimWrapper', optimizer=OPTIMIZERS.build(
-        dict(type='Adafactor', params=[nn.Parameter(torch.ones(1))]))))
+    wrapper = OPTIM_WRAPPERS.build(
+        dict(
+            type='OptimWrapper',
+            optimizer=OPTIMIZERS.build(
+                dict(type='Adafactor', params=[nn.Parameter(torch.ones(1))])
+            ),
+        )
+    )
     assert isinstance(wrapper.optimizer, transformers.Adafactor)
 
 
 def test_training_without_opengl_is_one_sentence(tmp_path):
     (tmp_path / 'cv2.py').write_text('raise ImportError("libGL.so.1: cannot open shared object")')
     done = subprocess.run(
-        [sys.executable, ROOT / 'tools/train.py', '--help'], capture_output=True, text=True,
-        env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)])))
+        [sys.executable, ROOT / 'tools/train.py', '--help'],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)])),
+    )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith('ImportError: OpenCV cannot be loaded (libGL')
     assert 'mmengine' not in done.stderr
@@ -201,7 +263,10 @@ def test_apply_does_its_work_once():
     before = AmpOptimWrapper.__init__, MMLogger.__init__, MMDistributedDataParallel.__init__
     compat.apply()
     assert before == (
-        AmpOptimWrapper.__init__, MMLogger.__init__, MMDistributedDataParallel.__init__)
+        AmpOptimWrapper.__init__,
+        MMLogger.__init__,
+        MMDistributedDataParallel.__init__,
+    )
 
 
 # ---- mmcv's compiled ops
@@ -226,17 +291,20 @@ def test_missing_op_says_so_when_called():
 
 def test_compiled_ops_are_left_alone(monkeypatch, tmp_path):
     import mmcv
+
     (tmp_path / '_ext.py').write_text('compiled = True')
     monkeypatch.setattr(mmcv, '__path__', [str(tmp_path)])
     monkeypatch.delitem(sys.modules, 'mmcv._ext')
     compat.stand_in_for_mmcv_ops()
     from mmcv import _ext
+
     assert _ext.compiled
 
 
 def test_looking_for_ops_needs_no_find_loader(monkeypatch):
     from mmcv.utils.ext_loader import check_ops_exist
     from mmengine.utils.dl_utils import mmcv_full_available
+
     monkeypatch.delattr(pkgutil, 'find_loader', raising=False)
     compiled = compat._has_compiled_mmcv_ops()
     assert mmcv_full_available() is compiled and check_ops_exist() is compiled
@@ -306,6 +374,7 @@ def test_packages_are_found_by_either_name(no_pkg_resources):
     import mmcv
     from mmengine import hub
     from mmengine.utils import get_installed_path, is_installed
+
     folder = str(Path(mmcv.__file__).parent)
     assert is_installed('mmcv') and is_installed('mmengine') and not is_installed('mmnothing')
     assert get_installed_path('mmcv') == folder
@@ -332,9 +401,15 @@ def test_amp_on_cpu_casts_to_bfloat16(tmp_path):
 @on_cpu
 def test_amp_on_cpu_scales_nothing():
     weight = nn.Parameter(torch.ones(1))
-    wrapper = OPTIM_WRAPPERS.build(dict(
-        type='AmpOptimWrapper', dtype='float16', loss_scale=512.0,
-        optimizer=torch.optim.SGD([weight], lr=0.5), clip_grad=dict(max_norm=10.0)))
+    wrapper = OPTIM_WRAPPERS.build(
+        dict(
+            type='AmpOptimWrapper',
+            dtype='float16',
+            loss_scale=512.0,
+            optimizer=torch.optim.SGD([weight], lr=0.5),
+            clip_grad=dict(max_norm=10.0),
+        )
+    )
     wrapper.update_params((3 * weight).sum())
     assert weight.item() == pytest.approx(1 - 0.5 * 3)
     # A scaler's state from a GPU is left aside, and the empty one from here is no error there.
@@ -349,6 +424,7 @@ def test_amp_on_cpu_scales_nothing():
 def test_amp_on_gpu_is_mmengines(monkeypatch, recwarn):
     """What would be built on a GPU, without torch's warning that the scaler is deprecated."""
     from mmengine.optim.optimizer import amp_optimizer_wrapper
+
     monkeypatch.setattr('mmengine.device.get_device', lambda: 'cuda')
     monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
     optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.5)
@@ -367,15 +443,19 @@ def free_port():
         return str(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize('launcher, wrapper', [
-    ('pytorch', 'MMDistributedDataParallel'),
-    ('slurm', None),
-])
+@pytest.mark.parametrize(
+    'launcher, wrapper',
+    [
+        ('pytorch', 'MMDistributedDataParallel'),
+        ('slurm', None),
+    ],
+)
 def test_two_processes_train_on_cpu(tmp_path, launcher, wrapper):
     script = tmp_path / 'train.py'
-    script.write_text(textwrap.dedent(f'''
+    script.write_text(
+        textwrap.dedent(f"""
         import sys
-        sys.path.insert(0, {str(Path(__file__).parent / "engine")!r})
+        sys.path.insert(0, {str(Path(__file__).parent / 'engine')!r})
         import mapper_mm
         from line import make_runner
         from mmengine.dist import get_backend, get_world_size
@@ -385,20 +465,33 @@ def test_two_processes_train_on_cpu(tmp_path, launcher, wrapper):
         runner.train()
         assert get_backend() == 'gloo' and get_world_size() == 2
         print('WEIGHT', runner.model.module.line.weight.item())
-    '''))
+    """)
+    )
     port = free_port()
     processes = []
     for rank in map(str, range(2)):
-        env = dict(os.environ, CUDA_VISIBLE_DEVICES='', PYTHONPATH=str(ROOT),
-                   MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+        env = dict(
+            os.environ,
+            CUDA_VISIBLE_DEVICES='',
+            PYTHONPATH=str(ROOT),
+            MASTER_ADDR='127.0.0.1',
+            MASTER_PORT=port,
+        )
         if launcher == 'pytorch':
             env.update(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE='2')
         else:
-            env.update(SLURM_PROCID=rank, SLURM_LOCALID=rank, SLURM_NTASKS='2',
-                       SLURM_NODELIST='localhost')
-        processes.append(subprocess.Popen(
-            [sys.executable, str(script)], env=env, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+            env.update(
+                SLURM_PROCID=rank, SLURM_LOCALID=rank, SLURM_NTASKS='2', SLURM_NODELIST='localhost'
+            )
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, str(script)],
+                env=env,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+        )
     outputs = [process.communicate(timeout=120)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], '\n'.join(outputs)
     assert 'FutureWarning' not in outputs[0]

@@ -38,7 +38,9 @@ LOOKUPS = dict(
     MODEL_WRAPPERS=['MMDistributedDataParallel'],
     OPTIM_WRAPPERS=['AmpOptimWrapper'],
     OPTIM_WRAPPER_CONSTRUCTORS=[
-        'DefaultOptimWrapperConstructor', 'LearningRateDecayOptimizerConstructor'],
+        'DefaultOptimWrapperConstructor',
+        'LearningRateDecayOptimizerConstructor',
+    ],
     OPTIMIZERS=['AdamW'],
     PARAM_SCHEDULERS=['MultiStepLR', 'QuadraticWarmupLR'],
     METRICS=['DumpResults', 'CocoMetric', 'GroundingMetric'],
@@ -55,7 +57,8 @@ def test_lookup_alone_imports_what_it_needs():
         'from mapper_mm import registry\n'
         f'for node, names in {LOOKUPS}.items():\n'
         '    for name in names:\n'
-        '        assert getattr(registry, node).get(name) is not None, (node, name)\n')
+        '        assert getattr(registry, node).get(name) is not None, (node, name)\n'
+    )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -12,13 +12,16 @@ ROOT = Path(__file__).parents[1]
 FORKS = {'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmengine'}
 
 
-@pytest.mark.parametrize('installed, asked', [
-    ([], {'mmcv-lite', 'mmdet', 'mmengine'}),
-    (['mmcv_lite', 'mmengine'], {'mmcv-lite', 'mmdet', 'mmengine'}),
-    (['mmcv'], {'mmcv', 'mmdet', 'mmengine'}),
-    (['onedl_mmcv', 'onedl_mmdetection', 'onedl_mmengine'], FORKS),
-    (['onedl_mmengine'], FORKS),
-])
+@pytest.mark.parametrize(
+    'installed, asked',
+    [
+        ([], {'mmcv-lite', 'mmdet', 'mmengine'}),
+        (['mmcv_lite', 'mmengine'], {'mmcv-lite', 'mmdet', 'mmengine'}),
+        (['mmcv'], {'mmcv', 'mmdet', 'mmengine'}),
+        (['onedl_mmcv', 'onedl_mmdetection', 'onedl_mmengine'], FORKS),
+        (['onedl_mmengine'], FORKS),
+    ],
+)
 def test_openmmlab_packages_that_are_there_are_kept(monkeypatch, tmp_path, installed, asked):
     for name in installed:
         folder = tmp_path / f'{name}-1.0.dist-info'

@@ -58,12 +58,21 @@ ATTRIBUTES = dict(
 )
 VIT = dict(patch_size=PATCH, embed_dim=128, depth=6, num_heads=4, init_values=1.0)
 BERT = dict(
-    hidden_size=128, num_hidden_layers=4, num_attention_heads=4, intermediate_size=512,
-    max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    hidden_size=128,
+    num_hidden_layers=4,
+    num_attention_heads=4,
+    intermediate_size=512,
+    max_position_embeddings=32,
+    hidden_dropout_prob=0.0,
+    attention_probs_dropout_prob=0.0,
 )
 CLIP = dict(
-    hidden_size=128, num_hidden_layers=2, num_attention_heads=4, intermediate_size=512,
-    max_position_embeddings=32, projection_dim=64,
+    hidden_size=128,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    intermediate_size=512,
+    max_position_embeddings=32,
+    projection_dim=64,
 )
 MAX_THINGS = 9
 CAPTIONS = 3
@@ -184,8 +193,13 @@ def patches(x: Tensor) -> Tensor:
 
 
 def dense_losses(
-    heads: DenseHeads, tokens: Tensor, middle: Tensor, shown: Tensor, cover: Tensor,
-    labels: Tensor, boxes: Tensor,
+    heads: DenseHeads,
+    tokens: Tensor,
+    middle: Tensor,
+    shown: Tensor,
+    cover: Tensor,
+    labels: Tensor,
+    boxes: Tensor,
 ) -> dict[str, Tensor]:
     """Each patch names the attributes of the thing it mostly shows, its pixels and its box."""
     area, thing = cover.max(-1)
@@ -206,7 +220,11 @@ def dense_losses(
 
 
 def region_losses(
-    heads: DenseHeads, tokens: Tensor, text: Tensor, cover: Tensor, labels: Tensor,
+    heads: DenseHeads,
+    tokens: Tensor,
+    text: Tensor,
+    cover: Tensor,
+    labels: Tensor,
     caption_labels: Tensor,
 ) -> dict[str, Tensor]:
     """Each thing, averaged over the pixels that show it, names its attributes and its captions.
@@ -257,8 +275,11 @@ def train_bert_tokenizer(phrases: list[str]) -> BertTokenizer:
     raw = BertWordPieceTokenizer(lowercase=True)
     alphabet = [chr(c) for c in range(ord('!'), ord('~') + 1) if not chr(c).isupper()]
     raw.train_from_iterator(
-        phrases + alphabet + [f'a{c}' for c in alphabet], vocab_size=500, min_frequency=1,
-        initial_alphabet=alphabet, show_progress=False,
+        phrases + alphabet + [f'a{c}' for c in alphabet],
+        vocab_size=500,
+        min_frequency=1,
+        initial_alphabet=alphabet,
+        show_progress=False,
     )
     vocab = raw.get_vocab()
     for piece in (f'##{c}' for c in alphabet if c.isalnum()):
@@ -279,8 +300,11 @@ def pretrain_vision_and_clip(
     vit = VisionTransformer(img_size=CANVAS, num_classes=0, **VIT)
     start_wider(vit)
     config = CLIPTextConfig(
-        vocab_size=len(tokenizer), bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id, **CLIP,
+        vocab_size=len(tokenizer),
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
+        **CLIP,
     )
     clip = CLIPTextModelWithProjection(config)
     heads = DenseHeads(VIT['embed_dim'], CLIP['projection_dim'])
@@ -294,9 +318,10 @@ def pretrain_vision_and_clip(
             order = torch.randperm(len(scenes.images))
         pick = order[step % (steps // epochs) * batch :][:batch]
         images, shown, cover, boxes = augment(
-            *(x[pick] for x in (
-                scenes.images, scenes.content, scenes.shown, scenes.cover, scenes.boxes
-            ))
+            *(
+                x[pick]
+                for x in (scenes.images, scenes.content, scenes.shown, scenes.cover, scenes.boxes)
+            )
         )
         tokens, (middle,) = vit.forward_intermediates(
             images, indices=[VIT['depth'] // 2], output_fmt='NLC'
@@ -388,7 +413,8 @@ def pretrain_bert(
     for step in range(steps):
         pick = torch.randint(len(encoded), (batch,)).tolist()
         ids = nn.utils.rnn.pad_sequence(
-            [torch.tensor(encoded[i]) for i in pick], batch_first=True,
+            [torch.tensor(encoded[i]) for i in pick],
+            batch_first=True,
             padding_value=tokenizer.pad_token_id,
         )
         special = torch.tensor(tokenizer.all_special_ids)
@@ -399,7 +425,9 @@ def pretrain_bert(
         noise = torch.randint(len(tokenizer), ids.shape)
         inputs = torch.where(masked & (chance > 0.9), noise, inputs)
         outputs = model(
-            inputs, attention_mask=(ids != tokenizer.pad_token_id).long(), labels=truth,
+            inputs,
+            attention_mask=(ids != tokenizer.pad_token_id).long(),
+            labels=truth,
             output_hidden_states=True,
         )
         tokens = outputs.hidden_states[-1][ids != tokenizer.pad_token_id]
@@ -412,7 +440,8 @@ def pretrain_bert(
             seconds = time.time() - start
             print(
                 f'bert {step}/{steps}  {seconds:.0f} s  mlm {outputs.loss.item():.3f}  '
-                f'all {loss.item():.3f}', flush=True,
+                f'all {loss.item():.3f}',
+                flush=True,
             )
     model.bert.half().save_pretrained(out / 'bert_tiny')
     tokenizer.save_pretrained(out / 'bert_tiny')
@@ -428,7 +457,8 @@ def main() -> None:
     parser.add_argument('--bert-steps', type=int, default=1600)
     parser.add_argument('--batch', type=int, default=32)
     parser.add_argument(
-        '--new-vocabularies', action='store_true',
+        '--new-vocabularies',
+        action='store_true',
         help='train the tokenizers too. Their trainers break ties by chance, so that no seed gives '
         'the same vocabulary twice; without this, those that come with the package are taken',
     )

@@ -6,7 +6,8 @@ max_epochs = 2
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_epochs)]
 dataset = dict(
-    data_root='data/shapes_ref_weather', weather=('fog', 'dusk', 'rain', 'snow', 'out-of-focus'))
+    data_root='data/shapes_ref_weather', weather=('fog', 'dusk', 'rain', 'snow', 'out-of-focus')
+)
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)
 test_dataloader = val_dataloader

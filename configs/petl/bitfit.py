@@ -2,4 +2,5 @@
 _base_ = '../_base_/petl_bench.py'
 model = dict(
     backbone=dict(adapter=dict(_delete_=True, type='BitFit')),
-    language_model=dict(prior=None, pgt=None, adapter=dict(_delete_=True, type='BitFit')))
+    language_model=dict(prior=None, pgt=None, adapter=dict(_delete_=True, type='BitFit')),
+)

@@ -1,4 +1,3 @@
 # Frozen encoders: only the fusion encoder and the box head learn.
 _base_ = '../_base_/petl_bench.py'
-model = dict(
-    backbone=dict(adapter=None), language_model=dict(prior=None, pgt=None, adapter=None))
+model = dict(backbone=dict(adapter=None), language_model=dict(prior=None, pgt=None, adapter=None))

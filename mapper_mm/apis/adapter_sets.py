@@ -115,8 +115,7 @@ def adapters_off(model: nn.Module) -> Iterator[None]:
     found = [adapter for _, adapter in adapters(model)]
     before = [adapter.enabled for adapter in found]
     methods = [
-        (encoder.method, encoder.encoder, encoder.method.enabled)
-        for _, encoder in encoders(model)
+        (encoder.method, encoder.encoder, encoder.method.enabled) for _, encoder in encoders(model)
     ]
     try:
         for method, encoder, _ in methods:

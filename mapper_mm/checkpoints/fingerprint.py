@@ -166,9 +166,7 @@ def frozen_keys(model: nn.Module, encoder: FrozenEncoder) -> dict[str, str]:
     return {before: f'{prefix}.{names[before]}' for before in encoder.frozen()}
 
 
-def _hash_in(
-    state: Mapping[str, Tensor], model: nn.Module, encoder: FrozenEncoder
-) -> str | None:
+def _hash_in(state: Mapping[str, Tensor], model: nn.Module, encoder: FrozenEncoder) -> str | None:
     """The hash of an encoder's frozen weights in a model's state dict; None if it has not all."""
     keys = frozen_keys(model, encoder)
     if not state.keys() >= set(keys.values()):

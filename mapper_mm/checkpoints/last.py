@@ -58,8 +58,10 @@ def _where_it_is(named: str, note: Path) -> str:
         if os.path.exists(path):
             return str(path)
     others = [str(path) for path in checkpoints(note.parent, TO_GO_ON_FROM)]
-    hint = f'Go on from another one: `--resume {others[-1]}`.' if others else (
-        f'Put it there, or delete {note} to begin anew.'
+    hint = (
+        f'Go on from another one: `--resume {others[-1]}`.'
+        if others
+        else (f'Put it there, or delete {note} to begin anew.')
     )
     shown = named if named.isprintable() else repr(named)
     raise MissingCheckpointError(f'{note} names {shown[:200]}, which is not there. {hint}')

@@ -143,7 +143,5 @@ def on_mismatch(config: Mapping) -> str:
 
 def _without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {
-        key.removeprefix(prefix): tensor
-        for key, tensor in state.items()
-        if key.startswith(prefix)
+        key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)
     }

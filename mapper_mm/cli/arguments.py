@@ -58,6 +58,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 _CONFIG_FILES = ('.py', '.yml', '.yaml', '.json')
 
+
 def read_config(args: argparse.Namespace) -> Config:
     """Read the config as the command line changes it.
 
@@ -181,8 +182,10 @@ def _own_words(error: Exception) -> str:
     message, kind = str(error), type(error)
     if 'Original Traceback (most recent call last)' not in message:
         return message
-    name = kind.__qualname__ if kind.__module__ == 'builtins' else (
-        f'{kind.__module__}.{kind.__qualname__}'
+    name = (
+        kind.__qualname__
+        if kind.__module__ == 'builtins'
+        else (f'{kind.__module__}.{kind.__qualname__}')
     )
     return message.rpartition(f'\n{name}: ')[2].rstrip('\n')
 

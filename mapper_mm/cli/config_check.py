@@ -42,8 +42,11 @@ _OF_LOADERS = {
     *('num_batch_per_epoch', 'disable_subprocess_warning'),
 }
 _BUILD_FUNCTIONS = (
-    build_from_cfg, build_model_from_cfg, build_optimizer_from_cfg, build_scheduler_from_cfg,
-)  # fmt: skip
+    build_from_cfg,
+    build_model_from_cfg,
+    build_optimizer_from_cfg,
+    build_scheduler_from_cfg,
+)
 _PARTS = {
     'train': ('train_dataloader', 'train_cfg', 'optim_wrapper'),
     'val': ('val_dataloader', 'val_cfg', 'val_evaluator'),
@@ -115,7 +118,7 @@ def _problems(config: Config) -> Iterator[str]:
     for path, part in _each(config.get('param_scheduler'), 'param_scheduler'):
         yield from _component(part, path, registry.PARAM_SCHEDULERS, _OF_SCHEDULERS)
     hooks = config.get('default_hooks')
-    for name, hook in (hooks.items() if isinstance(hooks, Mapping) else ()):
+    for name, hook in hooks.items() if isinstance(hooks, Mapping) else ():
         if isinstance(hook, Mapping) and 'type' not in hook:
             others = [other for other in {*hooks, *OF_MMENGINE} if other != name]
             yield f'default_hooks.{name}: it has no type{_near(name, others)}'
@@ -168,9 +171,7 @@ def _each(part: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, part
 
 
-def _component(
-    cfg: Any, path: str, where: Registry, besides: Iterable[str] = ()
-) -> Iterator[str]:
+def _component(cfg: Any, path: str, where: Registry, besides: Iterable[str] = ()) -> Iterator[str]:
     """What is wrong with the config of a component that a registry builds."""
     if isinstance(cfg, str | int | float | list | tuple):
         yield f'{path} is {cfg!r}: a dict with the type of a {where.name} is wanted.'

@@ -12,18 +12,27 @@ from mapper_mm.errors import WrongConfigError
 
 # Settings that are no arguments of the Runner, and that configs may leave out.
 READ_BY_MMENGINE = (
-    'auto_scale_lr', 'compile', 'custom_imports', 'detect_anomalous_params',
-    'env_cfg', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'sync_bn',
-)  # fmt: skip
+    'auto_scale_lr',
+    'compile',
+    'custom_imports',
+    'detect_anomalous_params',
+    'env_cfg',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+)
 SETTINGS = {*inspect.signature(Runner.__init__).parameters, *READ_BY_MMENGINE} - {'self', 'cfg'}
 # Of other projects on MMEngine: near to a setting, and no misspelling of it.
 _OTHERS = {'models', 'optimizer_cfg', 'test_pipeline', 'tta_model', 'tta_pipeline'}
 # Of MMCV 1.x, and what took their place.
 _OF_MMCV = dict(
-    resume_from='resume and load_from', lr_config='param_scheduler',
-    checkpoint_config='default_hooks.checkpoint', log_config='default_hooks.logger',
+    resume_from='resume and load_from',
+    lr_config='param_scheduler',
+    checkpoint_config='default_hooks.checkpoint',
+    log_config='default_hooks.logger',
     total_epochs='train_cfg.max_epochs',
-)  # fmt: skip
+)
 _TEXT = {'load_from', 'work_dir', 'launcher', 'log_level', 'default_scope', 'experiment_name'}
 
 

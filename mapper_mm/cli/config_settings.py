@@ -15,8 +15,13 @@ from .config_names import meant
 
 # The hooks that a Runner has if nothing is said: None switches one off.
 OF_MMENGINE = (
-    'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint',
-)  # fmt: skip
+    'runtime_info',
+    'timer',
+    'sampler_seed',
+    'logger',
+    'param_scheduler',
+    'checkpoint',
+)
 # What a DataLoader refuses where there is no worker that it could be for, but for these values.
 _OF_WORKERS = dict(
     persistent_workers=False, prefetch_factor=None, timeout=0, multiprocessing_context=None

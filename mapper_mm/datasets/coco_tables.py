@@ -27,13 +27,17 @@ def lists_of(path: str, content: Any, needed: dict[str, str]) -> list[list[dict]
     lists = []
     for name, field in needed.items():
         entries = content.get(name) if isinstance(content, dict) else None
-        layout = f"{path}: must be a dict of {' and '.join(map(repr, needed))}, lists of dicts"
+        layout = f'{path}: must be a dict of {" and ".join(map(repr, needed))}, lists of dicts'
         if not isinstance(content, dict):
             raise BadRecordError(f'{layout}, but is a {type(content).__name__}.')
         if not isinstance(entries, list):
-            what = f'is {shown(entries)}.' if name in content else (
-                f'is missing; there are: {", ".join(map(shown, list(content)[:20])) or "none"}.'
-                f'{nearest(name, content)}'
+            what = (
+                f'is {shown(entries)}.'
+                if name in content
+                else (
+                    f'is missing; there are: {", ".join(map(shown, list(content)[:20])) or "none"}.'
+                    f'{nearest(name, content)}'
+                )
             )
             raise BadRecordError(f'{layout}; {name!r} {what}')
         for number, entry in enumerate(entries):

@@ -164,8 +164,7 @@ class GroundingDataset(BaseDataset):
         names, sizes = {}, {}
         # A picture's header is read once for all of its expressions.
         read_size = functools.cache(
-            read_size
-            or functools.partial(read_image_size, exif_orientation=self.exif_orientation)
+            read_size or functools.partial(read_image_size, exif_orientation=self.exif_orientation)
         )
         for record in self.iter_records():
             name = record['record']
@@ -274,9 +273,7 @@ class GroundingDataset(BaseDataset):
             raise BadRecordError(f'{self.source}: {found}')
         if self.box_unit is None and good:
             pictures = [sample['img_path'] for sample in good]
-            found = thousandths(
-                numbers[: len(good)], sizes[: len(good)], pictures, self.box_format
-            )
+            found = thousandths(numbers[: len(good)], sizes[: len(good)], pictures, self.box_format)
             if found:
                 what, certain = found
                 if certain:

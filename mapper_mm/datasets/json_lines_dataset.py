@@ -153,9 +153,11 @@ def _read_line(line: bytes) -> Any:
     try:
         return parse_json(line)
     except (ValueError, RecursionError) as error:
-        where = f'{error.msg} (character {error.colno})' if isinstance(
-            error, json.JSONDecodeError
-        ) else json_problem(error)
+        where = (
+            f'{error.msg} (character {error.colno})'
+            if isinstance(error, json.JSONDecodeError)
+            else json_problem(error)
+        )
         return BadRecordError(f'it is not JSON: {where}')
 
 

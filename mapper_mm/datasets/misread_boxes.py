@@ -50,7 +50,7 @@ def misread(
             return (
                 f'{shares.sum()} of {len(shares)} boxes lie within 0..1, so they seem to be shares '
                 "of the picture's width and height, not pixels. If they are, set box_unit='0..1'"
-                f'{_format_too(best, box_format, other)}; if they are pixels, box_unit=\'pixel\'.'
+                f"{_format_too(best, box_format, other)}; if they are pixels, box_unit='pixel'."
             )
     fits = _fit(numbers, sizes, box_format)
     found, reason = 0, None
@@ -115,7 +115,7 @@ def thousandths(
     certain = chance < -20 and number >= 20 and (0.975 * _THOUSAND < far.max(0)).all()
     return (
         f'{large.sum()} boxes are on {number} pictures larger than 1000 pixels, and none of all '
-        f'reaches beyond {far.max():g}, so they seem to be thousandths of the picture\'s width and '
+        f"reaches beyond {far.max():g}, so they seem to be thousandths of the picture's width and "
         "height, not pixels. If they are, set box_unit='0..1000'; if they are pixels, "
         "box_unit='pixel'."
     ), bool(certain)

@@ -149,8 +149,6 @@ class GroundingMetric(BaseMetric):
         }
 
 
-
-
 def _one_box(bboxes: Any, what: str) -> np.ndarray:
     boxes = get_box_tensor(bboxes).detach().cpu().double().numpy()
     if boxes.shape != (1, 4):

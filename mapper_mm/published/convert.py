@@ -19,38 +19,47 @@ from mapper_mm.utils.text import first_lines
 
 # Ours: theirs, by the beginning of the name, then inside of the rest, in this order.
 _NAMES = {
-    'backbone.vit.': ('visumodel.', {
-        '.mlp.base_layer.': '.mlp.',
-        '.mlp.adapter.': '.adapter.',
-        '.adapter.down.': '.adapter.D_fc1.',
-        '.adapter.up.': '.adapter.D_fc2.',
-        '.branches.0.0.0.': '.branch1.conv.',
-        '.branches.0.0.1.': '.branch1.bn.',
-        '.branches.1.0.0.': '.branch2.0.conv.',
-        '.branches.1.0.1.': '.branch2.0.bn.',
-        '.branches.1.1.0.': '.branch2.1.conv.',
-        '.branches.1.1.1.': '.branch2.1.bn.',
-    }),
-    'language_model.bert.': ('textmodel.bert.', {
-        '.output.base_layer.': '.output.',
-        '.output.adapter.': '.dapt_text.',
-        '.dapt_text.norm.': '.dapt_text.bert_adapter_layer_norm_before.',
-        '.dapt_text.prior_norm.': '.dapt_text.clip_adapter_layer_norm_before.',
-        '.dapt_text.down.': '.dapt_text.bert_down_proj.',
-        '.dapt_text.up.': '.dapt_text.up_proj.',
-    }),
-    'language_model.prior.clip.': ('textmodel_clip.clip.', {
-        'text_model.embeddings.token_embedding.': 'token_embedding.',
-        'text_model.embeddings.position_embedding.weight': 'positional_embedding',
-        'text_model.final_layer_norm.': 'ln_final.',
-        'text_projection.weight': 'text_projection',
-        'text_model.encoder.layers.': 'transformer.resblocks.resblock_',
-        '.self_attn.out_proj.': '.attn.out_proj.',
-        '.layer_norm1.': '.ln_1.',
-        '.layer_norm2.': '.ln_2.',
-        '.mlp.fc1.': '.mlp.c_fc.',
-        '.mlp.fc2.': '.mlp.c_proj.',
-    }),
+    'backbone.vit.': (
+        'visumodel.',
+        {
+            '.mlp.base_layer.': '.mlp.',
+            '.mlp.adapter.': '.adapter.',
+            '.adapter.down.': '.adapter.D_fc1.',
+            '.adapter.up.': '.adapter.D_fc2.',
+            '.branches.0.0.0.': '.branch1.conv.',
+            '.branches.0.0.1.': '.branch1.bn.',
+            '.branches.1.0.0.': '.branch2.0.conv.',
+            '.branches.1.0.1.': '.branch2.0.bn.',
+            '.branches.1.1.0.': '.branch2.1.conv.',
+            '.branches.1.1.1.': '.branch2.1.bn.',
+        },
+    ),
+    'language_model.bert.': (
+        'textmodel.bert.',
+        {
+            '.output.base_layer.': '.output.',
+            '.output.adapter.': '.dapt_text.',
+            '.dapt_text.norm.': '.dapt_text.bert_adapter_layer_norm_before.',
+            '.dapt_text.prior_norm.': '.dapt_text.clip_adapter_layer_norm_before.',
+            '.dapt_text.down.': '.dapt_text.bert_down_proj.',
+            '.dapt_text.up.': '.dapt_text.up_proj.',
+        },
+    ),
+    'language_model.prior.clip.': (
+        'textmodel_clip.clip.',
+        {
+            'text_model.embeddings.token_embedding.': 'token_embedding.',
+            'text_model.embeddings.position_embedding.weight': 'positional_embedding',
+            'text_model.final_layer_norm.': 'ln_final.',
+            'text_projection.weight': 'text_projection',
+            'text_model.encoder.layers.': 'transformer.resblocks.resblock_',
+            '.self_attn.out_proj.': '.attn.out_proj.',
+            '.layer_norm1.': '.ln_1.',
+            '.layer_norm2.': '.ln_2.',
+            '.mlp.fc1.': '.mlp.c_fc.',
+            '.mlp.fc2.': '.mlp.c_proj.',
+        },
+    ),
     'language_model.pgt.': ('text_adapter.', {}),
     'neck.image_proj.': ('visu_proj.', {}),
     'neck.text_proj.': ('text_proj.', {}),
@@ -58,14 +67,15 @@ _NAMES = {
     'neck.pos_embed.': ('vl_pos_embed.', {}),
     'neck.layers.': ('vl_transformer.encoder.layers.', {}),
     'bbox_head.mlp.': ('bbox_embed.', {}),
-}  # fmt: skip
+}
 
 _DROPPED = {
     r'visumodel\.mask_token': 'mask_token: no patch is masked out',
     r'textmodel\.bert\.embeddings\.position_ids': 'position_ids: made where they are needed',
     r'textmodel\.bert\.encoder\.layer\.\d+\.crossattention\..+': 'crossattention: never run',
-    r'textmodel\.bert\.encoder\.layer\.\d+\.dapt_text\.clip_down_proj\.(weight|bias)':
-        'clip_down_proj: its output is never used',
+    r'textmodel\.bert\.encoder\.layer\.\d+\.dapt_text\.clip_down_proj\.(weight|bias)': (
+        'clip_down_proj: its output is never used'
+    ),
     r'textmodel_clip\.clip\.visual\..+': "clip.visual: CLIP's image tower, never run",
     r'textmodel_clip\.clip\.logit_scale': 'logit_scale: CLIP compares nothing here',
 }

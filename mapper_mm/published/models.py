@@ -29,9 +29,7 @@ class PublishedBERT(PriorGuidedBERT):
         **kwargs: Arguments of :class:`PriorGuidedBERT`.
     """
 
-    def __init__(
-        self, token_types: bool = False, frozen_dropout: bool = True, **kwargs
-    ) -> None:
+    def __init__(self, token_types: bool = False, frozen_dropout: bool = True, **kwargs) -> None:
         super().__init__(**kwargs)
         self.frozen_dropout = frozen_dropout
         if not token_types:

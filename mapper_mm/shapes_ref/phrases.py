@@ -358,47 +358,107 @@ def _in_part(share: float, part: str | None, slack: float) -> bool:
 
 _PLAIN = ('the {x}', '{x}', '{x}', 'a {x}')
 _OUTERMOST = {
-    'left': ('{side}most {x}', 'the {side}most {x}', '{x} farthest to the {side}',
-             'the {x} closest to the {side}', '{side} most {x}'),
+    'left': (
+        '{side}most {x}',
+        'the {side}most {x}',
+        '{x} farthest to the {side}',
+        'the {x} closest to the {side}',
+        '{side} most {x}',
+    ),
     'top': ('topmost {x}', 'the highest {x}', 'the {x} nearest the {side}', 'highest {x}'),
     'bottom': ('lowest {x}', 'the lowest {x}', 'the {x} nearest the {side}', 'bottommost {x}'),
-}  # fmt: skip
+}
 _OUTERMOST['right'] = _OUTERMOST['left']
-_COLUMN = ('{x} on the {column}', 'the {x} on the {column}', '{column} {x}', 'the {column} {x}',
-           '{x} on {column} side', 'the {x} on the {column} side', '{x} to the {column}',
-           '{x} {column}')  # fmt: skip
+_COLUMN = (
+    '{x} on the {column}',
+    'the {x} on the {column}',
+    '{column} {x}',
+    'the {column} {x}',
+    '{x} on {column} side',
+    'the {x} on the {column} side',
+    '{x} to the {column}',
+    '{x} {column}',
+)
 _ROW = {
-    'top': ('{x} at the {row}', 'the {x} at the {row}', '{row} {x}', 'upper {x}', '{x} up {row}',
-            'the {x} near the {row}'),
-    'bottom': ('{x} at the {row}', 'the {x} at the {row}', '{row} {x}', 'lower {x}',
-               '{x} on the {row}', 'the {x} near the {row}'),
-}  # fmt: skip
+    'top': (
+        '{x} at the {row}',
+        'the {x} at the {row}',
+        '{row} {x}',
+        'upper {x}',
+        '{x} up {row}',
+        'the {x} near the {row}',
+    ),
+    'bottom': (
+        '{x} at the {row}',
+        'the {x} at the {row}',
+        '{row} {x}',
+        'lower {x}',
+        '{x} on the {row}',
+        'the {x} near the {row}',
+    ),
+}
 _CORNER = {
-    'top': ('{row} {column} {x}', '{x} in the {row} {column} corner', 'the {row} {column} {x}',
-            'upper {column} {x}', 'the {x} at the {row} {column}', '{x} {row} {column}'),
-    'bottom': ('{row} {column} {x}', '{x} in the {row} {column} corner', 'the {row} {column} {x}',
-               'lower {column} {x}', 'the {x} at the {row} {column}', '{x} {row} {column}'),
-}  # fmt: skip
-_MIDDLE = ('{x} in the middle', 'the {x} in the center', 'middle {x}', 'center {x}',
-           'the middle {x}', '{x} in the middle of the picture')  # fmt: skip
+    'top': (
+        '{row} {column} {x}',
+        '{x} in the {row} {column} corner',
+        'the {row} {column} {x}',
+        'upper {column} {x}',
+        'the {x} at the {row} {column}',
+        '{x} {row} {column}',
+    ),
+    'bottom': (
+        '{row} {column} {x}',
+        '{x} in the {row} {column} corner',
+        'the {row} {column} {x}',
+        'lower {column} {x}',
+        'the {x} at the {row} {column}',
+        '{x} {row} {column}',
+    ),
+}
+_MIDDLE = (
+    '{x} in the middle',
+    'the {x} in the center',
+    'middle {x}',
+    'center {x}',
+    'the middle {x}',
+    '{x} in the middle of the picture',
+)
 _EXTREME = {
     True: ('largest {x}', 'the largest {x}', 'biggest {x}', 'the biggest {x}'),
     False: ('smallest {x}', 'the smallest {x}', 'the tiniest {x}', 'smallest {x}'),
 }
 _BESIDE = {
-    'left': ('{x} {side} of the {anchor}', 'the {x} to the {side} of the {anchor}',
-             'the {x} on the {side} of the {anchor}', 'the {x} {side} of the {anchor}'),
-    'top': ('{x} above the {anchor}', 'the {x} above the {anchor}',
-            'the {x} higher than the {anchor}'),
-    'bottom': ('{x} below the {anchor}', 'the {x} below the {anchor}',
-               'the {x} under the {anchor}', '{x} beneath the {anchor}'),
-}  # fmt: skip
+    'left': (
+        '{x} {side} of the {anchor}',
+        'the {x} to the {side} of the {anchor}',
+        'the {x} on the {side} of the {anchor}',
+        'the {x} {side} of the {anchor}',
+    ),
+    'top': (
+        '{x} above the {anchor}',
+        'the {x} above the {anchor}',
+        'the {x} higher than the {anchor}',
+    ),
+    'bottom': (
+        '{x} below the {anchor}',
+        'the {x} below the {anchor}',
+        'the {x} under the {anchor}',
+        '{x} beneath the {anchor}',
+    ),
+}
 _BESIDE['right'] = _BESIDE['left']
-_NEAREST = ('{x} closest to the {anchor}', 'the {x} next to the {anchor}',
-            'the {x} nearest to the {anchor}', '{x} beside the {anchor}',
-            '{x} next to the {anchor}')  # fmt: skip
-_RANKED = ('{nth} {x} from the {{side}}', 'the {nth} {x} from the {{side}}',
-           '{nth} {x} from {{side}}')  # fmt: skip
+_NEAREST = (
+    '{x} closest to the {anchor}',
+    'the {x} next to the {anchor}',
+    'the {x} nearest to the {anchor}',
+    '{x} beside the {anchor}',
+    '{x} next to the {anchor}',
+)
+_RANKED = (
+    '{nth} {x} from the {{side}}',
+    'the {nth} {x} from the {{side}}',
+    '{nth} {x} from {{side}}',
+)
 _ORDINALS = ('first', 'second', 'third', 'fourth')
 
 

@@ -35,8 +35,16 @@ def check_zip(path: str | Path) -> None:
             # torch.serialization.set_crc32_options(False)
             damaged = archive.testzip() if any(entry.CRC for entry in entries) else None
     # Of another directory of the archive than there was, zipfile raises almost anything.
-    except (zipfile.BadZipFile, ArithmeticError, EOFError, LookupError, NotImplementedError,
-            OSError, RuntimeError, struct.error) as error:  # fmt: skip
+    except (
+        zipfile.BadZipFile,
+        ArithmeticError,
+        EOFError,
+        LookupError,
+        NotImplementedError,
+        OSError,
+        RuntimeError,
+        struct.error,
+    ) as error:
         raise ValueError(f'the archive is damaged: {error}') from error
     if damaged is not None:
         raise ValueError(f'{damaged} in it is not what its checksum says')

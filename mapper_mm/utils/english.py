@@ -27,10 +27,20 @@ _AS_TYPED = str.maketrans(
     {**dict.fromkeys('‘’ʼ′', "'"), **dict.fromkeys('‐‑‒–—', '-'), '…': '.', '\xa0': ' '}
 )
 _ACCENTED = {
-    'café': 'cafe', 'cafés': 'cafes', 'décor': 'decor', 'entrée': 'entree', 'fiancé': 'fiance',
-    'fiancée': 'fiancee', 'jalapeño': 'jalapeno', 'naïve': 'naive', 'piñata': 'pinata',
-    'purée': 'puree', 'sauté': 'saute', 'sautéed': 'sauteed', 'soufflé': 'souffle',
-}  # fmt: skip
+    'café': 'cafe',
+    'cafés': 'cafes',
+    'décor': 'decor',
+    'entrée': 'entree',
+    'fiancé': 'fiance',
+    'fiancée': 'fiancee',
+    'jalapeño': 'jalapeno',
+    'naïve': 'naive',
+    'piñata': 'pinata',
+    'purée': 'puree',
+    'sauté': 'saute',
+    'sautéed': 'sauteed',
+    'soufflé': 'souffle',
+}
 _MARKS = frozenset(".,;:!?'()-/&")
 # Another language's phrase has few English words; an English one has few slips of the keyboard.
 _UNKNOWN_AT_MOST = 1 / 4
@@ -109,7 +119,7 @@ def _one_slip_away(word: str) -> Iterator[str]:
 
 def tokens_of(text: str) -> list[str]:
     """Words, numbers and marks, in lower case, with typographic marks as a keyboard has them."""
-    words = re.findall(r"[^\W_]+|[^\w\s]|_", text.translate(_AS_TYPED).lower())
+    words = re.findall(r'[^\W_]+|[^\w\s]|_', text.translate(_AS_TYPED).lower())
     return [_ACCENTED.get(word, word) for word in words]
 
 

@@ -148,7 +148,7 @@ def test_a_config_in_a_checkpoint_is_read_and_not_run(checkpoint, tmp_path):
         "test_dataloader = dict(dataset=dict(pipeline=[dict(type='os.mkdir', path={path!r})]))",
         "visualizer = dict(type='os.mkdir', path={path!r})",
         "model = dict(type='RetinaHead', num_classes=1, in_channels=8, bbox_coder=dict("
-        "type='CameraMotionCompensation', warp_mode='__import__(\"os\").mkdir(\"{path}\")'))",
+        'type=\'CameraMotionCompensation\', warp_mode=\'__import__("os").mkdir("{path}")\'))',
         'model = dict(path={path!r})',
         'filename = {path!r}',
         'test_dataloader = 3',

@@ -53,9 +53,15 @@ def test_without_scores_the_newest_counts_and_is_said(tmp_path, said):
 
 
 @pytest.mark.parametrize(
-    'record', ['0.9', {}, dict(metric=METRIC), dict(metric=METRIC, rule='greater', score='0.9'),
-               dict(metric=METRIC, rule='greater', score=float('nan'))],
-)  # fmt: skip
+    'record',
+    [
+        '0.9',
+        {},
+        dict(metric=METRIC),
+        dict(metric=METRIC, rule='greater', score='0.9'),
+        dict(metric=METRIC, rule='greater', score=float('nan')),
+    ],
+)
 def test_an_odd_score_is_as_none(record, tmp_path, said):
     best(tmp_path, 9, score=0.9, age=100)
     torch.save(dict(state_dict={}, meta=dict(best=record)), tmp_path / 'best_x_epoch_1.pth')

@@ -81,9 +81,10 @@ def test_files_without_checksums_are_read(tmp_path):
         torch.serialization.set_crc32_options(True)
     assert same(read_checkpoint(tmp_path / 'it.pth'))
     torch.save(
-        dict(state_dict=STATE, meta=META), tmp_path / 'old.pth',
+        dict(state_dict=STATE, meta=META),
+        tmp_path / 'old.pth',
         _use_new_zipfile_serialization=False,
-    )  # fmt: skip
+    )
     assert same(read_checkpoint(tmp_path / 'old.pth'))
 
 
@@ -113,12 +114,17 @@ def test_weights_that_are_not_finite_are_an_error(value, entry, tmp_path):
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_are_welcome_and_other_kinds_not(dtype):
     model = torch.nn.BatchNorm1d(2)
-    state = {key: tensor.to(dtype) if tensor.is_floating_point() else tensor
-             for key, tensor in model.state_dict().items()}  # fmt: skip
+    state = {
+        key: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for key, tensor in model.state_dict().items()
+    }
     check_form(state, 'it.pth')
     assert check_fits(model, state, 'it.pth') == set()
-    for key, kind in (('weight', torch.int64), ('weight', torch.complex64),
-                      ('num_batches_tracked', torch.float32)):  # fmt: skip
+    for key, kind in (
+        ('weight', torch.int64),
+        ('weight', torch.complex64),
+        ('num_batches_tracked', torch.float32),
+    ):
         with pytest.raises(WrongCheckpointError, match=f'it.pth(?s:.*){key}: {kind} in the file'):
             check_fits(model, {**state, key: state[key].to(kind)}, 'it.pth')
 
@@ -151,10 +157,15 @@ def test_what_is_no_plain_tensor_by_name_is_no_state_dict(state, tmp_path):
 @pytest.mark.parametrize(
     'change',
     [
-        dict(optimizer=[1]), dict(message_hub=3), dict(param_schedulers='a'), dict(meta={}),
-        dict(meta=dict(epoch='a', iter=3)), dict(meta=dict(epoch=1, iter=-1)), dict(meta=None),
+        dict(optimizer=[1]),
+        dict(message_hub=3),
+        dict(param_schedulers='a'),
+        dict(meta={}),
+        dict(meta=dict(epoch='a', iter=3)),
+        dict(meta=dict(epoch=1, iter=-1)),
+        dict(meta=None),
     ],
-)  # fmt: skip
+)
 def test_a_trainings_state_has_its_form(change, tmp_path):
     state = dict(optimizer=dict(state={}), message_hub={}, param_schedulers=[])
     state['meta'] = dict(epoch=1, iter=2)
@@ -187,9 +198,19 @@ def test_what_is_no_file_is_named(suffix, tmp_path):
             read_checkpoint(tmp_path / f'{name}{suffix}')
 
 
-@pytest.mark.parametrize('content', [
-    [1], 3, 'text', None, torch.ones(2), {}, dict(state_dict=None), dict(model={}, epoch=3),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'content',
+    [
+        [1],
+        3,
+        'text',
+        None,
+        torch.ones(2),
+        {},
+        dict(state_dict=None),
+        dict(model={}, epoch=3),
+    ],
+)
 def test_what_is_no_checkpoint_is_named(content, tmp_path):
     torch.save(content, tmp_path / 'it.pth')
     if content == {}:

@@ -30,13 +30,17 @@ class Grounder(nn.Module):
         files = ('vit.safetensors', 'bert', 'clip')
         source = {name: folder and f'{folder}/{name}' for name in files}
         self.backbone = DINOv2(
-            **{**dict(arch=VIT, img_size=56, pretrained=source['vit.safetensors'], adapter=loca),
-               **backbone}
-        )  # fmt: skip
+            **{
+                **dict(arch=VIT, img_size=56, pretrained=source['vit.safetensors'], adapter=loca),
+                **backbone,
+            }
+        )
         self.language_model = PriorGuidedBERT(
-            arch=BERT, pretrained=source['bert'], adapter=dypa,
+            arch=BERT,
+            pretrained=source['bert'],
+            adapter=dypa,
             prior=dict(type='CLIPTextPrior', arch=CLIP, pretrained=source['clip']),
-        )  # fmt: skip
+        )
         self.head = nn.Linear(2, 2)
 
     def init_weights(self):
@@ -54,8 +58,10 @@ def write(tmp_path):
         folder.mkdir(exist_ok=True)
         torch.manual_seed(seed)
         vit = DINOv2(arch=VIT, img_size=56).vit
-        save_file({k: torch.randn_like(v) for k, v in vit.state_dict().items()},
-                  folder / 'vit.safetensors')  # fmt: skip
+        save_file(
+            {k: torch.randn_like(v) for k, v in vit.state_dict().items()},
+            folder / 'vit.safetensors',
+        )
         BertModel(BertConfig(**BERT)).save_pretrained(folder / 'bert')
         clip = CLIPTextModelWithProjection(CLIPTextConfig(**CLIP))
         clip.save_pretrained(folder / 'clip')
@@ -201,9 +207,12 @@ def test_training_over_others_is_an_error(adapters_only, pretrained, write, warn
     recorded, own = checkpoint['meta'][KEY], frozen_record(model)
     for line, name in zip(lines[1:4], recorded, strict=True):
         for part in (
-            f'{name}: ', recorded[name]['source'], recorded[name]['sha256'][:12],
-            own[name]['source'], own[name]['sha256'][:12],
-        ):  # fmt: skip
+            f'{name}: ',
+            recorded[name]['source'],
+            recorded[name]['sha256'][:12],
+            own[name]['source'],
+            own[name]['sha256'][:12],
+        ):
             assert part in line
     assert "default_hooks.frozen_weights.on_mismatch='warn'" in lines[-1]
 

@@ -88,7 +88,8 @@ def test_model_zoos_objects_need_permission(tmp_path, monkeypatch):
     monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', raising=False)
     monkeypatch.setenv('MMENGINE_HOME', str(tmp_path))
     monkeypatch.setattr(
-        'mmengine.runner.checkpoint.get_external_models', lambda: dict(a_model=path.name))
+        'mmengine.runner.checkpoint.get_external_models', lambda: dict(a_model=path.name)
+    )
     with pytest.raises(pickle.UnpicklingError):
         load('open-mmlab://a_model')
     assert not trace.exists()
@@ -99,13 +100,17 @@ def whole_file(path):
     return path.read_bytes()
 
 
-@pytest.mark.parametrize('content', [
-    lambda path: b'',
-    lambda path: b'version https://git-lfs.github.com/spec/v1',
-    lambda path: b'it is only text',
-    lambda path: whole_file(path)[:100],
-    lambda path: whole_file(path)[:-200],
-], ids=['empty', 'pointer', 'text', 'beginning', 'most'])
+@pytest.mark.parametrize(
+    'content',
+    [
+        lambda path: b'',
+        lambda path: b'version https://git-lfs.github.com/spec/v1',
+        lambda path: b'it is only text',
+        lambda path: whole_file(path)[:100],
+        lambda path: whole_file(path)[:-200],
+    ],
+    ids=['empty', 'pointer', 'text', 'beginning', 'most'],
+)
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
 def test_damaged_checkpoint_is_named(tmp_path, content, suffix):
     path = tmp_path / f'damaged{suffix}'
@@ -121,6 +126,7 @@ def test_missing_checkpoint_is_named(tmp_path):
 
 def test_safetensors_can_be_loaded_from(tmp_path):
     from safetensors.torch import save_file
+
     source, target = nn.Linear(2, 3), nn.Linear(2, 3)
     save_file(source.state_dict(), tmp_path / 'model.safetensors')
     with safe_loading():
@@ -184,8 +190,12 @@ def test_what_others_in_the_process_save_and_load_is_their_affair(tmp_path):
     told = []
     for who in ('nobody', 'ours'):
         done = subprocess.run(
-            [sys.executable, '-c', OTHERS, who], capture_output=True, text=True,
-            cwd=tmp_path, env=dict(os.environ, PYTHONPATH=str(ROOT)))
+            [sys.executable, '-c', OTHERS, who],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=dict(os.environ, PYTHONPATH=str(ROOT)),
+        )
         assert done.returncode == 0, done.stderr
         told.append(done.stdout)
         assert not (tmp_path / 'work' / 'epoch_1.pth.part').exists()

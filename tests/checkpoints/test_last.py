@@ -6,9 +6,12 @@ from mapper_mm.checkpoints.last import last_checkpoint
 from mapper_mm.errors import MissingCheckpointError
 
 ODD = {
-    'UTF-16': 'epoch_9.pth'.encode('utf-16'), 'zeros': b'\0' * 40, 'noise': bytes(range(256)),
-    'a name too long': b'x' * 5000, 'another file': b'/elsewhere/epoch_9.pth\n',
-}  # fmt: skip
+    'UTF-16': 'epoch_9.pth'.encode('utf-16'),
+    'zeros': b'\0' * 40,
+    'noise': bytes(range(256)),
+    'a name too long': b'x' * 5000,
+    'another file': b'/elsewhere/epoch_9.pth\n',
+}
 
 
 @pytest.mark.parametrize('kind', ODD)

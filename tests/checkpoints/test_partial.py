@@ -63,9 +63,10 @@ def test_a_full_size_file_has_what_is_trained_and_at_most_47_mb(tmp_path):
     assert len(norms) == 27 and norms == set(tuned) - set(trainable_params(model))
     # Each other tensor has its part in a fingerprint.
     hashed = [
-        key for encoder in frozen_encoders(model).values()
+        key
+        for encoder in frozen_encoders(model).values()
         for key in frozen_keys(model, encoder).values()
-    ]  # fmt: skip
+    ]
     assert sorted([*hashed, *tuned]) == sorted(model.state_dict())
 
 
@@ -118,13 +119,16 @@ def test_averaged_weights_are_written_and_put_back_alike(trained):
         assert torch.equal(ema[f'module.{name}'], expected), name
 
 
-@pytest.mark.parametrize('change, said', [
-    (lambda state: state.pop(TUNED), f'missing: {TUNED}'),
-    (lambda state: state.update({'neck.more': torch.ones(1)}), 'not known: neck.more'),
-    (lambda state: state.update({TUNED: torch.ones(2, 3)}), fr'{TUNED}: \(2, 3\) in the file'),
-    # One frozen tensor of many.
-    (lambda state: state.update({FROZEN: torch.ones(64)}), 'missing: backbone.vit'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'change, said',
+    [
+        (lambda state: state.pop(TUNED), f'missing: {TUNED}'),
+        (lambda state: state.update({'neck.more': torch.ones(1)}), 'not known: neck.more'),
+        (lambda state: state.update({TUNED: torch.ones(2, 3)}), rf'{TUNED}: \(2, 3\) in the file'),
+        # One frozen tensor of many.
+        (lambda state: state.update({FROZEN: torch.ones(64)}), 'missing: backbone.vit'),
+    ],
+)
 @pytest.mark.parametrize('entry', ['state_dict', 'ema_state_dict'])
 def test_another_models_tensors_are_named(trained, change, said, entry):
     averaged = {f'module.{name}': tensor for name, tensor in trained.state_dict().items()}
@@ -185,9 +189,7 @@ def test_files_keep_tensors_and_meta(trained, name, tmp_path, caplog):
         read = read_checkpoint(str(tmp_path / name))
     assert not caplog.records
     assert read['meta'] == checkpoint['meta']
-    torch.testing.assert_close(
-        read['state_dict'], dict(checkpoint['state_dict']), rtol=0, atol=0
-    )
+    torch.testing.assert_close(read['state_dict'], dict(checkpoint['state_dict']), rtol=0, atol=0)
 
 
 def test_the_same_weights_are_the_same_bytes(trained, tmp_path):

@@ -42,7 +42,8 @@ def test_trained_checkpoint_is_plain_and_resumes(tmp_path, optim_type):
         torch.testing.assert_close(resumed.model.state_dict()[name], value, msg=name)
     # The history goes on, as if training had never stopped.
     (expected, counts), (values, resumed_counts) = (
-        runner.message_hub.get_scalar('train/loss').data for runner in (whole, resumed))
+        runner.message_hub.get_scalar('train/loss').data for runner in (whole, resumed)
+    )
     np.testing.assert_allclose(values, expected)
     np.testing.assert_array_equal(resumed_counts, counts)
     assert len(counts) == 6 and resumed.message_hub.get_info('best_score') == 8

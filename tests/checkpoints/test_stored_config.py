@@ -18,13 +18,18 @@ from mapper_mm.utils import log
 ROOT = Path(__file__).parents[2]
 NAMES = st.from_regex(r'[a-z]{1,8}', fullmatch=True)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.lists(inner, max_size=3).map(tuple)
-    | st.dictionaries(st.sampled_from(['size', 'type', 'two words', 'class', '1']), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.sampled_from(['size', 'type', 'two words', 'class', '1']), inner)
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ def test_any_plain_values_come_back(values):
 
 
 def test_numbers_that_are_no_literals_come_back():
-    read = parse_config("a = dict(max_norm=inf, low=-inf)\nb = [nan]\nc = dict(inf=1)\n")
+    read = parse_config('a = dict(max_norm=inf, low=-inf)\nb = [nan]\nc = dict(inf=1)\n')
     assert read['a'] == dict(max_norm=float('inf'), low=-float('inf'))
     assert read['b'][0] != read['b'][0] and read['c'] == dict(inf=1)
 
@@ -90,12 +95,25 @@ def test_no_other_package_is_imported():
         check_types(dict(type='MaPPER', neck=dict(type='L1Loss', _scope_='evil')), 'best.pth')
 
 
-@pytest.mark.parametrize('line', [
-    'import os', 'print(1)', 'a = open({path!r}, "w")', 'a = dict(b=open({path!r}, "w"))',
-    'a = [dict(**open({path!r}, "w"))]', 'a = dict([open({path!r}, "w")])', 'a = b',
-    'a = "{{}}".format(1)', 'a.b = 1', 'a = (lambda: 1)()', 'def f(): pass',
-    'a = [1 for _ in "ab"]', 'a = f"{{open({path!r}, \'w\')}}"', 'a =',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'line',
+    [
+        'import os',
+        'print(1)',
+        'a = open({path!r}, "w")',
+        'a = dict(b=open({path!r}, "w"))',
+        'a = [dict(**open({path!r}, "w"))]',
+        'a = dict([open({path!r}, "w")])',
+        'a = b',
+        'a = "{{}}".format(1)',
+        'a.b = 1',
+        'a = (lambda: 1)()',
+        'def f(): pass',
+        'a = [1 for _ in "ab"]',
+        'a = f"{{open({path!r}, \'w\')}}"',
+        'a =',
+    ],
+)
 def test_nothing_is_run(line, tmp_path, warnings):
     path = str(tmp_path / 'written')
     checkpoint = dict(meta=dict(cfg='model = dict()\n' + line.format(path=path)))

@@ -55,8 +55,9 @@ def test_a_bare_state_dict_is_read_as_torch_does(save, state):
     assert isinstance(state, OrderedDict) and hasattr(state, '_metadata')
     read = read_tensors(save(state))
     assert equal(read, state) and {value.dtype for value in read.values()} == {
-        torch.half, torch.long,
-    }  # fmt: skip
+        torch.half,
+        torch.long,
+    }
     weight = torch.arange(4.0).view(2, 2).T
     assert equal(read_tensors(save({'w': nn.Parameter(weight)})), {'w': weight})
 

@@ -119,23 +119,31 @@ def test_published_behaviour_in_a_stored_config_has_its_types_of_now():
 @pytest.mark.parametrize(
     'before, now',
     [
-        (dict(type='PriorGuidedBERT', frozen_dropout=True),
-         dict(type='PublishedBERT', token_types=True)),
-        (dict(type='PriorGuidedBERT', token_types=False),
-         dict(type='PublishedBERT', frozen_dropout=False)),
-        (dict(type='PriorGuidedBERT', token_types=True, frozen_dropout=False),
-         dict(type='PriorGuidedBERT')),
+        (
+            dict(type='PriorGuidedBERT', frozen_dropout=True),
+            dict(type='PublishedBERT', token_types=True),
+        ),
+        (
+            dict(type='PriorGuidedBERT', token_types=False),
+            dict(type='PublishedBERT', frozen_dropout=False),
+        ),
+        (
+            dict(type='PriorGuidedBERT', token_types=True, frozen_dropout=False),
+            dict(type='PriorGuidedBERT'),
+        ),
         (dict(type='CLIPTextPrior', reads='phrase'), dict(type='CLIPTextPrior')),
         (dict(type='FusionEncoder', padding_bias=float('-inf')), dict(type='FusionEncoder')),
-        (dict(type='FusionEncoder', padding_bias=0.5),
-         dict(type='PublishedFusionEncoder', padding_bias=0.5)),
+        (
+            dict(type='FusionEncoder', padding_bias=0.5),
+            dict(type='PublishedFusionEncoder', padding_bias=0.5),
+        ),
         (dict(type='BoxHead', clip_border=True), dict(type='BoxHead')),
         (dict(type='MyHead', clip_border=False), dict(type='MyHead', clip_border=False)),
         ([dict(type='BoxHead', clip_border=False)], [dict(type='PublishedBoxHead')]),
         (dict(type=['BoxHead']), dict(type=['BoxHead'])),
         (NOW, NOW),
     ],
-)  # fmt: skip
+)
 def test_each_setting_keeps_what_it_says(before, now):
     part = copy.deepcopy(before)
     upgrade_config(part)

@@ -26,8 +26,17 @@ def test_values_that_mmengine_reads_are_read_so(text):
     [
         *('data/own data', 'my runs, old/e.pth', '/tmp/my data,v2', ' leading and trailing '),
         *('C:\\data\\new', 'https://a.b/c?d=e,f&g=h', "it's, fine", '{split}.jsonl', '{split}'),
-        *('(old) runs/x.pth', 'a(1).pth', 'a]b', '...', 'lambda: 1', '1+1', '"', 'val,test',
-          'dict(a)'),
+        *(
+            '(old) runs/x.pth',
+            'a(1).pth',
+            'a]b',
+            '...',
+            'lambda: 1',
+            '1+1',
+            '"',
+            'val,test',
+            'dict(a)',
+        ),
     ],
 )
 def test_other_text_stays_as_it_stands(text):
@@ -37,16 +46,27 @@ def test_other_text_stays_as_it_stands(text):
 @pytest.mark.parametrize(
     'text, value',
     [
-        ('"1"', '1'), ("'None'", 'None'), ('"[1,2]"', '[1,2]'), ('"1,2"', '1,2'), ("''", ''),
-        ('null', None), ('[ a , b c ]', ['a', 'b c']), ('["a, b", c]', ['a, b', 'c']),
-        ("[it's, (1, 2)]", ["it's", (1, 2)]), ('{rank: 8}', {'rank': 8}),
+        ('"1"', '1'),
+        ("'None'", 'None'),
+        ('"[1,2]"', '[1,2]'),
+        ('"1,2"', '1,2'),
+        ("''", ''),
+        ('null', None),
+        ('[ a , b c ]', ['a', 'b c']),
+        ('["a, b", c]', ['a, b', 'c']),
+        ("[it's, (1, 2)]", ["it's", (1, 2)]),
+        ('{rank: 8}', {'rank': 8}),
         ('{"a": {b: [1, "2"]}, c: C:\\d}', {'a': {'b': [1, '2']}, 'c': 'C:\\d'}),
-        ('dict(type=LoRA, targets=(query, value))', {'type': 'LoRA', 'targets': ('query',
-         'value')}),
-        ('dict()', {}), ('(1,2),(3,4)', [(1, 2), (3, 4)]), ('"a","b"', ['a', 'b']), ('True, 1',
-         [True, 1]),
+        (
+            'dict(type=LoRA, targets=(query, value))',
+            {'type': 'LoRA', 'targets': ('query', 'value')},
+        ),
+        ('dict()', {}),
+        ('(1,2),(3,4)', [(1, 2), (3, 4)]),
+        ('"a","b"', ['a', 'b']),
+        ('True, 1', [True, 1]),
     ],
-)  # fmt: skip
+)
 def test_values_that_mmengine_reads_otherwise(text, value):
     assert parse_value(text) == value and type(parse_value(text)) is type(value)
 
@@ -79,10 +99,13 @@ def test_keys_end_at_the_first_equals_sign_and_the_last_value_counts(capsys):
 def changed(**given):
     config = Config(
         dict(
-            splits=('val', 'test'), root='data', pin=False, prior=None,
+            splits=('val', 'test'),
+            root='data',
+            pin=False,
+            prior=None,
             neck=dict(layers=[dict(x=1), dict(x=2)], sizes=(1, 2)),
         )
-    )  # fmt: skip
+    )
     apply_options(config, {key.replace('__', '.'): value for key, value in given.items()})
     return config
 

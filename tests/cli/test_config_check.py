@@ -31,12 +31,18 @@ def test_every_config_of_ours_is_right(config):
 
 
 @pytest.mark.parametrize(
-    'path', ['detr/detr_r50_8xb2-150e_coco.py', 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
-             'rtmdet/rtmdet_s_8xb32-300e_coco.py', 'yolox/yolox_s_8xb8-300e_coco.py',
-             'grounding_dino/grounding_dino_swin-t_finetune_16xb2_1x_coco.py',
-             'dino/dino-4scale_r50_8xb2-12e_coco.py', 'ssd/ssd300_coco.py',
-             'mask2former/mask2former_r50_8xb2-lsj-50e_coco.py'],
-)  # fmt: skip
+    'path',
+    [
+        'detr/detr_r50_8xb2-150e_coco.py',
+        'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+        'rtmdet/rtmdet_s_8xb32-300e_coco.py',
+        'yolox/yolox_s_8xb8-300e_coco.py',
+        'grounding_dino/grounding_dino_swin-t_finetune_16xb2_1x_coco.py',
+        'dino/dino-4scale_r50_8xb2-12e_coco.py',
+        'ssd/ssd300_coco.py',
+        'mask2former/mask2former_r50_8xb2-lsj-50e_coco.py',
+    ],
+)
 def test_configs_of_mmdet_are_right(path):
     import mmdet
 
@@ -48,16 +54,25 @@ def test_configs_of_mmdet_are_right(path):
 @pytest.mark.parametrize(
     'key, value, said',
     [
-        ('train_cfg.max_epoch', 3,
-         'EpochBasedTrainLoop has no argument max_epoch; did you mean max_epochs?'),
+        (
+            'train_cfg.max_epoch',
+            3,
+            'EpochBasedTrainLoop has no argument max_epoch; did you mean max_epochs?',
+        ),
         ('optim_wrapper.optimzer', {}, 'did you mean optimizer?'),
         ('optim_wrapper.optimizer.lrr', 1, 'did you mean lr?'),
-        ('train_dataloader.bath_size', 4,
-         'DataLoader has no argument bath_size; did you mean batch_size?'),
+        (
+            'train_dataloader.bath_size',
+            4,
+            'DataLoader has no argument bath_size; did you mean batch_size?',
+        ),
         ('train_dataloader.sampler.groupsize', 4, 'did you mean group_size?'),
         ('train_dataloader.dataset.data_rot', 'x', 'did you mean data_root?'),
-        ('train_dataloader.dataset.pipeline.2.probb', 1,
-         'PhraseFlip has no argument probb; did you mean prob?'),
+        (
+            'train_dataloader.dataset.pipeline.2.probb',
+            1,
+            'PhraseFlip has no argument probb; did you mean prob?',
+        ),
         ('train_dataloader.dataset.pipeline.2.type', 'Phraseflip', 'did you mean PhraseFlip?'),
         ('default_hooks.pictures.num', 1, 'there are num_pictures, priority, test_dir'),
         ('default_hooks.loger.interval', 1, 'did you mean logger?'),
@@ -70,8 +85,11 @@ def test_configs_of_mmdet_are_right(path):
         ('model.head', {}, 'MaPPER has no argument head; did you mean bbox_head?'),
         ('model.type', 'Mapper', 'Mapper is not in the model registry; did you mean MaPPER?'),
         ('visualizer.vis_backends.0.type', 'LocalVisBackends', 'did you mean LocalVisBackend?'),
-        ('optim_wrapper.constructor', 'TunedConstructor',
-         'did you mean TunedOptimWrapperConstructor?'),
+        (
+            'optim_wrapper.constructor',
+            'TunedConstructor',
+            'did you mean TunedOptimWrapperConstructor?',
+        ),
         ('test_cfg.split', 'val', 'SplitsTestLoop has no argument split; did you mean splits?'),
         ('default_hooks.checkpoint.savebest', 'auto', 'did you mean save_best?'),
         ('default_hooks.checkpoint.intervall', 2, 'did you mean interval?'),
@@ -84,10 +102,13 @@ def test_configs_of_mmdet_are_right(path):
         ('val_dataloader.num_workers', None, 'a whole number from 0 is wanted'),
         ('log_level', 'INF', "log_level is 'INF': it is one of DEBUG, INFO"),
         ('train_dataloader', 'x', "train_dataloader is 'x': a dict is wanted"),
-        ('val_evaluator', ['GroundingMetric'],
-         "'GroundingMetric': a dict with the type of a metric is wanted"),
+        (
+            'val_evaluator',
+            ['GroundingMetric'],
+            "'GroundingMetric': a dict with the type of a metric is wanted",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_misspelt_key_is_named_with_the_nearest(key, value, said):
     with pytest.raises(WrongConfigError) as error:
         check_config(changed(**{key: value}))
@@ -99,13 +120,18 @@ def test_a_misspelt_key_is_named_with_the_nearest(key, value, said):
 @pytest.mark.parametrize(
     'name, value, meant',
     [
-        ('optim_wraper', {}, 'optim_wrapper'), ('train_dataloder', {}, 'train_dataloader'),
-        ('custom_hook', [], 'custom_hooks'), ('load_form', 'a.pth', 'load_from'),
-        ('param_schedulers', [], 'param_scheduler'), ('resum', True, 'resume'),
-        ('visualiser', {}, 'visualizer'), ('defualt_hooks', {}, 'default_hooks'),
-        ('log_lvel', 'INFO', 'log_level'), ('wrok_dir', 'x', 'work_dir'),
+        ('optim_wraper', {}, 'optim_wrapper'),
+        ('train_dataloder', {}, 'train_dataloader'),
+        ('custom_hook', [], 'custom_hooks'),
+        ('load_form', 'a.pth', 'load_from'),
+        ('param_schedulers', [], 'param_scheduler'),
+        ('resum', True, 'resume'),
+        ('visualiser', {}, 'visualizer'),
+        ('defualt_hooks', {}, 'default_hooks'),
+        ('log_lvel', 'INFO', 'log_level'),
+        ('wrok_dir', 'x', 'work_dir'),
     ],
-)  # fmt: skip
+)
 def test_a_misspelt_setting_in_the_file_is_refused(name, value, meant, tmp_path):
     (tmp_path / 'own.py').write_text(
         f'_base_ = {str(ROOT / "configs/mapper_shapes.py")!r}\n{name} = {value!r}\n'
@@ -116,9 +142,12 @@ def test_a_misspelt_setting_in_the_file_is_refused(name, value, meant, tmp_path)
 
 @pytest.mark.parametrize(
     'line, now',
-    [("resume_from = 'a.pth'", 'load_from'), ('total_epochs = 9', 'max_epochs'),
-     ("lr_config = dict(policy='step')", 'param_scheduler')],
-)  # fmt: skip
+    [
+        ("resume_from = 'a.pth'", 'load_from'),
+        ('total_epochs = 9', 'max_epochs'),
+        ("lr_config = dict(policy='step')", 'param_scheduler'),
+    ],
+)
 def test_a_setting_of_mmcv_is_refused(line, now, tmp_path):
     base = f'_base_ = {str(ROOT / "configs/mapper_shapes.py")!r}\n'
     (tmp_path / 'own.py').write_text(f'{base}{line}\n')
@@ -131,13 +160,37 @@ def test_a_setting_of_mmcv_is_refused(line, now, tmp_path):
 
 def test_variables_of_ones_own_are_fine(tmp_path):
     names = dict.fromkeys(
-        ['dataset_type', 'data_root', 'backend_args', 'file_client_args', 'image_size',
-         'max_epochs',
-         'base_lr', 'tta_model', 'tta_pipeline', 'mode', 'optimizer_config', 'optimizer', 'small',
-         'train_dataset', 'test_dataset', 'val_pipeline', 'classes', 'metainfo', 'num_classes',
-         'codec', 'model_name', 'batch_size', 'lr', 'seed', 'interval', 'stage2', 'run'],
+        [
+            'dataset_type',
+            'data_root',
+            'backend_args',
+            'file_client_args',
+            'image_size',
+            'max_epochs',
+            'base_lr',
+            'tta_model',
+            'tta_pipeline',
+            'mode',
+            'optimizer_config',
+            'optimizer',
+            'small',
+            'train_dataset',
+            'test_dataset',
+            'val_pipeline',
+            'classes',
+            'metainfo',
+            'num_classes',
+            'codec',
+            'model_name',
+            'batch_size',
+            'lr',
+            'seed',
+            'interval',
+            'stage2',
+            'run',
+        ],
         'text',
-    )  # fmt: skip
+    )
     names |= dict(model2={}, train_cfg_2={}, train_dataset={}, albu_train_transforms=[])
     text = ''.join(f'{name} = {value!r}\n' for name, value in names.items())
     used = 'train_dataloaders = dict(batch_size=2)\ntrain_dataloader = train_dataloaders\n'
@@ -174,15 +227,21 @@ def build(**options):
     'key, value, said',
     [
         ('model.language_model.max_token', 9, 'did you mean max_tokens?'),
-        ('model.neck.type', 'FusionEncodr',
-         'FusionEncodr is not in the model registry; did you mean FusionEncoder?'),
-        ('model.bbox_head.los_l1.loss_weight', 3,
-         'BoxHead has no argument los_l1; did you mean loss_l1?'),
+        (
+            'model.neck.type',
+            'FusionEncodr',
+            'FusionEncodr is not in the model registry; did you mean FusionEncoder?',
+        ),
+        (
+            'model.bbox_head.los_l1.loss_weight',
+            3,
+            'BoxHead has no argument los_l1; did you mean loss_l1?',
+        ),
         ('model.bbox_head.loss_iou.type', 'GIoU', 'did you mean GIoULoss?'),
         ('model.neck.num_layers', 'two', "is 'two': FusionEncoder wants int"),
         ('model.data_preprocessor.men', [1], 'did you mean mean?'),
     ],
-)  # fmt: skip
+)
 def test_what_fails_in_a_model_is_named(key, value, said):
     with pytest.raises(WrongConfigError) as error:
         build(**{key: value})
@@ -245,9 +304,10 @@ def test_arguments_that_are_handed_on_are_known():
 
 def test_print_config_reads_a_part_of_a_config():
     command = [sys.executable, 'tools/misc/print_config.py', 'configs/_base_/datasets/grounding.py']
-    assert 'train_pipeline' in subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+    assert (
+        'train_pipeline'
+        in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    )
 
 
 def test_the_runners_own_settings_are_all_known():

@@ -31,18 +31,25 @@ def test_a_misspelt_hook_is_not_switched_off():
 
 def test_settings_that_are_none_are_not_there():
     config = settled(
-        env_cfg=None, log_level=None, randomness=None, launcher=None, visualizer=None, resume=None,
-        default_scope=None, val_cfg=None,
-    )  # fmt: skip
+        env_cfg=None,
+        log_level=None,
+        randomness=None,
+        launcher=None,
+        visualizer=None,
+        resume=None,
+        default_scope=None,
+        val_cfg=None,
+    )
     assert config.to_dict() == dict(visualizer=None, val_cfg=None, default_scope='mapper_mm')
 
 
 def test_what_is_for_workers_is_off_without():
     on = dict(persistent_workers=True, prefetch_factor=2, timeout=9)
     config = settled(
-        train_dataloader=dict(num_workers=0, **on), val_dataloader=dict(num_workers=1, **on),
+        train_dataloader=dict(num_workers=0, **on),
+        val_dataloader=dict(num_workers=1, **on),
         test_dataloader=dict(on),
-    )  # fmt: skip
+    )
     off = dict(persistent_workers=False, prefetch_factor=None, timeout=0)
     assert config.train_dataloader == dict(num_workers=0, **off)
     assert config.val_dataloader == dict(num_workers=1, **on)

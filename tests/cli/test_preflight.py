@@ -53,8 +53,11 @@ def test_data_and_weights_are_listed_together(tmp_path):
     with pytest.raises(MissingDataError) as error:
         check(config(tmp_path / 'no', backbone='no.pth', text='some/bert-base-uncased'))
     message = str(error.value)
-    for part in ('instances.json', 'no.pth', 'hf download google-bert/bert-base-uncased '
-                 '--local-dir some/bert-base-uncased'):  # fmt: skip
+    for part in (
+        'instances.json',
+        'no.pth',
+        'hf download google-bert/bert-base-uncased --local-dir some/bert-base-uncased',
+    ):
         assert part in message
 
 

@@ -38,13 +38,22 @@ def test_augmentation(name):
     config = Config.fromfile(CONFIGS / f'mapper_{name}.py')
     steps = {step.type: step for step in config.train_dataloader.dataset.pipeline}
     assert list(steps) == [
-        'LoadGroundingImage', 'LoadAnnotations', 'PhraseSafeCrop', 'ColorJitter', 'PhraseFlip',
-        'Letterbox', 'PackDetInputs',
-    ]  # fmt: skip
+        'LoadGroundingImage',
+        'LoadAnnotations',
+        'PhraseSafeCrop',
+        'ColorJitter',
+        'PhraseFlip',
+        'Letterbox',
+        'PackDetInputs',
+    ]
     crop, jitter, box = (steps[key] for key in ('PhraseSafeCrop', 'ColorJitter', 'Letterbox'))
     assert crop.prob == steps['PhraseFlip'].prob == 0.5
     assert (crop.short_sides, crop.crop_range) == ((400, 500, 600), (384, 600))
     assert (jitter.brightness, jitter.contrast, jitter.saturation, jitter.prob) == (
-        0.4, 0.4, 0.4, 0.8)  # fmt: skip
+        0.4,
+        0.4,
+        0.4,
+        0.8,
+    )
     assert (box.size, box.placement) == (518, 'random')
     assert box.long_sides == [518, 486, 454, 422, 390, 358, 326]

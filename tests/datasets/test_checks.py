@@ -11,8 +11,19 @@ def test_values_are_shown_on_one_short_line():
         deep = [deep]
     ring = []
     ring.append(ring)
-    for value in (deep, ring, 'x' * 10**6, 10**5000, {'a' * 999: [[[[1]]]]}, torch.ones(99, 99),
-                  torch.ones(3, device='meta'), b'\xff' * 999, 'a\nb', '\ud83d', None):  # fmt: skip
+    for value in (
+        deep,
+        ring,
+        'x' * 10**6,
+        10**5000,
+        {'a' * 999: [[[[1]]]]},
+        torch.ones(99, 99),
+        torch.ones(3, device='meta'),
+        b'\xff' * 999,
+        'a\nb',
+        '\ud83d',
+        None,
+    ):
         text = shown(value)
         assert text and len(text) < 400 and '\n' not in text
         text.encode()

@@ -106,16 +106,35 @@ def test_a_turned_picture_has_the_size_it_is_shown_in(folder, tmp_path):
 @pytest.mark.parametrize(
     'write, cfg, as_shown',
     [
-        (synthetic.write_refer, dict(type='ReferDataset', data_root='refcoco',
-                                     data_prefix=dict(img='../coco/train2014')), False),
-        (synthetic.write_transvg, dict(type='TransVGDataset', data_root='transvg',
-                                       data_prefix=dict(img='../coco/train2014')), False),
-        (synthetic.write_mdetr, dict(type='MDETRDataset', data_root='mdetr_annotations',
-                                     data_prefix=dict(img='../coco/train2014')), False),
+        (
+            synthetic.write_refer,
+            dict(
+                type='ReferDataset', data_root='refcoco', data_prefix=dict(img='../coco/train2014')
+            ),
+            False,
+        ),
+        (
+            synthetic.write_transvg,
+            dict(
+                type='TransVGDataset',
+                data_root='transvg',
+                data_prefix=dict(img='../coco/train2014'),
+            ),
+            False,
+        ),
+        (
+            synthetic.write_mdetr,
+            dict(
+                type='MDETRDataset',
+                data_root='mdetr_annotations',
+                data_prefix=dict(img='../coco/train2014'),
+            ),
+            False,
+        ),
         (synthetic.write_json_lines, dict(type='JSONLinesDataset', data_root='my_data'), True),
     ],
     ids=['REFER', 'TransVG', 'MDETR', 'own'],
-)  # fmt: skip
+)
 def test_pictures_are_loaded_the_way_up_that_their_boxes_are_in(
     tmp_path, write, cfg, as_shown, orientation
 ):

@@ -134,9 +134,22 @@ def tiff(values):
         (tiff(GREY.astype(np.int32) * 257), 0),
         (tiff(GREY * np.float32(1e9)), 0),
     ],
-    ids=['8', '16', '16 jp2', '16 colour', '16 colour tiff', '16 pgm', '16 tiff', '0..1',
-         '0..1 pfm', '0..255', '0..65535', '32', '0..2.55e11'],
-)  # fmt: skip
+    ids=[
+        '8',
+        '16',
+        '16 jp2',
+        '16 colour',
+        '16 colour tiff',
+        '16 pgm',
+        '16 tiff',
+        '0..1',
+        '0..1 pfm',
+        '0..255',
+        '0..65535',
+        '32',
+        '0..2.55e11',
+    ],
+)
 def test_all_depths_become_8_bits(content, tolerance):
     close(decode_image(content), np.dstack([GREY] * 3), tolerance)
 
@@ -169,9 +182,13 @@ def half_hidden():
 
 @pytest.mark.parametrize(
     'background, right',
-    [((255, 255, 255), (255, 255, 255)), ('black', (0, 0, 0)), ('#0080ff', (0, 128, 255)),
-     ((1, 2, 3), (1, 2, 3))],
-)  # fmt: skip
+    [
+        ((255, 255, 255), (255, 255, 255)),
+        ('black', (0, 0, 0)),
+        ('#0080ff', (0, 128, 255)),
+        ((1, 2, 3), (1, 2, 3)),
+    ],
+)
 @pytest.mark.parametrize('format', ['PNG', 'WEBP', 'TIFF', 'TGA', 'ICO', 'JPEG2000'])
 def test_what_is_transparent_shows_the_background(format, background, right):
     how = dict(lossless=True) if format == 'WEBP' else {}
@@ -263,9 +280,31 @@ def test_of_several_frames_the_first_counts(format):
 
 
 @pytest.mark.parametrize(
-    'format', ['BMP', 'DIB', 'GIF', 'PPM', 'TGA', 'PCX', 'ICO', 'DDS', 'SGI', 'JPEG2000', 'IM',
-               'ICNS', 'QOI', 'SPIDER', 'MSP', 'XBM', 'BLP', 'MPO', 'PALM', 'PDF', 'EPS'],
-)  # fmt: skip
+    'format',
+    [
+        'BMP',
+        'DIB',
+        'GIF',
+        'PPM',
+        'TGA',
+        'PCX',
+        'ICO',
+        'DDS',
+        'SGI',
+        'JPEG2000',
+        'IM',
+        'ICNS',
+        'QOI',
+        'SPIDER',
+        'MSP',
+        'XBM',
+        'BLP',
+        'MPO',
+        'PALM',
+        'PDF',
+        'EPS',
+    ],
+)
 def test_what_pillow_writes_is_read_or_to_be_converted(format):
     picture = Image.fromarray(HALVES)
     how = dict(ICO=dict(sizes=[(64, 32)]), MPO=FORMATS['JPEG']).get(format, {})

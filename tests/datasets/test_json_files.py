@@ -30,7 +30,7 @@ def test_encodings(tmp_path, encoding):
         (b'PK\x03\x04...', 'zip archive'),
         (b'<html>', 'web page'),
         (b'version https://git-lfs.github.com/spec/v1\noid', 'git lfs pull'),
-        ('{"é": 1}'.encode('latin-1'), r"byte 0xe9 in position 2.* save it as UTF-8"),
+        ('{"é": 1}'.encode('latin-1'), r'byte 0xe9 in position 2.* save it as UTF-8'),
         (b'\xff\xfe{', 'seems to be UTF-16, but is not'),
         (b'{"a": [1, 2', r'is truncated or not a JSON file: Expecting .* line 1 column'),
         (b'[' * 100_000, 'is nested too deeply'),

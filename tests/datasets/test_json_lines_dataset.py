@@ -157,7 +157,7 @@ def test_several_expressions_of_a_box(write):
         with pytest.raises(BadRecordError, match=message):
             write(dict(GOOD, expression=texts))()
     lines = [dict(GOOD, split=split, expression=['a', 'b']) for split in ('train', 'val', 'val')]
-    with pytest.raises(BadRecordError, match=r"train \(2 expressions\), val \(4 expressions\)"):
+    with pytest.raises(BadRecordError, match=r'train \(2 expressions\), val \(4 expressions\)'):
         write(*lines)(split='test')
     assert len(write(*lines)(split='val')) == 4
 
@@ -256,14 +256,21 @@ def test_parts_of_the_picture_are_not_pixels(write):
 
 def test_a_picture_of_two_sizes(write):
     size = dict(width=100, height=60)
-    with pytest.raises(BadRecordError, match=r"line 2: its image 'a.jpg' has 200 x 120 pixels here "
-                                             r'and 100 x 60 in expressions.jsonl: line 1'):
+    with pytest.raises(
+        BadRecordError,
+        match=r"line 2: its image 'a.jpg' has 200 x 120 pixels here "
+        r'and 100 x 60 in expressions.jsonl: line 1',
+    ):
         write(dict(GOOD, **size), dict(GOOD, width=200, height=120))()
 
 
 def test_names_that_are_no_files(write):
-    for name, what in (('https://a.b/c.jpg', 'is an address'), ('', 'is not the name of a file'),
-                       ('\ud83d.jpg', 'is not the name'), ('a\0', 'is not the name')):  # fmt: skip
+    for name, what in (
+        ('https://a.b/c.jpg', 'is an address'),
+        ('', 'is not the name of a file'),
+        ('\ud83d.jpg', 'is not the name'),
+        ('a\0', 'is not the name'),
+    ):
         with pytest.raises(BadRecordError, match=f'line 1: image .* {what}'):
             write(dict(GOOD, image=name))()
 

@@ -66,12 +66,15 @@ def _no(key):
         ('images', lambda e: e.update(id=77), 'image id 77: it has 0 annotations'),
         ('images', lambda e: e.update(id=[1]), r'image id \[1\]: its id is neither a number'),
         ('annotations', lambda e: e.update(id=[1]), r'image id 1: ref_id \[1\] is not of type'),
-        ('annotations', lambda e: e.update(image_id=2), 'image id 1: it has 0 annotations.*\n.*2: '
-         'it has 2 annotations'),
+        (
+            'annotations',
+            lambda e: e.update(image_id=2),
+            'image id 1: it has 0 annotations.*\n.*2: it has 2 annotations',
+        ),
         ('annotations', _no('bbox'), "image id 1: its annotation lacks 'id' or 'bbox'"),
         ('annotations', lambda e: e.update(bbox=[0, 0, 500, 9]), 'image id 1: .* outside'),
     ],
-)  # fmt: skip
+)
 def test_bad_records_are_named(tmp_path, table, change, message):
     synthetic.write_mdetr(tmp_path)
     path = tmp_path / 'mdetr_annotations/finetune_refcoco_train.json'
@@ -121,8 +124,11 @@ def test_a_byte_order_mark(tmp_path):
 
 def test_two_images_of_one_id(tmp_path):
     _change(tmp_path, lambda images, _: images.append(dict(images[0], file_name='b.jpg')))
-    with pytest.raises(BadRecordError, match="image id 0: there is another sample of this id: "
-                                             "images #0 and #4 both .* differ in 'file_name'"):
+    with pytest.raises(
+        BadRecordError,
+        match='image id 0: there is another sample of this id: '
+        "images #0 and #4 both .* differ in 'file_name'",
+    ):
         _read(tmp_path)
     assert len(_read(tmp_path, bad_records='skip')) == 3
 

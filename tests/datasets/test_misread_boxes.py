@@ -54,7 +54,7 @@ def test_pixels_raise_no_alarm(seed, number, sizes, box_format, whole):
 def test_shares(number, box_format):
     boxes, sizes = _draw(0, number, 300, 640)
     found = misread(_as(boxes, box_format), sizes, box_format, True)
-    assert f"{number} of {number} boxes lie within 0..1" in found and "box_unit='0..1'" in found
+    assert f'{number} of {number} boxes lie within 0..1' in found and "box_unit='0..1'" in found
     assert misread(_as(boxes, box_format), sizes, box_format, False) is None
     other = BOX_FORMATS[1 - BOX_FORMATS.index(box_format)]
     if number > 3:
@@ -88,7 +88,8 @@ def test_thousandths_of_larger_pictures():
 
 @pytest.mark.parametrize(
     # As far as y1, x1, y2, x2 fit as x, y, width, height, they may be that.
-    'box_format, layout', [('xyxy', 'cxcywh'), ('xywh', 'cxcywh'), ('xyxy', 'yxyx')]
+    'box_format, layout',
+    [('xyxy', 'cxcywh'), ('xywh', 'cxcywh'), ('xyxy', 'yxyx')],
 )
 def test_layouts_that_are_not_read(box_format, layout):
     boxes, sizes = _draw(0, 300, 300, 640)

@@ -300,12 +300,20 @@ def test_a_byte_order_mark(root):
 @pytest.mark.parametrize(
     'table, change, message',
     [
-        ('images', dict(file_name='1.jpg'), "its image_id is ambiguous: images #0 and #2 both have "
-         "the id 1, and differ in 'file_name': '0.jpg' and '1.jpg'"),
-        ('annotations', dict(bbox=[0, 0, 5, 5]), "its ann_id is ambiguous: annotations #0 and #3 "
-         "both have the id 100, and differ in 'bbox'"),
+        (
+            'images',
+            dict(file_name='1.jpg'),
+            'its image_id is ambiguous: images #0 and #2 both have '
+            "the id 1, and differ in 'file_name': '0.jpg' and '1.jpg'",
+        ),
+        (
+            'annotations',
+            dict(bbox=[0, 0, 5, 5]),
+            'its ann_id is ambiguous: annotations #0 and #3 '
+            "both have the id 100, and differ in 'bbox'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_two_entries_of_one_id(root, table, change, message):
     refs, instances = _tree()
     first = instances[table][0]
@@ -325,8 +333,10 @@ def test_two_objects_of_one_ref_id(root):
     refs, instances = _tree()
     refs[1]['ref_id'] = 10
     _write(root, refs, instances)
-    with pytest.raises(BadRecordError, match='ref_id 10: refs #0 and #1 both have this id, '
-                                             'and mean ann_id 100 and 101'):
+    with pytest.raises(
+        BadRecordError,
+        match='ref_id 10: refs #0 and #1 both have this id, and mean ann_id 100 and 101',
+    ):
         ReferDataset(str(root))
 
 
@@ -344,7 +354,7 @@ def test_ids_of_another_type_are_told_apart(root):
 @pytest.mark.parametrize(
     'table, entry, message',
     [
-        ('images', 7, "images #2 is 7"),
+        ('images', 7, 'images #2 is 7'),
         ('images', dict(file_name='a'), "of images #2, 'id' is missing"),
         ('annotations', dict(id=[1]), r"of annotations #3, 'id' is \[1\]"),
     ],
@@ -423,14 +433,15 @@ def test_images_of_other_splits_are_left_out(tmp_path):
         ([], set()),
         (both[:1], {image for _, image, split in ours if split == 'val'}),
         (both[1:], {image for _, image, split in others if split in ('testA', 'testB')}),
-        (both, {image for _, image, split in ours if split == 'val'}
-         | {image for _, image, split in others if split in ('testA', 'testB')}),
-    ):  # fmt: skip
+        (
+            both,
+            {image for _, image, split in ours if split == 'val'}
+            | {image for _, image, split in others if split in ('testA', 'testB')},
+        ),
+    ):
         dataset = ReferDataset(str(tmp_path / 'ours'), exclude_images=part)
         samples = [dataset.get_data_info(i) for i in range(len(dataset))]
-        wanted = [
-            ref for ref, image, split in ours if split == 'train' and image not in held_out
-        ]
+        wanted = [ref for ref, image, split in ours if split == 'train' and image not in held_out]
         assert sorted(s['ref_id'] for s in samples) == sorted(2 * wanted)
         assert bool(part) == (len(wanted) < sum(split == 'train' for _, _, split in ours))
         assert not held_out & {s['img_id'] for s in samples}

@@ -35,9 +35,7 @@ def sampled(images, group_size, epoch=0, rank=0, world_size=1, seed=0):
     return order
 
 
-@given(
-    st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(1, 7), st.integers(1, 4)
-)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(1, 7), st.integers(1, 4))
 def test_all_are_seen_and_few_twice_and_every_process_gets_as_many(images, group_size, processes):
     parts = [sampled(images, group_size, rank=r, world_size=processes) for r in range(processes)]
     assert len({len(part) for part in parts}) == 1

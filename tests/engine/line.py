@@ -52,8 +52,12 @@ class Lines(torch.utils.data.Dataset):
 def make_runner(work_dir, max_epochs=2, optim_type='OptimWrapper', **kwargs):
     torch.manual_seed(0)
     loader = dict(
-        dataset=Lines(), batch_size=4, num_workers=0,
-        sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='default_collate'))
+        dataset=Lines(),
+        batch_size=4,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='default_collate'),
+    )
     return GroundingRunner(
         model=LineModel(),
         work_dir=str(work_dir),
@@ -64,11 +68,18 @@ def make_runner(work_dir, max_epochs=2, optim_type='OptimWrapper', **kwargs):
         val_evaluator=[NumpyMetric()],
         optim_wrapper=dict(type=optim_type, optimizer=dict(type='AdamW', lr=0.1)),
         param_scheduler=[dict(type='MultiStepLR', milestones=[1])],
-        default_hooks=dict(checkpoint=dict(
-            type='CheckpointHook', interval=1, max_keep_ckpts=2,
-            save_best='score', rule='greater')),
+        default_hooks=dict(
+            checkpoint=dict(
+                type='CheckpointHook',
+                interval=1,
+                max_keep_ckpts=2,
+                save_best='score',
+                rule='greater',
+            )
+        ),
         custom_hooks=[dict(type='EMAHook')],
         default_scope='mapper_mm',
         experiment_name=f'{Path(work_dir).name}_{max_epochs}_{optim_type}_{len(kwargs)}',
         randomness=dict(seed=0),
-        **kwargs)
+        **kwargs,
+    )

@@ -68,9 +68,14 @@ class Rates(Hook):
 def schedulers():
     return [
         dict(type='LinearLR', start_factor=0.5, by_epoch=False, begin=0, end=2),
-        dict(type='CosineAnnealingLR', by_epoch=True, begin=0, eta_min=1e-5,
-             convert_to_iter_based=True),
-    ]  # fmt: skip
+        dict(
+            type='CosineAnnealingLR',
+            by_epoch=True,
+            begin=0,
+            eta_min=1e-5,
+            convert_to_iter_based=True,
+        ),
+    ]
 
 
 def make_runner(work_dir, *, scores=None, forget=True, **changes):
@@ -81,7 +86,9 @@ def make_runner(work_dir, *, scores=None, forget=True, **changes):
     size = changes.pop('size', 12)
     cfg = dict(
         train_dataloader=dict(
-            batch_size=4, num_workers=0, dataset=Points(size),
+            batch_size=4,
+            num_workers=0,
+            dataset=Points(size),
             sampler=dict(type='DefaultSampler', shuffle=False),
             collate_fn=dict(type='default_collate'),
         ),
@@ -93,13 +100,15 @@ def make_runner(work_dir, *, scores=None, forget=True, **changes):
             resumed_settings=dict(type='ResumedSettingsHook'),
         ),
         randomness=dict(seed=1),
-    )  # fmt: skip
+    )
     if scores is not None:
         cfg['val_dataloader'] = dict(
-            batch_size=12, num_workers=0, dataset=Points(),
+            batch_size=12,
+            num_workers=0,
+            dataset=Points(),
             sampler=dict(type='DefaultSampler', shuffle=False),
             collate_fn=dict(type='default_collate'),
-        )  # fmt: skip
+        )
         cfg['val_cfg'] = dict()
         cfg['val_evaluator'] = Evaluator([Scores(scores)])
     for key, value in changes.items():
@@ -111,12 +120,17 @@ def make_runner(work_dir, *, scores=None, forget=True, **changes):
     # The datasets are objects, which a config in a checkpoint could not hold.
     config = {
         name: {k: v for k, v in part.items() if k != 'dataset'} if isinstance(part, dict) else part
-        for name, part in cfg.items() if name != 'val_evaluator'
-    }  # fmt: skip
+        for name, part in cfg.items()
+        if name != 'val_evaluator'
+    }
     runner = GroundingRunner(
-        model=Toy(), work_dir=str(work_dir), default_scope='mapper_mm', cfg=dict(
-            config, model=dict(type='Toy')), log_level='WARNING', **cfg,
-    )  # fmt: skip
+        model=Toy(),
+        work_dir=str(work_dir),
+        default_scope='mapper_mm',
+        cfg=dict(config, model=dict(type='Toy')),
+        log_level='WARNING',
+        **cfg,
+    )
     runner.rates = Rates()
     runner.register_hook(runner.rates)
     return runner

@@ -12,9 +12,13 @@ from mapper_mm.evaluation.dump_predictions import DumpPredictions
 def _sample(number, path='a.jpg', phrase='it'):
     box = torch.tensor([[1.0, 2.0, 30.0, 40.0 + number]])
     return dict(
-        img_path=path, ref_id=number, sent_id=f'{number}.1', text=phrase,
-        gt_instances=dict(bboxes=box), pred_instances=dict(bboxes=box + 0.25),
-    )  # fmt: skip
+        img_path=path,
+        ref_id=number,
+        sent_id=f'{number}.1',
+        text=phrase,
+        gt_instances=dict(bboxes=box),
+        pred_instances=dict(bboxes=box + 0.25),
+    )
 
 
 def _evaluate(dump, *samples):

@@ -58,22 +58,49 @@ def _plain_lines(data):
 
 #: Of each kind of file: who writes it, where it is, how it is parsed and written, who reads it.
 KINDS = {
-    'refs': (synthetic.write_refer, 'refcoco/refs(unc).p', pickle.loads, _pickle,
-             lambda data, **kw: ReferDataset(f'{data}/refcoco', data_prefix=IMAGES, **kw)),
-    'instances': (synthetic.write_refer, 'refcoco/instances.json', json.loads, _json,
-                  lambda data, **kw: ReferDataset(f'{data}/refcoco', data_prefix=IMAGES, **kw)),
-    'mdetr': (synthetic.write_mdetr, 'mdetr_annotations/finetune_refcoco_train.json', json.loads,
-              _json,
-              lambda data, **kw: MDETRDataset(f'{data}/mdetr_annotations', data_prefix=IMAGES,
-                                              **kw)),
-    'transvg': (synthetic.write_transvg, 'transvg/unc/unc_train.pth',
-                lambda data: torch.load(io.BytesIO(data)), _torch,
-                lambda data, **kw: TransVGDataset(f'{data}/transvg', data_prefix=IMAGES, **kw)),
-    'lines': (synthetic.write_json_lines, 'my_data/expressions.jsonl', _plain_lines, _lines,
-              lambda data, **kw: JSONLinesDataset(f'{data}/my_data', split='train', **kw)),
-    'array': (synthetic.write_json_lines, 'my_data/expressions.jsonl', _plain_lines, _json,
-              lambda data, **kw: JSONLinesDataset(f'{data}/my_data', split='train', **kw)),
-}  # fmt: skip
+    'refs': (
+        synthetic.write_refer,
+        'refcoco/refs(unc).p',
+        pickle.loads,
+        _pickle,
+        lambda data, **kw: ReferDataset(f'{data}/refcoco', data_prefix=IMAGES, **kw),
+    ),
+    'instances': (
+        synthetic.write_refer,
+        'refcoco/instances.json',
+        json.loads,
+        _json,
+        lambda data, **kw: ReferDataset(f'{data}/refcoco', data_prefix=IMAGES, **kw),
+    ),
+    'mdetr': (
+        synthetic.write_mdetr,
+        'mdetr_annotations/finetune_refcoco_train.json',
+        json.loads,
+        _json,
+        lambda data, **kw: MDETRDataset(f'{data}/mdetr_annotations', data_prefix=IMAGES, **kw),
+    ),
+    'transvg': (
+        synthetic.write_transvg,
+        'transvg/unc/unc_train.pth',
+        lambda data: torch.load(io.BytesIO(data)),
+        _torch,
+        lambda data, **kw: TransVGDataset(f'{data}/transvg', data_prefix=IMAGES, **kw),
+    ),
+    'lines': (
+        synthetic.write_json_lines,
+        'my_data/expressions.jsonl',
+        _plain_lines,
+        _lines,
+        lambda data, **kw: JSONLinesDataset(f'{data}/my_data', split='train', **kw),
+    ),
+    'array': (
+        synthetic.write_json_lines,
+        'my_data/expressions.jsonl',
+        _plain_lines,
+        _json,
+        lambda data, **kw: JSONLinesDataset(f'{data}/my_data', split='train', **kw),
+    ),
+}
 #: What other files than the changed one a message may be about.
 OTHER_NAMES = dict(instances='refs(unc).p', refs='instances.json')
 
@@ -177,9 +204,11 @@ def damaged(draw, data):
         return data[:at] + data[at + draw(st.integers(1, 40)) :]
     if how == 'replace':
         return draw(st.binary(max_size=60))
-    encoding = draw(st.sampled_from(
-        ['utf-8-sig', 'utf-16', 'utf-16-le', 'utf-16-be', 'utf-32', 'utf-7', 'cp037']
-    ))  # fmt: skip
+    encoding = draw(
+        st.sampled_from(
+            ['utf-8-sig', 'utf-16', 'utf-16-le', 'utf-16-be', 'utf-32', 'utf-7', 'cp037']
+        )
+    )
     return data.decode('latin-1').encode(encoding)
 
 

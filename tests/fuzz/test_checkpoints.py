@@ -75,12 +75,14 @@ def files(config, model, tmp_path_factory):
     # To go on from, as MMEngine writes it; without the long texts, for bits in numbers to be hit.
     training = dict(
         state_dict={k: v for k, v in checkpoint['state_dict'].items() if 'neck' in k},
-        optimizer=dict(state={0: dict(step=torch.tensor(3.0), exp_avg=torch.ones(5))},
-                       param_groups=[dict(lr=0.1, params=[0])]),
+        optimizer=dict(
+            state={0: dict(step=torch.tensor(3.0), exp_avg=torch.ones(5))},
+            param_groups=[dict(lr=0.1, params=[0])],
+        ),
         message_hub=dict(log_scalars={}, runtime_info={}, resumed_keys={}),
         param_schedulers=[dict(last_step=3)],
         meta=dict(epoch=1, iter=3, cfg='model = dict()\n'),
-    )  # fmt: skip
+    )
     torch.save(training, folder / 'training.pth')
     whole['training'] = (folder / 'training.pth').read_bytes()
     return whole, checkpoint, training
@@ -114,14 +116,15 @@ def position(place, size):
 
 
 DAMAGE = st.one_of(
-    st.tuples(st.just('flip'), st.lists(st.tuples(PLACES, st.integers(0, 7)), min_size=1,
-                                        max_size=3)),
+    st.tuples(
+        st.just('flip'), st.lists(st.tuples(PLACES, st.integers(0, 7)), min_size=1, max_size=3)
+    ),
     st.tuples(st.just('cut'), PLACES),
     st.tuples(st.just('lose'), st.tuples(PLACES, st.integers(1, 300))),
     st.tuples(st.just('put'), st.tuples(PLACES, st.binary(min_size=1, max_size=40))),
     st.tuples(st.just('zero'), st.tuples(PLACES, st.integers(1, 5000))),
     st.tuples(st.just('replace'), st.binary(max_size=200)),
-)  # fmt: skip
+)
 
 
 def damaged(whole, damage):
@@ -197,15 +200,29 @@ def test_published_and_pretrained_files_too(files, folder, suffix, damage):
 
 
 LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5),
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=5),
     st.binary(max_size=5),
-    st.sampled_from([
-        torch.ones(2), torch.tensor(1.0), torch.ones(1).expand(10**12), torch.tensor([]),
-        torch.ones(2, dtype=torch.complex64), torch.tensor([torch.nan]), torch.ones(2).to_sparse(),
-        torch.ones(2, dtype=torch.int64), torch.ones(3, device='meta'), torch.ones(2).bool(),
-        torch.ones(2).to(torch.float8_e4m3fn), torch.ones(2, dtype=torch.float64),
-    ]),
-)  # fmt: skip
+    st.sampled_from(
+        [
+            torch.ones(2),
+            torch.tensor(1.0),
+            torch.ones(1).expand(10**12),
+            torch.tensor([]),
+            torch.ones(2, dtype=torch.complex64),
+            torch.tensor([torch.nan]),
+            torch.ones(2).to_sparse(),
+            torch.ones(2, dtype=torch.int64),
+            torch.ones(3, device='meta'),
+            torch.ones(2).bool(),
+            torch.ones(2).to(torch.float8_e4m3fn),
+            torch.ones(2, dtype=torch.float64),
+        ]
+    ),
+)
 NESTED = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
@@ -216,11 +233,22 @@ NESTED = st.recursive(
 )
 KEYS = ('state_dict', 'meta', 'ema_state_dict', 'optimizer', 'message_hub', 'param_schedulers')
 META_KEYS = ('cfg', 'frozen_weights', 'tokenizers', 'epoch', 'iter', 'config', 'dataset_meta')
-TEXTS = st.sampled_from([
-    'model = dict()', 'model = 3', 'model = dict(language_model=dict(arch=dict(a=1)))', '(' * 200,
-    'model = dict(language_model=[1])', 'x = 1\n', "model = {1: 2, 'neck': {3: 4}}", '\0', 'a b',
-    "model = dict(type='MaPPER')\n_base_ = 'x'", '-' * 5000 + '1', "model = {'neck': {None: 3}}",
-])  # fmt: skip
+TEXTS = st.sampled_from(
+    [
+        'model = dict()',
+        'model = 3',
+        'model = dict(language_model=dict(arch=dict(a=1)))',
+        '(' * 200,
+        'model = dict(language_model=[1])',
+        'x = 1\n',
+        "model = {1: 2, 'neck': {3: 4}}",
+        '\0',
+        'a b',
+        "model = dict(type='MaPPER')\n_base_ = 'x'",
+        '-' * 5000 + '1',
+        "model = {'neck': {None: 3}}",
+    ]
+)
 
 
 @fuzz(st.data(), examples=40)
@@ -314,12 +342,23 @@ def test_a_damaged_directory_of_an_encoder_is_an_error_or_reads(folder, part, na
     if name.endswith('.json') and data.draw(st.booleans()):
         values = json.loads(content)
         key = data.draw(st.sampled_from(sorted(values)))
-        values[key] = data.draw(st.recursive(
-            st.one_of(st.none(), st.booleans(), st.integers(-(10**12), 10**12), st.floats(),
-                      st.text(max_size=5), st.sampled_from(['bert', 'roberta', 'a/b'])),
-            lambda inner: st.one_of(st.lists(inner, max_size=2),
-                                    st.dictionaries(st.text(max_size=4), inner, max_size=2)),
-            max_leaves=4))  # fmt: skip
+        values[key] = data.draw(
+            st.recursive(
+                st.one_of(
+                    st.none(),
+                    st.booleans(),
+                    st.integers(-(10**12), 10**12),
+                    st.floats(),
+                    st.text(max_size=5),
+                    st.sampled_from(['bert', 'roberta', 'a/b']),
+                ),
+                lambda inner: st.one_of(
+                    st.lists(inner, max_size=2),
+                    st.dictionaries(st.text(max_size=4), inner, max_size=2),
+                ),
+                max_leaves=4,
+            )
+        )
         changed = json.dumps(values).encode()
     else:
         changed = damaged(content, data.draw(DAMAGE))

@@ -36,14 +36,21 @@ def paths(node: Any, path: tuple = ()) -> Iterator[tuple]:
 ALL = [path for path in paths(SHAPES._cfg_dict) if path[0] in ('model', 'train_dataloader')]
 PATHS = st.sampled_from(ALL)
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 3), st.floats(), st.text(max_size=8),
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.floats(),
+    st.text(max_size=8),
     st.sampled_from(['LoCA', 'BoxHead', 'L1Loss', 'MaPPER', -(10**9)]),
-)  # fmt: skip
+)
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(['type', 'a', 'dims']), inner, max_size=2
-    ), max_leaves=4,
-)  # fmt: skip
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(['type', 'a', 'dims']), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
 KEYS = st.one_of(
     PATHS.map(lambda path: '.'.join(map(str, path))),
     st.text(st.characters(exclude_characters='=\x00', codec='utf-8'), min_size=1, max_size=12),

@@ -32,9 +32,11 @@ phrases = st.lists(st.sampled_from(WORDS) | st.text(letters, max_size=4), max_si
 # A slip of the keyboard in a word for a side.
 slips = st.builds(
     lambda word, place, letter, cut: word[:place] + letter + word[place + cut :],
-    st.sampled_from(['left', 'right']), st.integers(0, 5), st.text('abelfthgir ', max_size=1),
+    st.sampled_from(['left', 'right']),
+    st.integers(0, 5),
+    st.text('abelfthgir ', max_size=1),
     st.integers(0, 1),
-)  # fmt: skip
+)
 long = st.builds(lambda text, times: text * times, texts, st.sampled_from([100, 1000]))
 anything = phrases | texts | long
 
@@ -91,9 +93,11 @@ def test_cropped_only_if_understood(text):
 def _bert():
     bert, clip = str(TINY / 'bert_tiny'), str(TINY / 'clip_text_tiny')
     model = PriorGuidedBERT(
-        arch=bert, pretrained=bert, long_phrases='cut',
+        arch=bert,
+        pretrained=bert,
+        long_phrases='cut',
         prior=dict(type='CLIPTextPrior', arch=clip, pretrained=clip),
-    )  # fmt: skip
+    )
     model.init_weights()
     return model.eval()
 

@@ -28,9 +28,32 @@ ROOT = Path(__file__).parents[2]
 CONFIG = Config.fromfile(ROOT / 'configs/_base_/datasets/grounding.py')
 CANVAS = CONFIG.canvas
 MODES = ('RGB', 'L', '1', 'P', 'RGBA', 'LA', 'PA', 'CMYK', 'YCbCr', 'LAB', 'I', 'F', 'I;16')
-FORMATS = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'AVIF', 'GIF', 'BMP', 'JPEG2000', 'TGA', 'PCX', 'ICO',
-           'PPM', 'SGI', 'DDS', 'ICNS', 'QOI', 'MPO', 'SPIDER', 'XBM', 'MSP', 'BLP', 'IM', 'PDF',
-           'EPS')  # fmt: skip
+FORMATS = (
+    'JPEG',
+    'PNG',
+    'WEBP',
+    'TIFF',
+    'AVIF',
+    'GIF',
+    'BMP',
+    'JPEG2000',
+    'TGA',
+    'PCX',
+    'ICO',
+    'PPM',
+    'SGI',
+    'DDS',
+    'ICNS',
+    'QOI',
+    'MPO',
+    'SPIDER',
+    'XBM',
+    'MSP',
+    'BLP',
+    'IM',
+    'PDF',
+    'EPS',
+)
 LABELLED = dict(record='ref 7', text='the cup')
 
 

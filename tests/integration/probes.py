@@ -40,7 +40,8 @@ class WriteStatistics(Hook):
 def statistics(model):
     return {
         name.removeprefix('module.'): tensor.clone()
-        for name, tensor in model.named_buffers() if 'running_' in name
+        for name, tensor in model.named_buffers()
+        if 'running_' in name
     }
 
 

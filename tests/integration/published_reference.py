@@ -243,10 +243,16 @@ def loca(x, state, name, training):
 
 def image_encoder(images, state, heads, training):
     patches = state['visumodel.patch_embed.proj.weight'].to(images)
-    x = F.conv2d(
-        images, patches, state['visumodel.patch_embed.proj.bias'].to(images),
-        stride=patches.shape[-1],
-    ).flatten(2).transpose(1, 2)
+    x = (
+        F.conv2d(
+            images,
+            patches,
+            state['visumodel.patch_embed.proj.bias'].to(images),
+            stride=patches.shape[-1],
+        )
+        .flatten(2)
+        .transpose(1, 2)
+    )
     x = torch.cat([state['visumodel.cls_token'].to(x).expand(len(x), -1, -1), x], 1)
     x = x + state['visumodel.pos_embed'].to(x)
     for i in range(layers(state, 'visumodel.blocks.')):
@@ -291,8 +297,9 @@ def language_model(ids, words, prior, state, heads, dtype):
     bias = -10000.0 * (1 - words.to(dtype))[:, None, None]
     for i in range(layers(state, f'{bert}.encoder.layer.')):
         layer = f'{bert}.encoder.layer.{i}'
-        q, k, v = (linear(x, state, f'{layer}.attention.self.{part}')
-                   for part in ('query', 'key', 'value'))
+        q, k, v = (
+            linear(x, state, f'{layer}.attention.self.{part}') for part in ('query', 'key', 'value')
+        )
         attended = attention(q, k, v, heads, bias)
         h = x + linear(attended, state, f'{layer}.attention.output.dense')
         h = layer_norm(h, state, f'{layer}.attention.output.LayerNorm', 1e-12)

@@ -71,8 +71,9 @@ def check(run_tool, capsys):
 def test_complete_data_pass(folder, check):
     rows, problems, status = check(folder, '--datasets', *SPLITS)
     assert (problems, status) == ('', 0)
-    expected = [('refcoco', files, split) for files in ('Refer', 'MDETR') for split in
-                SPLITS['refcoco']]  # fmt: skip
+    expected = [
+        ('refcoco', files, split) for files in ('Refer', 'MDETR') for split in SPLITS['refcoco']
+    ]
     expected += [
         (name, 'TransVG' if name == 'flickr30k' else 'Refer', split)
         for name, splits in SPLITS.items()
@@ -100,7 +101,11 @@ def test_other_numbers_are_told(tmp_path, check):
     rows, problems, status = check(tmp_path, '--datasets', 'refcoco')
     assert status == 1
     assert [row[3:5] + row[6:] for row in rows] == [
-        ('4', '4', 'ok'), ('2', '4', 'no'), ('4', '4', 'ok'), ('6', '4', 'no')]  # fmt: skip
+        ('4', '4', 'ok'),
+        ('2', '4', 'no'),
+        ('4', '4', 'ok'),
+        ('6', '4', 'no'),
+    ]
     assert 'refs(unc).p, val: 2 expressions instead of 4' in problems
     assert 'refs(unc).p, testB: 6 expressions instead of 4' in problems
 
@@ -111,7 +116,10 @@ def test_where_nobody_has_counted_another_number_is_a_note(tmp_path, check):
     rows, said, status = check(tmp_path, '--datasets', 'refclef')
     assert status == 0
     assert [row[3:5] + row[6:] for row in rows] == [
-        ('4', '4', 'ok'), ('5', '4', 'note'), ('4', '4', 'ok')]  # fmt: skip
+        ('4', '4', 'ok'),
+        ('5', '4', 'note'),
+        ('4', '4', 'ok'),
+    ]
     (line,) = said.splitlines()
     assert line.startswith(f'note: {tmp_path}/refclef/refs(berkeley).p, val: 5 expressions instead')
     assert 'TransVG' in line and 'no failure' in line
@@ -149,8 +157,11 @@ def test_missing_images_are_no_bad_records_of_files_without_sizes(tmp_path, chec
     images[-1].write_text('no picture')
     rows, problems, status = check(tmp_path, '--datasets', 'flickr30k', '--full')
     assert status == 1
-    assert [row[3:6] for row in rows] == [('8', '8', '1 of 2'), ('8', '8', '2 of 2'),
-                                          ('8', '8', '1 of 1')]  # fmt: skip
+    assert [row[3:6] for row in rows] == [
+        ('8', '8', '1 of 2'),
+        ('8', '8', '2 of 2'),
+        ('8', '8', '1 of 1'),
+    ]
     assert f'train: 1 of 2 images are missing, the first: {images[0]}' in problems
     assert 'test: 4 bad records, the first' in problems and str(images[-1]) in problems
     for image in images[1:]:
@@ -180,8 +191,11 @@ def test_a_sample_of_the_images_unless_all_are_asked_for(tmp_path, check, monkey
     num = 2400
     counts = dict(published_counts.PUBLISHED_COUNTS, refcocog_google=dict(train=num, val=num))
     monkeypatch.setattr(published_counts, 'PUBLISHED_COUNTS', counts)
-    monkeypatch.setattr(synthetic, '_write_image', lambda path, e: path.parent.mkdir(
-        parents=True, exist_ok=True) or path.touch())  # fmt: skip
+    monkeypatch.setattr(
+        synthetic,
+        '_write_image',
+        lambda path, e: path.parent.mkdir(parents=True, exist_ok=True) or path.touch(),
+    )
     synthetic.write_refer(tmp_path, 'refcocog', 'google', num=num)
     for args, images in ((), '500 of 500'), (('--full',), '600 of 600'):
         rows, _, status = check(tmp_path, '--datasets', 'refcocog_google', *args)
@@ -208,8 +222,11 @@ def test_bad_records_and_broken_files_are_named(tmp_path, check):
 def test_boxes_of_all_splits_are_read_once(tmp_path, check, monkeypatch):
     synthetic.write_refer(tmp_path, 'refcoco', 'unc')
     loaded = []
-    monkeypatch.setattr(json, 'loads', lambda *args, loads=json.loads, **kwargs: loaded.append(1)
-                        or loads(*args, **kwargs))  # fmt: skip
+    monkeypatch.setattr(
+        json,
+        'loads',
+        lambda *args, loads=json.loads, **kwargs: loaded.append(1) or loads(*args, **kwargs),
+    )
     rows, _, _ = check(tmp_path, '--datasets', 'refcoco')
     assert len(rows) == 4 and len(loaded) == 1
 

@@ -45,9 +45,13 @@ def test_table(small_config, run_tool, tmp_path, capsys):
 
     def test(checkpoint, *options, config=small_config):
         run_tool(
-            'tools/test.py', config, checkpoint, '--work-dir', tmp_path / 'test',
+            'tools/test.py',
+            config,
+            checkpoint,
+            '--work-dir',
+            tmp_path / 'test',
             *(['--cfg-options', *options] if options else []),
-        )  # fmt: skip
+        )
         said, err = capsys.readouterr()
         said, table = said.split('┏')
         return table, said + err
@@ -132,17 +136,25 @@ def test_testing_is_quiet(trained, test_table):
 def test_all_weights_can_be_written_too(small_config, run_tool, test_table, tmp_path):
     whole = tmp_path / 'whole'
     run_tool(
-        'tools/train.py', small_config, '--work-dir', whole, '--cfg-options',
+        'tools/train.py',
+        small_config,
+        '--work-dir',
+        whole,
+        '--cfg-options',
         'default_hooks.checkpoint.type=CheckpointHook',
-    )  # fmt: skip
+    )
     with torch.device('meta'):
         model = MODELS.build(Config.fromfile(small_config).model)
     state = torch.load(whole / 'epoch_2.pth')['state_dict']
     assert set(state) == set(model.state_dict())
     run_tool(
-        'tools/train.py', small_config, '--work-dir', tmp_path / 'on', '--resume',
+        'tools/train.py',
+        small_config,
+        '--work-dir',
+        tmp_path / 'on',
+        '--resume',
         whole / 'epoch_1.pth',
-    )  # fmt: skip
+    )
     again = torch.load(tmp_path / 'on' / 'epoch_2.pth')['state_dict']
     assert set(again) < set(state)
     assert all(torch.equal(tensor, state[name]) for name, tensor in again.items())
@@ -157,9 +169,13 @@ def test_averaged_weights_resume_and_are_what_is_tested(
     run_tool('tools/train.py', config, '--work-dir', tmp_path / 'whole')
     capsys.readouterr()
     run_tool(
-        'tools/train.py', config, '--work-dir', tmp_path / 'resumed', '--resume',
+        'tools/train.py',
+        config,
+        '--work-dir',
+        tmp_path / 'resumed',
+        '--resume',
         tmp_path / 'whole' / 'epoch_1.pth',
-    )  # fmt: skip
+    )
     said = ''.join(capsys.readouterr())
     assert 'resumed epoch: 1' in said and not re.search(COMPLAINT, said), said
     one, other = (torch.load(tmp_path / n / 'epoch_2.pth') for n in ('whole', 'resumed'))
@@ -193,25 +209,35 @@ def test_averaged_weights_go_with_frozen_ones_in_one_file(
     config = tmp_path / 'ema.py'
     config.write_text(EMA.format(base=str(small_config)))
     run_tool(
-        'tools/train.py', config, '--work-dir', tmp_path / 'whole', '--cfg-options',
+        'tools/train.py',
+        config,
+        '--work-dir',
+        tmp_path / 'whole',
+        '--cfg-options',
         'default_hooks.checkpoint.type=CheckpointHook',
-    )  # fmt: skip
+    )
     run_tool('tools/train.py', config, '--work-dir', tmp_path / 'small')
     tables = [
         test_table(tmp_path / name / 'epoch_2.pth', config=config)[0] for name in ('whole', 'small')
     ]
     assert tables[0] == tables[1]
     run_tool(
-        'tools/train.py', config, '--work-dir', tmp_path / 'on', '--resume',
+        'tools/train.py',
+        config,
+        '--work-dir',
+        tmp_path / 'on',
+        '--resume',
         tmp_path / 'whole' / 'epoch_1.pth',
-    )  # fmt: skip
+    )
 
 
 def test_a_published_file_says_who_it_is(published, trained, tuned_names):
     digest = hashlib.sha256(published.read_bytes()).hexdigest()
     assert published.name == f'mapper_v1.0-{digest[:8]}.safetensors'
-    size = sum(t.numel() * t.element_size() for t in torch.load(trained / 'epoch_2.pth')[
-        'state_dict'].values())  # fmt: skip
+    size = sum(
+        t.numel() * t.element_size()
+        for t in torch.load(trained / 'epoch_2.pth')['state_dict'].values()
+    )
     assert size < published.stat().st_size < 1.1 * size + 60_000
     read, original = read_checkpoint(published), torch.load(trained / 'epoch_2.pth')
     assert set(read['state_dict']) == tuned_names
@@ -228,9 +254,14 @@ def test_published_and_merged_files_test_and_train_alike(
     for path in (trained / 'epoch_2.pth', published, merged):
         work_dir = tmp_path / path.stem
         run_tool(
-            'tools/train.py', small_config, '--work-dir', work_dir, '--cfg-options',
-            f'load_from={path}', 'train_cfg.max_epochs=1',
-        )  # fmt: skip
+            'tools/train.py',
+            small_config,
+            '--work-dir',
+            work_dir,
+            '--cfg-options',
+            f'load_from={path}',
+            'train_cfg.max_epochs=1',
+        )
         states.append(torch.load(work_dir / 'epoch_1.pth')['state_dict'])
     for state in states[1:]:
         assert state.keys() == states[0].keys()
@@ -315,8 +346,9 @@ def test_publishing_takes_nothing_away(published, run_tool, tmp_path):
     for target in (path, tmp_path / 'mapper'):
         run_tool(PUBLISH, path, target)
         assert sorted(file.name for file in tmp_path.iterdir()) == [
-            published.name.replace('mapper_v1.0', 'mapper'), 'mapper.safetensors',
-        ]  # fmt: skip
+            published.name.replace('mapper_v1.0', 'mapper'),
+            'mapper.safetensors',
+        ]
         assert path.read_bytes() == published.read_bytes()
     for folder in (tmp_path, f'{tmp_path}/new/'):
         with pytest.raises(SystemExit, match='is a folder: name the file'):
@@ -353,8 +385,9 @@ def test_sets_swap_in_an_inferencer(trained, published, small_data):
     def boxes(inferencer):
         return inferencer(image, ['the red circle', 'star'])['predictions']
 
-    expected = {name: boxes(GroundingInferencer(weights=name, device='cpu'))
-                for name in (first, last)}  # fmt: skip
+    expected = {
+        name: boxes(GroundingInferencer(weights=name, device='cpu')) for name in (first, last)
+    }
     assert expected[first] != expected[last]
     assert boxes(GroundingInferencer(weights=str(published), device='cpu')) == expected[last]
     inferencer = GroundingInferencer(weights=first, device='cpu')

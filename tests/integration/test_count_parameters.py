@@ -34,10 +34,12 @@ def test_full_size_is_the_papers(run_tool, capsys):
     [
         ([], []),
         (['model.backbone.adapter=None', 'model.language_model.adapter=None'], ['LoCA', 'DyPA']),
-        (['model.language_model.prior=None', 'model.language_model.pgt=None'],
-         ['CLIPTextPrior', 'PGT']),
+        (
+            ['model.language_model.prior=None', 'model.language_model.pgt=None'],
+            ['CLIPTextPrior', 'PGT'],
+        ),
     ],
-)  # fmt: skip
+)
 def test_any_config_adds_up(run_tool, capsys, options, gone):
     args = ['--cfg-options', *options] if options else []
     run_tool('tools/analysis_tools/count_parameters.py', CONFIGS / 'mapper_shapes.py', *args)

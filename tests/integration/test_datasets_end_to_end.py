@@ -92,8 +92,11 @@ def training(name, world):
     names = JOINT.values() if name == 'refcoco_joint' else [name]
     every = [(each, e) for each in names for e in world.written[each]]
     held_out = {e.image for _, e in every if e.split != 'train'}
-    return [(each, e.image, e.text) for each, e in every
-            if e.split == 'train' and e.image not in held_out]  # fmt: skip
+    return [
+        (each, e.image, e.text)
+        for each, e in every
+        if e.split == 'train' and e.image not in held_out
+    ]
 
 
 def table(printed):
@@ -110,9 +113,7 @@ def table(printed):
 
 
 @pytest.mark.parametrize('name', [*TESTED, 'refcoco_joint'])
-def test_an_epoch_and_all_splits_in_one_table(
-    name, world, run_tool, tmp_path, monkeypatch, capsys
-):
+def test_an_epoch_and_all_splits_in_one_table(name, world, run_tool, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(world.folder)
     config, out = small_config(name, tmp_path), tmp_path / 'all.jsonl'
     run_tool('tools/train.py', config, '--work-dir', tmp_path)

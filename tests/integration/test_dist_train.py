@@ -60,9 +60,14 @@ def launch():
 def two(config, launch, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('two')
     launch(
-        'dist_train.sh', config, 2, '--work-dir', work_dir,
-        '--cfg-options', 'train_dataloader.batch_size=4',
-    )  # fmt: skip
+        'dist_train.sh',
+        config,
+        2,
+        '--work-dir',
+        work_dir,
+        '--cfg-options',
+        'train_dataloader.batch_size=4',
+    )
     return work_dir
 
 
@@ -105,9 +110,16 @@ def test_two_go_on_from_what_two_saved_and_average(config, two, launch, tmp_path
         "custom_hooks = [dict(type='EMAHook', momentum=0.3, priority=49)]\n"
     )
     launch(
-        'dist_train.sh', averaged, 2, '--work-dir', tmp_path, '--resume', two / 'epoch_1.pth',
-        '--cfg-options', 'train_dataloader.batch_size=4',
-    )  # fmt: skip
+        'dist_train.sh',
+        averaged,
+        2,
+        '--work-dir',
+        tmp_path,
+        '--resume',
+        two / 'epoch_1.pth',
+        '--cfg-options',
+        'train_dataloader.batch_size=4',
+    )
     start, expected = (torch.load(two / f'epoch_{i}.pth')['state_dict'] for i in (1, 2))
     saved = torch.load(tmp_path / 'epoch_2.pth')
     # MMEngine puts the averages, which are what is to be used, into state_dict.
@@ -131,9 +143,14 @@ def test_two_validate_and_save_the_same_statistics(small_config, launch, tmp_pat
         'train_cfg = dict(max_epochs=1)\n'
     )
     launch(
-        'dist_train.sh', config, 2, '--work-dir', tmp_path,
-        '--cfg-options', 'train_dataloader.batch_size=4',
-    )  # fmt: skip
+        'dist_train.sh',
+        config,
+        2,
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        'train_dataloader.batch_size=4',
+    )
     first, second = (torch.load(tmp_path / f'statistics_{rank}.pth') for rank in (0, 1))
     saved = torch.load(tmp_path / 'epoch_1.pth')['state_dict']
     assert first['ended'].keys() == first['validated'].keys() != set()
@@ -149,13 +166,26 @@ def test_same_predictions_from_dist_test(two, small_config, launch, run_tool, tm
     """9 phrases in testA: one process gets a repeated sample, which must not count twice."""
     checkpoint = two / 'epoch_2.pth'
     printed = launch(
-        'dist_test.sh', small_config, checkpoint, 2, '--work-dir', tmp_path / 'a',
-        '--out', tmp_path / 'two.jsonl', '--cfg-options', 'test_dataloader.batch_size=2',
-    )  # fmt: skip
+        'dist_test.sh',
+        small_config,
+        checkpoint,
+        2,
+        '--work-dir',
+        tmp_path / 'a',
+        '--out',
+        tmp_path / 'two.jsonl',
+        '--cfg-options',
+        'test_dataloader.batch_size=2',
+    )
     run_tool(
-        'tools/test.py', small_config, checkpoint, '--work-dir', tmp_path / 'b',
-        '--out', tmp_path / 'one.jsonl',
-    )  # fmt: skip
+        'tools/test.py',
+        small_config,
+        checkpoint,
+        '--work-dir',
+        tmp_path / 'b',
+        '--out',
+        tmp_path / 'one.jsonl',
+    )
     assert printed.count('│ miou') == 1, 'only the first process prints the table'
     together, alone = (
         {tuple(map(line.get, ('split', 'ref_id', 'sent_id'))): line for line in lines}

@@ -51,8 +51,9 @@ def test_every_checkpoint_says_what_it_was_trained_on(trained):
     assert records[0]['backbone']['source'] == f'mapper_mm::{TINY_DINOV2}'
 
 
-@pytest.mark.parametrize('how', [['--resume', '{}', '--cfg-options'],
-                                 ['--cfg-options', 'load_from={}']])  # fmt: skip
+@pytest.mark.parametrize(
+    'how', [['--resume', '{}', '--cfg-options'], ['--cfg-options', 'load_from={}']]
+)
 def test_training_from_it_over_others(
     how, trained, other_weights, small_config, run_tool, tmp_path
 ):
@@ -80,9 +81,16 @@ def test_training_from_one_that_brings_its_own(
     merged, trained, other_weights, small_config, run_tool, tmp_path
 ):
     run_tool(
-        'tools/train.py', small_config, '--work-dir', tmp_path, '--cfg-options',
-        f'load_from={merged}', other_weights, OVERRIDE, 'train_cfg.max_epochs=1',
-    )  # fmt: skip
+        'tools/train.py',
+        small_config,
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        f'load_from={merged}',
+        other_weights,
+        OVERRIDE,
+        'train_cfg.max_epochs=1',
+    )
     before, after = (torch.load(path) for path in (merged, tmp_path / 'epoch_1.pth'))
     assert after['meta']['frozen_weights'] == before['meta']['frozen_weights']
     # `pretrained` would not give these again; the language model's it does.
@@ -101,23 +109,31 @@ def test_testing_takes_the_checkpoints_own(
         (damaged, [OVERRIDE]),
     ):
         run_tool(
-            'tools/test.py', small_config, checkpoint, '--work-dir', tmp_path,
-            '--cfg-options', *options,
-        )  # fmt: skip
+            'tools/test.py',
+            small_config,
+            checkpoint,
+            '--work-dir',
+            tmp_path,
+            '--cfg-options',
+            *options,
+        )
         tables.append(capsys.readouterr().out.split('┏')[-1])
     assert tables[0] == tables[1]
     with pytest.raises(SystemExit, match='backbone: the file is damaged'):
         run_tool('tools/test.py', small_config, damaged, '--work-dir', tmp_path)
 
 
-def test_testing_over_others_is_refused(
-    trained, other_weights, small_config, run_tool, tmp_path
-):
+def test_testing_over_others_is_refused(trained, other_weights, small_config, run_tool, tmp_path):
     with pytest.raises(SystemExit, match='backbone: it was trained on .*tiny.* the model has'):
         run_tool(
-            'tools/test.py', small_config, trained / 'epoch_2.pth', '--work-dir', tmp_path,
-            '--cfg-options', other_weights,
-        )  # fmt: skip
+            'tools/test.py',
+            small_config,
+            trained / 'epoch_2.pth',
+            '--work-dir',
+            tmp_path,
+            '--cfg-options',
+            other_weights,
+        )
 
 
 def test_the_inferencer_refuses_a_damaged_one_and_heeds_the_config(merged, damaged, small_config):

@@ -79,9 +79,7 @@ def test_runs_what_is_not_done_and_reports_all(folder, configs, run, capsys):
     written = [path.stat().st_mtime for path in sorted(folder.glob('work/*/*/epoch_1.pth'))]
     assert '1 runs to do, 1 done' in run(folder, *configs, '--seeds', 1)
     assert written == [path.stat().st_mtime for path in sorted(folder.glob('work/*/*/epoch_1.pth'))]
-    assert [dict(row, seconds=0) for row in rows(folder)] == [
-        dict(row, seconds=0) for row in found
-    ]
+    assert [dict(row, seconds=0) for row in rows(folder)] == [dict(row, seconds=0) for row in found]
 
 
 def write_runs(folder, configs):
@@ -154,9 +152,17 @@ def test_stopped_it_stops_and_goes_on_where_it_was(configs, tmp_path):
     slow = tmp_path / 'one.py'
     slow.write_text(configs[0].read_text().replace('max_epochs=1', 'max_epochs=3'))
     command = [
-        sys.executable, ROOT / 'tools/petl_bench/run.py', slow, configs[1], '--seeds', '1',
-        '--out', tmp_path / 'out', '--work-dir', tmp_path / 'work',
-    ]  # fmt: skip
+        sys.executable,
+        ROOT / 'tools/petl_bench/run.py',
+        slow,
+        configs[1],
+        '--seeds',
+        '1',
+        '--out',
+        tmp_path / 'out',
+        '--work-dir',
+        tmp_path / 'work',
+    ]
     first = tmp_path / 'work' / 'one' / 'seed_0'
     tool = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: (first / 'last_checkpoint').exists())

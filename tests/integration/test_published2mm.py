@@ -47,10 +47,23 @@ FULL_SIZE = 'MAPPER_MM_TEST_FULL_SIZE'
 
 def sizes(tokens):
     return reference.Sizes(
-        tokens=tokens, grid=8, patch=16, vit=(48, 4), loca=(24, 16, 2, 8), bert=(32, 4),
-        words=len(VOCABULARY), positions=48, clip=(24, 3), clip_words=len(VOCABULARY) + 5,
-        clip_positions=44, prior=16, rank=6, fusion=(32, 3), ffn=64, adapters=(1, 3),
-    )  # fmt: skip
+        tokens=tokens,
+        grid=8,
+        patch=16,
+        vit=(48, 4),
+        loca=(24, 16, 2, 8),
+        bert=(32, 4),
+        words=len(VOCABULARY),
+        positions=48,
+        clip=(24, 3),
+        clip_words=len(VOCABULARY) + 5,
+        clip_positions=44,
+        prior=16,
+        rank=6,
+        fusion=(32, 3),
+        ffn=64,
+        adapters=(1, 3),
+    )
 
 
 def tiny_config(tokens):
@@ -62,29 +75,50 @@ def tiny_config(tokens):
             model=dict(
                 backbone=dict(
                     arch=dict(
-                        _delete_=True, patch_size=16, embed_dim=48, depth=4, num_heads=3,
-                        init_values=1.0),
+                        _delete_=True,
+                        patch_size=16,
+                        embed_dim=48,
+                        depth=4,
+                        num_heads=3,
+                        init_values=1.0,
+                    ),
                     img_size=CANVAS,
                     pretrained=None,
-                    adapter=dict(layers=size.adapters, bottleneck=24)),
+                    adapter=dict(layers=size.adapters, bottleneck=24),
+                ),
                 language_model=dict(
                     arch=dict(
-                        _delete_=True, vocab_size=size.words, hidden_size=32,
-                        num_hidden_layers=4, num_attention_heads=4, intermediate_size=128,
-                        max_position_embeddings=size.positions, hidden_dropout_prob=0.0,
-                        attention_probs_dropout_prob=0.0),
+                        _delete_=True,
+                        vocab_size=size.words,
+                        hidden_size=32,
+                        num_hidden_layers=4,
+                        num_attention_heads=4,
+                        intermediate_size=128,
+                        max_position_embeddings=size.positions,
+                        hidden_dropout_prob=0.0,
+                        attention_probs_dropout_prob=0.0,
+                    ),
                     pretrained=TINY_BERT,
                     adapter=dict(layers=size.adapters, rank=size.rank),
                     prior=dict(
                         arch=dict(
-                            _delete_=True, vocab_size=size.clip_words, hidden_size=24,
-                            num_hidden_layers=3, num_attention_heads=2, intermediate_size=96,
-                            max_position_embeddings=size.clip_positions, projection_dim=16),
-                        pretrained=None)),
-                neck=dict(embed_dims=32, num_layers=3, num_heads=4, ffn_dims=64, dropout=0.0)),
+                            _delete_=True,
+                            vocab_size=size.clip_words,
+                            hidden_size=24,
+                            num_hidden_layers=3,
+                            num_attention_heads=2,
+                            intermediate_size=96,
+                            max_position_embeddings=size.clip_positions,
+                            projection_dim=16,
+                        ),
+                        pretrained=None,
+                    ),
+                ),
+                neck=dict(embed_dims=32, num_layers=3, num_heads=4, ffn_dims=64, dropout=0.0),
+            ),
             optim_wrapper=dict(type='OptimWrapper'),
         )
-    )  # fmt: skip
+    )
     for step in config.test_dataloader.dataset.pipeline:
         if step.type == 'Letterbox':
             step.size = CANVAS
@@ -112,9 +146,13 @@ def case(request, run_tool, tmp_path_factory):
     tiny_config(request.param).dump(folder / 'tiny.py')
     run_tool(TOOL, folder / 'published.pth', folder / 'ours.pth', '--config', folder / 'tiny.py')
     return SimpleNamespace(
-        state=state, tokens=request.param, folder=folder, config=folder / 'tiny.py',
-        published=folder / 'published.pth', ours=folder / 'ours.pth',
-    )  # fmt: skip
+        state=state,
+        tokens=request.param,
+        folder=folder,
+        config=folder / 'tiny.py',
+        published=folder / 'published.pth',
+        ours=folder / 'ours.pth',
+    )
 
 
 def build(case, **changes):
@@ -141,8 +179,10 @@ def content_box(number, canvas):
 
 def batch(canvas=CANVAS):
     """uint8 BGR pictures on the canvas and their samples, as the pipeline packs them."""
-    pixels = {name: np.random.default_rng(ord(name)).integers(0, 256, (canvas, canvas, 3), np.uint8)
-              for name in 'ab'}
+    pixels = {
+        name: np.random.default_rng(ord(name)).integers(0, 256, (canvas, canvas, 3), np.uint8)
+        for name in 'ab'
+    }
     inputs, samples = [], []
     for i, (phrase, truth) in enumerate(zip(PHRASES, TRUTHS, strict=True)):
         name, (x0, y0, x1, y1) = PICTURES[i][0], content_box(i, canvas)
@@ -165,8 +205,9 @@ def published_inputs(tokens, dtype, canvas=CANVAS):
     for i in range(len(PICTURES)):
         x0, y0, x1, y1 = content_box(i, canvas)
         rgb = data['inputs'][i].flip(0)[:, y0:y1, x0:x1].to(dtype) / 255
-        mean, std = (torch.tensor(v, dtype=dtype)[:, None, None] for v in
-                     (reference.MEAN, reference.STD))
+        mean, std = (
+            torch.tensor(v, dtype=dtype)[:, None, None] for v in (reference.MEAN, reference.STD)
+        )
         images[i, :, y0:y1, x0:x1] = (rgb - mean) / std
         padding[i, y0:y1, x0:x1] = 0
     ids, words = torch.zeros(2, 3, tokens, dtype=torch.long)
@@ -203,8 +244,10 @@ def test_boxes_are_the_published_ones(case):
 
 def test_every_tensor_used_reaches_the_boxes(case):
     """Or the test above would not notice one that is in the wrong place."""
-    state = {name: value.double() if value.is_floating_point() else value
-             for name, value in case.state.items()}
+    state = {
+        name: value.double() if value.is_floating_point() else value
+        for name, value in case.state.items()
+    }
     used = convert_published(state, build(case)).used
     used = [name for name in used if not name.endswith('num_batches_tracked')]
     for name in used:
@@ -235,8 +278,10 @@ def test_published_behaviour_shows(case):
 
 def test_training_goes_the_published_way(case):
     """Losses, then all tensors after three steps: gradients, rates, groups and statistics."""
-    before = {name: value.double() if value.is_floating_point() else value.clone()
-              for name, value in case.state.items()}
+    before = {
+        name: value.double() if value.is_floating_point() else value.clone()
+        for name, value in case.state.items()
+    }
     state = copy.deepcopy(before)
     optimizer = reference.optimizer(state)
     model = build(case).double().train()
@@ -256,8 +301,10 @@ def test_training_goes_the_published_way(case):
         total, _ = model.parse_losses(ours)
         total.backward()
         if step == 0:
-            grads = {name: torch.zeros_like(value) if value.grad is None else value.grad
-                     for name, value in state.items()}
+            grads = {
+                name: torch.zeros_like(value) if value.grad is None else value.grad
+                for name, value in state.items()
+            }
             theirs = convert_published(grads, model).state
             for name, param in trainable_params(model).items():
                 same(param.grad, theirs[name], f'gradient of {name}')
@@ -378,19 +425,20 @@ def test_the_account_adds_up(case, run_tool, capsys, tmp_path):
         ('visu_proj.weight', torch.zeros(48, 32), r'visu_proj.weight: \(48, 32\).*\(32, 48\)'),
         ('reg_token.weight', torch.zeros(1, 32, dtype=torch.long), 'reg_token.weight: torch.int64'),
         ('reg_token.weight', torch.full((1, 32), torch.nan), 'reg_token.weight: not all.*finite'),
-        ('textmodel_clip.clip.transformer.resblocks.resblock_2.attn.in_proj_weight',
-         torch.tensor(1.0), 'resblock_2.attn.in_proj_weight: '),
+        (
+            'textmodel_clip.clip.transformer.resblocks.resblock_2.attn.in_proj_weight',
+            torch.tensor(1.0),
+            'resblock_2.attn.in_proj_weight: ',
+        ),
     ],
-)  # fmt: skip
+)
 def test_tensors_that_do_not_fit_are_named(case, run_tool, tmp_path, name, value, message):
     state = {**case.state, name: value}
     if value is None:
         del state[name]
     torch.save(state, tmp_path / 'published.pth')
     with pytest.raises(SystemExit, match=message):
-        run_tool(
-            TOOL, tmp_path / 'published.pth', tmp_path / 'ours.pth', '--config', case.config
-        )
+        run_tool(TOOL, tmp_path / 'published.pth', tmp_path / 'ours.pth', '--config', case.config)
     assert not (tmp_path / 'ours.pth').exists()
 
 

@@ -40,10 +40,15 @@ def test_resumed_training_ends_at_the_same_weights(config, run_tool, tmp_path, m
 
     # Workers that live through epochs must draw the same numbers as the main process above.
     command = [
-        sys.executable, str(ROOT / 'tools' / 'train.py'), str(config),
-        '--work-dir', str(tmp_path / 'killed'), '--cfg-options',
-        'train_dataloader.num_workers=1', 'train_dataloader.persistent_workers=True',
-    ]  # fmt: skip
+        sys.executable,
+        str(ROOT / 'tools' / 'train.py'),
+        str(config),
+        '--work-dir',
+        str(tmp_path / 'killed'),
+        '--cfg-options',
+        'train_dataloader.num_workers=1',
+        'train_dataloader.persistent_workers=True',
+    ]
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), str(HERE)]))
     run = partial(subprocess.run, capture_output=True, text=True, timeout=300)
     # The second of the second epoch's three iterations.
@@ -65,7 +70,7 @@ def test_resumed_training_ends_at_the_same_weights(config, run_tool, tmp_path, m
 def test_a_validation_that_was_interrupted_is_made_up_for(small_config, run_tool, tmp_path):
     """Also after the last epoch, where MMEngine has nothing left to do."""
     config = tmp_path / 'config.py'
-    config.write_text(f"_base_ = {str(small_config)!r}\ntrain_cfg = dict(max_epochs=1)\n")
+    config.write_text(f'_base_ = {str(small_config)!r}\ntrain_cfg = dict(max_epochs=1)\n')
     work_dir = tmp_path / 'work'
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match=NAMED):
         patch.setattr(ValLoop, 'run_iter', interrupt)
@@ -87,16 +92,23 @@ def test_a_copied_folder_goes_on_with_the_schedule_of_now(
     shutil.copytree(trained, work_dir)
     before = {path: path.read_bytes() for path in trained.glob('*.pth')}
     run_tool(
-        'tools/train.py', small_config, '--work-dir', work_dir, '--resume', '--cfg-options',
-        'train_cfg.max_epochs=3', 'train_dataloader.batch_size=4',
+        'tools/train.py',
+        small_config,
+        '--work-dir',
+        work_dir,
+        '--resume',
+        '--cfg-options',
+        'train_cfg.max_epochs=3',
+        'train_dataloader.batch_size=4',
         'optim_wrapper.optimizer.lr=0.002',
-    )  # fmt: skip
+    )
     log = ' '.join(max(work_dir.glob('*/*.log')).read_text().split())
     assert f'Load checkpoint from {work_dir}' in log
     for said in (
-        'train_cfg.max_epochs was 2 and is 3', 'train_dataloader.batch_size was 8 and is 4',
+        'train_cfg.max_epochs was 2 and is 3',
+        'train_dataloader.batch_size was 8 and is 4',
         'optim_wrapper.optimizer.lr was 0.001 and is 0.002',
-    ):  # fmt: skip
+    ):
         assert said in log
     lines = max(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()
     rates = [line['lr'] for line in map(json.loads, lines) if 'lr' in line]

@@ -42,16 +42,29 @@ def srun(tmp_path):
 )
 def test_what_slurm_is_asked_for(srun, script, tool, fourth):
     code, lines, _ = srun(
-        script, 'gpus', 'job', 'config.py', 'work dir', '--cfg-options', 'a=1',
-        GPUS='16', GPUS_PER_NODE='4', SRUN_ARGS='--quotatype=spot --exclusive',
-    )  # fmt: skip
+        script,
+        'gpus',
+        'job',
+        'config.py',
+        'work dir',
+        '--cfg-options',
+        'a=1',
+        GPUS='16',
+        GPUS_PER_NODE='4',
+        SRUN_ARGS='--quotatype=spot --exclusive',
+    )
     assert code == 0
     assert 'partition: gpus' in lines
     options = {line.removeprefix('srun option: ') for line in lines if 'option:' in line}
     assert options >= {
-        '--job-name=job', '--gres=gpu:4', '--ntasks=16', '--ntasks-per-node=4',
-        '--kill-on-bad-exit=1', '--quotatype=spot', '--exclusive',
-    }  # fmt: skip
+        '--job-name=job',
+        '--gres=gpu:4',
+        '--ntasks=16',
+        '--ntasks-per-node=4',
+        '--kill-on-bad-exit=1',
+        '--quotatype=spot',
+        '--exclusive',
+    }
     python, unbuffered, path, *arguments = (
         line.removeprefix('argument: ') for line in lines if line.startswith('argument: ')
     )

@@ -23,9 +23,15 @@ def tested(trained, small_config, run_tool, tmp_path_factory):
     """Where predictions and pictures went, with the best checkpoint of the work directory."""
     out = tmp_path_factory.mktemp('out')
     run_tool(
-        'tools/test.py', small_config, '--work-dir', trained, '--out', out / 'all.jsonl',
-        '--show-dir', out / 'shown',
-    )  # fmt: skip
+        'tools/test.py',
+        small_config,
+        '--work-dir',
+        trained,
+        '--out',
+        out / 'all.jsonl',
+        '--show-dir',
+        out / 'shown',
+    )
     return out
 
 
@@ -71,13 +77,20 @@ def test_one_split_alone_works_too_and_the_file_is_read_once(
 ):
     reads, load = [], CheckpointLoader.load_checkpoint
     monkeypatch.setattr(
-        CheckpointLoader, 'load_checkpoint',
+        CheckpointLoader,
+        'load_checkpoint',
         staticmethod(lambda name, *args, **kw: reads.append(name) or load(name, *args, **kw)),
-    )  # fmt: skip
+    )
     run_tool(
-        'tools/test.py', small_config, trained / 'epoch_2.pth', '--work-dir', tmp_path,
-        '--cfg-options', 'test_cfg.type=TestLoop', 'test_cfg._delete_=True',
-    )  # fmt: skip
+        'tools/test.py',
+        small_config,
+        trained / 'epoch_2.pth',
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        'test_cfg.type=TestLoop',
+        'test_cfg._delete_=True',
+    )
     table = capsys.readouterr().out.split('┏')[-1]
     assert re.search(r'┃ +val ┃', table)
     assert reads == [str(trained / 'epoch_2.pth')]
@@ -86,9 +99,14 @@ def test_one_split_alone_works_too_and_the_file_is_read_once(
 def test_another_models_checkpoint_is_refused(trained, small_config, run_tool, tmp_path):
     with pytest.raises(SystemExit, match='epoch_2.pth is not of this model(.*\n)*.*neck'):
         run_tool(
-            'tools/test.py', small_config, trained / 'epoch_2.pth', '--work-dir', tmp_path,
-            '--cfg-options', 'model.neck.num_layers=1',
-        )  # fmt: skip
+            'tools/test.py',
+            small_config,
+            trained / 'epoch_2.pth',
+            '--work-dir',
+            tmp_path,
+            '--cfg-options',
+            'model.neck.num_layers=1',
+        )
 
 
 @pytest.mark.parametrize('option', ['--out', '--show-dir'])

@@ -77,10 +77,18 @@ def test_work_dir_is_named_after_the_config(run_tool, small_config, not_started)
 
 def test_options_go_into_the_config(run_tool, small_config, not_started):
     run_tool(
-        'tools/train.py', small_config, '--work-dir', 'here', '--amp', '--resume', 'https://a.b/c.pth',
-        '--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=32',
+        'tools/train.py',
+        small_config,
+        '--work-dir',
+        'here',
+        '--amp',
+        '--resume',
+        'https://a.b/c.pth',
+        '--auto-scale-lr',
+        '--cfg-options',
+        'auto_scale_lr.base_batch_size=32',
         'train_cfg.max_epochs=7',
-    )  # fmt: skip
+    )
     config = not_started[0]
     assert config.work_dir == 'here'
     assert config.optim_wrapper.type == 'AmpOptimWrapper'
@@ -134,10 +142,15 @@ def test_parts_that_are_switched_off_are_not_there(run_tool, small_config, tmp_p
         'train_dataloader = dict(num_workers=2, persistent_workers=True, prefetch_factor=4)\n'
     )
     run_tool(
-        'tools/train.py', config, '--work-dir', tmp_path / 'work', '--cfg-options',
-        'train_dataloader.num_workers=0', 'train_cfg.max_epochs=1',
+        'tools/train.py',
+        config,
+        '--work-dir',
+        tmp_path / 'work',
+        '--cfg-options',
+        'train_dataloader.num_workers=0',
+        'train_cfg.max_epochs=1',
         'model.bbox_head.loss_l1=None',
-    )  # fmt: skip
+    )
     (log,) = (tmp_path / 'work').glob('*/vis_data/scalars.json')
     first = json.loads(log.read_text().splitlines()[0])
     assert 'loss_iou' in first and 'loss_l1' not in first
@@ -182,9 +195,13 @@ def test_a_config_may_hold_classes(run_tool, small_config, tmp_path):
         'optim_wrapper = dict(optimizer=dict(type=torch.optim.AdamW))\n'
     )
     run_tool(
-        'tools/train.py', config, '--work-dir', tmp_path / 'work',
-        '--cfg-options', 'train_cfg.max_epochs=1',
-    )  # fmt: skip
+        'tools/train.py',
+        config,
+        '--work-dir',
+        tmp_path / 'work',
+        '--cfg-options',
+        'train_cfg.max_epochs=1',
+    )
     checkpoint = tmp_path / 'work' / 'epoch_1.pth'
     stored = stored_config(read_checkpoint(checkpoint), 'it')
     assert stored.model.neck.type == 'FusionEncoder'
@@ -200,24 +217,32 @@ def test_resume_alone_takes_the_last_checkpoint(run_tool, small_config, not_star
 
 def test_amp_trains_on_cpu(run_tool, small_config, tmp_path):
     run_tool(
-        'tools/train.py', small_config, '--work-dir', tmp_path, '--amp',
-        '--cfg-options', 'train_cfg.max_epochs=1',
-    )  # fmt: skip
+        'tools/train.py',
+        small_config,
+        '--work-dir',
+        tmp_path,
+        '--amp',
+        '--cfg-options',
+        'train_cfg.max_epochs=1',
+    )
     (log,) = tmp_path.glob('*/vis_data/scalars.json')
     assert 0 < json.loads(log.read_text().splitlines()[0])['loss'] < 20
 
 
-def test_all_that_is_missing_is_listed_at_once(
-    run_tool, tmp_path, monkeypatch, not_started
-):
+def test_all_that_is_missing_is_listed_at_once(run_tool, tmp_path, monkeypatch, not_started):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stop:
         run_tool('tools/train.py', ROOT / 'configs' / 'mapper_refcoco.py')
     message = stop.value.code
     for part in (
-        'refs(unc).p', 'instances.json', 'https://github.com/lichengunc/refer',
-        'dinov2_vitb14_pretrain.pth', 'bert-base-uncased', 'clip-vit-base-patch16', 'hf download',
-    ):  # fmt: skip
+        'refs(unc).p',
+        'instances.json',
+        'https://github.com/lichengunc/refer',
+        'dinov2_vitb14_pretrain.pth',
+        'bert-base-uncased',
+        'clip-vit-base-patch16',
+        'hf download',
+    ):
         assert part in message
     assert len(message.splitlines()) < 15
     assert not not_started

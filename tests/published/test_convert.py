@@ -51,9 +51,12 @@ def test_every_tensor_of_a_published_checkpoint_has_its_place(tokens, config):
     assert sorted([*result.used, *dropped]) == sorted(state)
     sizes = {reason.split(':')[0]: len(names) for reason, names in result.dropped.items()}
     assert sizes == {
-        'mask_token': 1, 'position_ids': 1, 'crossattention': 12 * 10, 'clip_down_proj': 3 * 2,
+        'mask_token': 1,
+        'position_ids': 1,
+        'crossattention': 12 * 10,
+        'clip_down_proj': 3 * 2,
         'logit_scale': 1,
-    }  # fmt: skip
+    }
 
 
 def test_the_number_of_words_must_fit():

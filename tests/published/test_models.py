@@ -81,9 +81,16 @@ def test_the_prior_reads_berts_numbers():
 @pytest.mark.parametrize('options, excluded', [({}, False), ({'padding_bias': '-inf'}, True)])
 def test_padding_is_let_in(options, excluded):
     encoder = PublishedFusionEncoder(
-        image_dims=6, text_dims=5, num_image_tokens=10, max_tokens=4, embed_dims=16, num_layers=2,
-        num_heads=4, ffn_dims=32, **options,
-    ).eval()  # fmt: skip
+        image_dims=6,
+        text_dims=5,
+        num_image_tokens=10,
+        max_tokens=4,
+        embed_dims=16,
+        num_layers=2,
+        num_heads=4,
+        ffn_dims=32,
+        **options,
+    ).eval()
     image, text = torch.randn(2, 10, 6), torch.randn(2, 4, 5)
     image_mask, text_mask = torch.zeros(2, 10).bool(), torch.zeros(2, 4).bool()
     image_mask[:, -3:] = text_mask[:, -2:] = True

@@ -14,8 +14,14 @@ SWAP.update({v: k for k, v in SWAP.items()})
 
 WORDS = {
     'shape': {
-        'circle': 'circle disc', 'square': 'square box', 'triangle': 'triangle', 'star': 'star',
-        'cross': 'cross plus', 'heart': 'heart', 'diamond': 'diamond', 'ring': 'ring donut',
+        'circle': 'circle disc',
+        'square': 'square box',
+        'triangle': 'triangle',
+        'star': 'star',
+        'cross': 'cross plus',
+        'heart': 'heart',
+        'diamond': 'diamond',
+        'ring': 'ring donut',
         'moon': 'moon crescent',
     },
     'colour': {
@@ -23,11 +29,13 @@ WORDS = {
         'purple': 'purple violet',
     },
     'texture': {
-        'plain': 'plain solid', 'striped': 'striped stripy stripes',
-        'dotted': 'dotted spotted dots', 'checked': 'checked checkered checks',
+        'plain': 'plain solid',
+        'striped': 'striped stripy stripes',
+        'dotted': 'dotted spotted dots',
+        'checked': 'checked checkered checks',
     },
     'size': {'small': 'small little tiny', 'medium': 'medium', 'large': 'large big'},
-}  # fmt: skip
+}
 MEANING = {
     word: (attribute, value)
     for attribute, values in WORDS.items()
@@ -37,9 +45,16 @@ MEANING = {
 FILLERS = set('the a an thing object shape one with that is sized'.split())
 SIDES = {'left': (0, 1), 'right': (0, -1), 'top': (1, 1), 'bottom': (1, -1)}
 SIDE_WORDS = {
-    'leftmost': 'left', 'rightmost': 'right', 'topmost': 'top', 'highest': 'top', 'upper': 'top',
-    'lowest': 'bottom', 'bottommost': 'bottom', 'lower': 'bottom', 'center': 'middle',
-}  # fmt: skip
+    'leftmost': 'left',
+    'rightmost': 'right',
+    'topmost': 'top',
+    'highest': 'top',
+    'upper': 'top',
+    'lowest': 'bottom',
+    'bottommost': 'bottom',
+    'lower': 'bottom',
+    'center': 'middle',
+}
 
 
 def described(scene, words):
@@ -69,9 +84,14 @@ def read(scene, text):
         others = [i for i in described(scene, relation[1]) if i != anchor]
         place = np.array(scene.things[anchor].centre)
         side = {
-            'left of': 'left', 'right of': 'right', 'above': 'top', 'higher than': 'top',
-            'below': 'bottom', 'under': 'bottom', 'beneath': 'bottom',
-        }.get(relation[2])  # fmt: skip
+            'left of': 'left',
+            'right of': 'right',
+            'above': 'top',
+            'higher than': 'top',
+            'below': 'bottom',
+            'under': 'bottom',
+            'beneath': 'bottom',
+        }.get(relation[2])
         if side is None:
             return min(others, key=lambda i: np.hypot(*(scene.things[i].centre - place)))
         axis, sign = SIDES[side]
@@ -196,8 +216,11 @@ def test_no_phrase_is_repeated_for_a_scene_and_targets_are_spread(samples):
 
 def test_targets_are_no_easier_to_guess_than_things(samples):
     """Neither size, place nor depth of a thing tells whether it is the target."""
-    things = [(scene, i) for scene, _ in {s.seed: (s, None) for s, _ in samples}.values()
-              for i in range(len(scene.things))]  # fmt: skip
+    things = [
+        (scene, i)
+        for scene, _ in {s.seed: (s, None) for s, _ in samples}.values()
+        for i in range(len(scene.things))
+    ]
     targets = [(scene, referring.target_index) for scene, referring in samples]
 
     def features(pairs):

@@ -40,9 +40,15 @@ def test_fields_are_those_of_refcoco(root):
     assert type(refs) is list
     for ref in refs:
         assert set(ref) == {
-            'sent_ids', 'file_name', 'ann_id', 'ref_id', 'image_id', 'split', 'sentences',
+            'sent_ids',
+            'file_name',
+            'ann_id',
+            'ref_id',
+            'image_id',
+            'split',
+            'sentences',
             'category_id',
-        }  # fmt: skip
+        }
         for sentence in ref['sentences']:
             assert set(sentence) == {'tokens', 'raw', 'sent_id', 'sent'}
             assert sentence['tokens'] == sentence['sent'].split()
@@ -137,9 +143,11 @@ def test_no_scene_is_in_two_splits(root):
 
 
 def test_testa_is_about_looks_and_testb_about_places(root):
-    places = set('left right top bottom leftmost rightmost lower upper lowest highest topmost '
-                 'bottommost middle center above below under beneath higher next closest nearest '
-                 'beside'.split())  # fmt: skip
+    places = set(
+        'left right top bottom leftmost rightmost lower upper lowest highest topmost '
+        'bottommost middle center above below under beneath higher next closest nearest '
+        'beside'.split()
+    )
     for ref in read(root)[0]:
         for sentence in ref['sentences']:
             about_places = bool(places & set(sentence['tokens']))

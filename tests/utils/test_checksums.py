@@ -20,10 +20,16 @@ def test_the_text_comes_back(meta):
     assert check_text({'format': 'pt'}, 'it', TENSORS) == '{}'
 
 
-@pytest.mark.parametrize('change', [
-    dict(a=torch.arange(6.0).view(3, 2)), dict(a=torch.arange(6).view(2, 3)),
-    dict(a=-torch.arange(6.0).view(2, 3)), dict(c=torch.ones(0)), dict(b=torch.tensor(2)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(a=torch.arange(6.0).view(3, 2)),
+        dict(a=torch.arange(6).view(2, 3)),
+        dict(a=-torch.arange(6.0).view(2, 3)),
+        dict(c=torch.ones(0)),
+        dict(b=torch.tensor(2)),
+    ],
+)
 def test_whatever_is_another_is_noticed(change):
     written = with_checksum('{"a": 1}', TENSORS)
     for text, tensors in ((written, {**TENSORS, **change}), (written.replace('1}', '3}'), TENSORS)):

@@ -7,8 +7,12 @@ def test_pictures_of_equal_names_say_where_they_come_from(tmp_path):
     names = PictureNames(tmp_path / 'shown')
     sources = ['/d/a/val/1.jpg', '/d/a/test/1.jpg', '/d/b/test/1.jpg', '/e/b/test/1.jpg', '1.png']
     assert [names.name(source, '_0_0.png').name for source in sources] == [
-        '1_0_0.png', 'test_1_0_0.png', 'b_test_1_0_0.png', '1_0_0_1.png', '1_0_0_2.png',
-    ]  # fmt: skip
+        '1_0_0.png',
+        'test_1_0_0.png',
+        'b_test_1_0_0.png',
+        '1_0_0_1.png',
+        '1_0_0_2.png',
+    ]
     assert names.name('/d/a/val/2.jpg', '_0_0.png').name == '2_0_0.png'
 
 

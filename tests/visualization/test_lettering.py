@@ -12,9 +12,16 @@ from mapper_mm.visualization.lettering import draw_line, length_of, plain_line, 
 
 GREY = np.full((100, 240, 3), 128, np.uint8)
 SCRIPTS = dict(
-    latin='éñüßø', polish='łąęż', turkish='ğşİı', vietnamese='ạếữ', cyrillic='красный',
-    greek='κόκκινο', arabic='أحمر', hebrew='אדום', marks='“”’–—…€',
-)  # fmt: skip
+    latin='éñüßø',
+    polish='łąęż',
+    turkish='ğşİı',
+    vietnamese='ạếữ',
+    cyrillic='красный',
+    greek='κόκκινο',
+    arabic='أحمر',
+    hebrew='אדום',
+    marks='“”’–—…€',
+)
 
 
 @pytest.fixture

@@ -22,9 +22,13 @@ def parse_args() -> argparse.Namespace:
         help='scenes in each of val, testA and testB',
     )
     parser.add_argument(
-        '--weather', nargs='*', choices=WEATHER, default=(), metavar='KIND',
+        '--weather',
+        nargs='*',
+        choices=WEATHER,
+        default=(),
+        metavar='KIND',
         help=f'what the pictures are taken in, clear by default: any of {", ".join(WEATHER)}',
-    )  # fmt: skip
+    )
     parser.add_argument(
         '--workers', type=int, default=2, help='processes; 0 works in this one only'
     )

@@ -32,9 +32,7 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('input', metavar='IN', help='a published checkpoint, whole or its `model`')
-    parser.add_argument(
-        'output', metavar='OUT', help='the file to write, .pth or .safetensors'
-    )
+    parser.add_argument('output', metavar='OUT', help='the file to write, .pth or .safetensors')
     parser.add_argument(
         '--config',
         help='the model to convert for; by default the one in configs/published/ with as many '

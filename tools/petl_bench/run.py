@@ -133,9 +133,17 @@ def execute(method: Method, seed: int, work_dir: Path, threads: int, lock: int) 
     start = time.monotonic()
     try:
         _call(
-            work_dir, threads, lock, 'train.py', method.path, '--work-dir', work_dir, '--resume',
-            '--cfg-options', f'randomness.seed={seed}',
-        )  # fmt: skip
+            work_dir,
+            threads,
+            lock,
+            'train.py',
+            method.path,
+            '--work-dir',
+            work_dir,
+            '--resume',
+            '--cfg-options',
+            f'randomness.seed={seed}',
+        )
         last = last_checkpoint(work_dir)
         _call(
             work_dir, threads, lock, 'test.py', method.path, last, '--work-dir', work_dir / 'test'
@@ -244,13 +252,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('configs', nargs='+', metavar='CONFIG')
     parser.add_argument('--seeds', type=int, default=3, help='seeds 0, 1, ... of each config')
     parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/ablation'),
+        '--out',
+        type=Path,
+        default=Path('work_dirs/ablation'),
         help='folder of runs.csv, table.md and figure.png',
-    )  # fmt: skip
+    )
     parser.add_argument(
-        '--work-dir', type=Path, default=Path('work_dirs/ablation'),
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/ablation'),
         help='folder of the trainings, <config>/seed_<n>/ each',
-    )  # fmt: skip
+    )
     parser.add_argument(
         '--jobs', type=int, default=1, help='runs at a time, which share the cores evenly'
     )

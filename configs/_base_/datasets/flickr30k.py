@@ -2,8 +2,11 @@
 # index files hold and what published figures count; MDETR's files keep a phrase's boxes apart.
 _base_ = './grounding.py'
 dataset = dict(
-    type='TransVGDataset', data_root='data/transvg', dataset='flickr',
-    data_prefix=dict(img='../flickr30k/flickr30k_images'))
+    type='TransVGDataset',
+    data_root='data/transvg',
+    dataset='flickr',
+    data_prefix=dict(img='../flickr30k/flickr30k_images'),
+)
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)
 test_dataloader = val_dataloader

@@ -1,8 +1,11 @@
 # RefCOCO: REFER's refs(unc).p and instances.json, and COCO's train2014 images.
 _base_ = './grounding.py'
 dataset = dict(
-    type='ReferDataset', data_root='data/refcoco', split_by='unc',
-    data_prefix=dict(img='../coco/train2014'))
+    type='ReferDataset',
+    data_root='data/refcoco',
+    split_by='unc',
+    data_prefix=dict(img='../coco/train2014'),
+)
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)
 test_dataloader = val_dataloader

@@ -4,21 +4,31 @@ _base_ = './grounding.py'
 datasets = {
     'RefCOCO': dict(data_root='data/refcoco', split_by='unc'),
     'RefCOCO+': dict(data_root='data/refcoco+', split_by='unc'),
-    'RefCOCOg': dict(data_root='data/refcocog', split_by='umd')}
+    'RefCOCOg': dict(data_root='data/refcocog', split_by='umd'),
+}
 common = dict(type='ReferDataset', data_prefix=dict(img='../coco/train2014'))
 held_out = [
     dict(refs='../refcoco/refs(unc).p', splits=('val', 'testA', 'testB')),
     dict(refs='../refcoco+/refs(unc).p', splits=('val', 'testA', 'testB')),
-    dict(refs='../refcocog/refs(umd).p', splits=('val', 'test'))]
+    dict(refs='../refcocog/refs(umd).p', splits=('val', 'test')),
+]
 
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
         datasets=[
-            dict(common, **dataset, split='train', pipeline=_base_.train_pipeline,
-                 exclude_images=held_out)
-            for dataset in datasets.values()]))
+            dict(
+                common,
+                **dataset,
+                split='train',
+                pipeline=_base_.train_pipeline,
+                exclude_images=held_out,
+            )
+            for dataset in datasets.values()
+        ],
+    )
+)
 # Training is watched, and its best checkpoint chosen, on one of the three.
 val_dataloader = dict(dataset=dict(common, **datasets['RefCOCO']))
 test_dataloader = val_dataloader
@@ -27,4 +37,6 @@ test_cfg = dict(
     splits={
         f'{name} {split}': dict(dataset, split=split)
         for (name, dataset), part in zip(datasets.items(), held_out, strict=True)
-        for split in part['splits']})
+        for split in part['splits']
+    },
+)

@@ -2,7 +2,8 @@
 # the expressions of TransVG's index files, TransVGDataset(dataset='referit'); see docs/data.md.
 _base_ = './refcoco.py'
 dataset = dict(
-    data_root='data/refclef', split_by='berkeley', data_prefix=dict(img='../saiapr_tc-12'))
+    data_root='data/refclef', split_by='berkeley', data_prefix=dict(img='../saiapr_tc-12')
+)
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)
 test_dataloader = val_dataloader

@@ -6,10 +6,11 @@ train_pipeline = [
     *_base_.train_pipeline[:2],
     dict(type='PhraseFlip', prob=0.5),
     dict(type='Letterbox', size=canvas, placement='random'),
-    _base_.train_pipeline[-1]]
+    _base_.train_pipeline[-1],
+]
 test_pipeline = [
-    dict(step, size=canvas) if step.type == 'Letterbox' else step
-    for step in _base_.test_pipeline]
+    dict(step, size=canvas) if step.type == 'Letterbox' else step for step in _base_.test_pipeline
+]
 
 dataset = dict(type='ShapesRefDataset', data_root='data/shapes_ref')
 train_dataloader = dict(
@@ -18,11 +19,13 @@ train_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     sampler=dict(_delete_=True, type='ImageGroupSampler', group_size=6),
-    dataset=dict(dataset, pipeline=train_pipeline, workers=2))
+    dataset=dict(dataset, pipeline=train_pipeline, workers=2),
+)
 val_dataloader = dict(
     batch_size=64,
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(dataset, pipeline=test_pipeline))
+    dataset=dict(dataset, pipeline=test_pipeline),
+)
 test_dataloader = val_dataloader
 test_cfg = dict(type='SplitsTestLoop', splits=('val', 'testA', 'testB'))

@@ -6,13 +6,15 @@ model = dict(
         type='GroundingDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True),
+        bgr_to_rgb=True,
+    ),
     backbone=dict(
         type='DINOv2',
         arch='base',
         img_size=518,
         pretrained='./pretrained/dinov2_vitb14_pretrain.pth',
-        adapter=dict(type='LoCA', layers=(3, 7, 11), bottleneck=288, scale=0.2)),
+        adapter=dict(type='LoCA', layers=(3, 7, 11), bottleneck=288, scale=0.2),
+    ),
     language_model=dict(
         type='PriorGuidedBERT',
         arch='base',
@@ -21,13 +23,17 @@ model = dict(
         # Accuracy is over all expressions, as in the paper.
         long_phrases='cut',
         prior=dict(
-            type='CLIPTextPrior', arch='base', pretrained='./pretrained/clip-vit-base-patch16'),
+            type='CLIPTextPrior', arch='base', pretrained='./pretrained/clip-vit-base-patch16'
+        ),
         adapter=dict(type='DyPA', layers=(3, 7, 11), rank=32),
-        pgt=dict(type='PGT')),
+        pgt=dict(type='PGT'),
+    ),
     neck=dict(
-        type='FusionEncoder', embed_dims=256, num_layers=6, num_heads=8, ffn_dims=2048,
-        dropout=0.1),
+        type='FusionEncoder', embed_dims=256, num_layers=6, num_heads=8, ffn_dims=2048, dropout=0.1
+    ),
     bbox_head=dict(
         type='BoxHead',
         loss_l1=dict(type='L1Loss', loss_weight=1.0),
-        loss_iou=dict(type='GIoULoss', loss_weight=1.0)))
+        loss_iou=dict(type='GIoULoss', loss_weight=1.0),
+    ),
+)

@@ -7,13 +7,15 @@ model = dict(
         type='GroundingDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True),
+        bgr_to_rgb=True,
+    ),
     backbone=dict(
         type='DINOv2',
         arch=dict(patch_size=16, embed_dim=128, depth=6, num_heads=4, init_values=1.0),
         img_size=128,
         pretrained=tiny_encoders + 'dinov2_tiny.safetensors',
-        adapter=dict(type='LoCA', layers=(1, 3, 5), bottleneck=48, scale=0.2)),
+        adapter=dict(type='LoCA', layers=(1, 3, 5), bottleneck=48, scale=0.2),
+    ),
     language_model=dict(
         type='PriorGuidedBERT',
         arch=tiny_encoders + 'bert_tiny',
@@ -22,15 +24,26 @@ model = dict(
         prior=dict(
             type='CLIPTextPrior',
             arch=tiny_encoders + 'clip_text_tiny',
-            pretrained=tiny_encoders + 'clip_text_tiny'),
+            pretrained=tiny_encoders + 'clip_text_tiny',
+        ),
         adapter=dict(type='DyPA', layers=(1, 2, 3), rank=16),
-        pgt=dict(type='PGT')),
+        pgt=dict(type='PGT'),
+    ),
     neck=dict(
-        type='FusionEncoder', embed_dims=128, num_layers=2, num_heads=4, ffn_dims=512,
-        dropout=0.0, pre_norm=True, embed_std=0.1),
+        type='FusionEncoder',
+        embed_dims=128,
+        num_layers=2,
+        num_heads=4,
+        ffn_dims=512,
+        dropout=0.0,
+        pre_norm=True,
+        embed_std=0.1,
+    ),
     bbox_head=dict(
         type='BoxHead',
         loss_l1=dict(type='L1Loss', loss_weight=5.0),
         loss_iou=dict(type='GIoULoss', loss_weight=2.0),
         # Not in the paper: see AttentionLoss for why a ten-minute training wants it.
-        loss_attention=dict(type='AttentionLoss', loss_weight=2.0)))
+        loss_attention=dict(type='AttentionLoss', loss_weight=2.0),
+    ),
+)

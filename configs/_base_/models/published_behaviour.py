@@ -7,8 +7,10 @@ published_behaviour = dict(
         # BERT without token types, and with its dropout on in training.
         type='PublishedBERT',
         # CLIP is fed the numbers of BERT's tokens.
-        prior=dict(type='PublishedCLIPTextPrior')),
+        prior=dict(type='PublishedCLIPTextPrior'),
+    ),
     # Padding is not excluded: its attention logits get 1 more.
     neck=dict(type='PublishedFusionEncoder'),
     # Predictions are cut to the canvas, not to the picture.
-    bbox_head=dict(type='PublishedBoxHead'))
+    bbox_head=dict(type='PublishedBoxHead'),
+)

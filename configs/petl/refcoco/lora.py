@@ -3,5 +3,8 @@ _base_ = '../../mapper_refcoco.py'
 model = dict(
     backbone=dict(adapter=dict(_delete_=True, type='LoRA', rank=44, targets=('qkv',))),
     language_model=dict(
-        prior=None, pgt=None,
-        adapter=dict(_delete_=True, type='LoRA', rank=44, targets=('query', 'value'))))
+        prior=None,
+        pgt=None,
+        adapter=dict(_delete_=True, type='LoRA', rank=44, targets=('query', 'value')),
+    ),
+)

@@ -6,4 +6,8 @@ model = dict(
             branches=[
                 dict(kernel_size=1, share=1 / 3),
                 dict(kernel_size=3, share=1 / 3, squeeze=1 / 12),
-                dict(kernel_size=5, share=1 / 3, squeeze=1 / 12)])))
+                dict(kernel_size=5, share=1 / 3, squeeze=1 / 12),
+            ]
+        )
+    )
+)

@@ -159,9 +159,7 @@ def _epoch_length(checkpoint: dict) -> int | None:
     return meta['iter'] // meta['epoch'] if whole else None
 
 
-def _use_schedule_of_now(
-    runner: Runner, checkpoint: dict, stored: Config | None, name: str
-) -> str:
+def _use_schedule_of_now(runner: Runner, checkpoint: dict, stored: Config | None, name: str) -> str:
     """Put the schedule of now into the checkpoint, and say what became of the learning rate."""
     wrapper, schedulers = runner.optim_wrapper, runner.param_schedulers or []
     kept = " It cannot be moved, so the checkpoint's rates and schedule count."

@@ -64,8 +64,10 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             groups.setdefault(mults, []).append(param)
         params = [self._group(*mults, members) for mults, members in groups.items() if members]
         if not params:
-            raise ValueError('nothing in the model is trainable: give it an adapter, a neck or a '
-                             'head that is not frozen.')
+            raise ValueError(
+                'nothing in the model is trainable: give it an adapter, a neck or a '
+                'head that is not frozen.'
+            )
         for group in params:
             print_log(
                 f'optimizer: {sum(p.numel() for p in group["params"]):,} parameters, '

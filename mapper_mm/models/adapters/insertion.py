@@ -216,9 +216,7 @@ def frozen_names(module: nn.Module) -> dict[str, str]:
         left out, by the names they had then: without ``base_layer.``.
     """
     added = tuple(f'{name}.' for name, _ in adapters(module))
-    wrappers = [
-        f'{name}.' for name, child in module.named_modules() if hasattr(child, _BASE_LAYER)
-    ]
+    wrappers = [f'{name}.' for name, child in module.named_modules() if hasattr(child, _BASE_LAYER)]
     names = {}
     for name in module.state_dict(keep_vars=True):
         beside = any(

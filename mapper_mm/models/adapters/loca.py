@@ -94,9 +94,7 @@ class LoCA(Adapter):
 def _branch(
     width: int, kernel_size: int, share: float, squeeze: float | None = None
 ) -> nn.Sequential:
-    conv = partial(
-        Conv2dNormActivation, norm_layer=partial(nn.BatchNorm2d, eps=1e-3), bias=True
-    )
+    conv = partial(Conv2dNormActivation, norm_layer=partial(nn.BatchNorm2d, eps=1e-3), bias=True)
     squeezed = width if squeeze is None else round(width * squeeze)
     out = round(width * share)
     for key, value, channels in (('squeeze', squeeze, squeezed), ('share', share, out)):

@@ -74,8 +74,11 @@ class LoRA(TuningMethod):
                         found[target].append(names[child])
         for target, maps in found.items():
             if not maps:
-                maps = [name for name, child in encoder.layers[0].named_modules()
-                        if isinstance(child, nn.Linear)]  # fmt: skip
+                maps = [
+                    name
+                    for name, child in encoder.layers[0].named_modules()
+                    if isinstance(child, nn.Linear)
+                ]
                 raise ValueError(
                     f'{encoder.config_key}.adapter.targets: no linear map {target!r} in a layer; '
                     f'there are {", ".join(maps)}.'

@@ -113,9 +113,7 @@ def tuned_tensors(module: nn.Module) -> dict[str, Tensor]:
         return name in by_methods or not name.startswith(own) or name.startswith(inside)
 
     return {
-        name: tensor
-        for name, tensor in module.state_dict(keep_vars=True).items()
-        if is_tuned(name)
+        name: tensor for name, tensor in module.state_dict(keep_vars=True).items() if is_tuned(name)
     }
 
 

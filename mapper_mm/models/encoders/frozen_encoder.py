@@ -96,8 +96,7 @@ class FrozenEncoder(BaseModule):
     def has_pretrained(self) -> bool:
         """Whether the frozen weights that it has are those that ``pretrained`` gave it."""
         return (
-            self._hash_of_pretrained is not None
-            and self._hash_of_pretrained == self.content_hash()
+            self._hash_of_pretrained is not None and self._hash_of_pretrained == self.content_hash()
         )
 
     def frozen(self) -> dict[str, Tensor]:

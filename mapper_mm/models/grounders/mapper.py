@@ -72,9 +72,7 @@ class MaPPER(BaseDetector):
             [sample.get('record', sample.get('img_path')) for sample in batch_data_samples],
         )
         image_padding_mask = self._patch_padding(batch_inputs, batch_data_samples)
-        reg, attention = self.neck(
-            image_tokens, image_padding_mask, text_tokens, text_padding_mask
-        )
+        reg, attention = self.neck(image_tokens, image_padding_mask, text_tokens, text_padding_mask)
         return reg, attention, skipped
 
     def _encode_images(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
@@ -137,9 +135,7 @@ class MaPPER(BaseDetector):
         # Processes' losses are averaged: each counts by how many samples it has left.
         count = torch.tensor(float(len(kept)), device=reg.device)
         weight = count / reduce_mean(count).clamp(min=1e-6)
-        return {
-            name: weight * value if 'loss' in name else value for name, value in losses.items()
-        }
+        return {name: weight * value if 'loss' in name else value for name, value in losses.items()}
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True

@@ -70,9 +70,7 @@ class PhraseTokenizer:
         )
         self.unknown = CountedWarning('phrases are mostly unknown words')
 
-    def __call__(
-        self, texts: Sequence[str], records: Sequence[str], strict: bool = True
-    ) -> Tokens:
+    def __call__(self, texts: Sequence[str], records: Sequence[str], strict: bool = True) -> Tokens:
         """Tokenize a batch.
 
         Args:

@@ -141,9 +141,7 @@ class PriorGuidedBERT(TextEncoder):
     def tokenize(self) -> PhraseTokenizer:
         """What reads phrases, with BERT's tokenizer."""
         if self._tokenize is None or self._tokenize.tokenizer is not self.tokenizer:
-            self._tokenize = PhraseTokenizer(
-                self.tokenizer, self.max_tokens, self.long_phrases
-            )
+            self._tokenize = PhraseTokenizer(self.tokenizer, self.max_tokens, self.long_phrases)
         return self._tokenize
 
     def forward(

@@ -108,8 +108,15 @@ def _build(name: str, arguments: dict, where: str) -> torch.nn.Module | None:
         with torch.device('meta'):
             return timm.create_model(name, pretrained=False, num_classes=0, **arguments)
     # Not all architectures take these arguments, nor any value.
-    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError,
-            AttributeError) as error:  # fmt: skip
+    except (
+        ArithmeticError,
+        AssertionError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise WrongWeightsError(f'{where} cannot be built: {error}') from error
 
 

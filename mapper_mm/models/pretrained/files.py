@@ -113,9 +113,7 @@ def unreadable(config_key: str, source: str, error: Exception) -> WrongWeightsEr
     )
 
 
-def load_frozen(
-    module: nn.Module, state: dict[str, Tensor], source: str, config_key: str
-) -> None:
+def load_frozen(module: nn.Module, state: dict[str, Tensor], source: str, config_key: str) -> None:
     """Load an encoder's own weights around its adapters; they must fit tensor by tensor.
 
     Args:

@@ -60,9 +60,7 @@ def read_config_json(source: str, where: str) -> dict[str, Any]:
     return values
 
 
-def why_another_kind(
-    values: Mapping[str, Any], config_class: type[PreTrainedConfig]
-) -> str | None:
+def why_another_kind(values: Mapping[str, Any], config_class: type[PreTrainedConfig]) -> str | None:
     """Say why what a config.json describes is not what a class computes.
 
     ``model_type`` decides. Where there is none, as in BERT's first releases, ``architectures`` must

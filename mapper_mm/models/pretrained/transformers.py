@@ -123,8 +123,16 @@ def transformers_model(
     try:
         return model_class(config, **kwargs)
     # A function that there is not, numbers that do not divide each other, too much memory.
-    except (ArithmeticError, AssertionError, LookupError, MemoryError, RuntimeError, TypeError,
-            ValueError, ImportError) as error:  # fmt: skip
+    except (
+        ArithmeticError,
+        AssertionError,
+        LookupError,
+        MemoryError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        ImportError,
+    ) as error:
         what, kind = f'`{key}`, a dict,', WrongConfigError
         if not isinstance(arch, dict):
             what, kind = f'`{key}={arch!r}`: its config.json', WrongWeightsError
@@ -202,8 +210,7 @@ def transformers_weights(
     ]
     if wrong:
         raise WrongWeightsError(
-            f'`{key}={name_or_dir!r}` does not fit {model_class.__name__}:\n  '
-            + first_lines(wrong)
+            f'`{key}={name_or_dir!r}` does not fit {model_class.__name__}:\n  ' + first_lines(wrong)
         )
     differences = [
         f'{name} is {getattr(model.config, name)!r}, not {getattr(own, name)!r}'

@@ -1,4 +1,3 @@
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -43,9 +42,10 @@ letters = st.text('abcdefghilmnoprstuvwxyé', min_size=1, max_size=4)
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.sampled_from(BEFORE) | letters, st.sampled_from(['left', 'right']),
+    st.sampled_from(BEFORE) | letters,
+    st.sampled_from(['left', 'right']),
     st.sampled_from(AFTER) | letters,
-)  # fmt: skip
+)
 def test_a_side_is_a_word_or_joined_to_one_that_goes_with_it(before, side, after):
     other = dict(left='right', right='left')[side]
     known = before in [*BEFORE, 'front'] and after in AFTER
@@ -148,9 +148,12 @@ def mirrored(text, **settings):
 
 def test_own_words_are_exchanged_both_ways():
     for one, other in [
-        ('der Mann links', 'der Mann rechts'), ('LINKE Katze', 'RECHTE Katze'),
-        ('linker Schuh', 'rechter Schuh'), ('Linke', 'Rechte'), ('der linksdrehende', None),
-    ]:  # fmt: skip
+        ('der Mann links', 'der Mann rechts'),
+        ('LINKE Katze', 'RECHTE Katze'),
+        ('linker Schuh', 'rechter Schuh'),
+        ('Linke', 'Rechte'),
+        ('der linksdrehende', None),
+    ]:
         assert mirrored(one, words=GERMAN) == (other or one)
         assert mirrored(other or one, words=GERMAN) == one
     assert mirrored('lInks', words=GERMAN) is None

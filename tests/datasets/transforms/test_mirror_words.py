@@ -15,11 +15,14 @@ from mapper_mm.shapes_ref import sample_phrases, sample_scene
 
 REAL = Path(__file__).parents[3] / '../shared/realdata/refcocog_val_expressions.txt'
 PAIRS = [
-    ('leftmost cup', 'rightmost cup'), ('the left-handed batter', 'the right-handed batter'),
-    ('guy on the far right', 'guy on the far left'), ('second from left', 'second from right'),
-    ('LEFT GUY', 'RIGHT GUY'), ('Right one', 'Left one'),
+    ('leftmost cup', 'rightmost cup'),
+    ('the left-handed batter', 'the right-handed batter'),
+    ('guy on the far right', 'guy on the far left'),
+    ('second from left', 'second from right'),
+    ('LEFT GUY', 'RIGHT GUY'),
+    ('Right one', 'Left one'),
     ("the man ' s left hand", "the man ' s right hand"),
-]  # fmt: skip
+]
 # What keeps a picture as it is; phrases are parted by |.
 SHORT = (
     'bottom R|R guy|l side|rite side|man on r|far L|rt guy|lt guy|guy lt|lhs|rhs bowl|'
@@ -129,7 +132,7 @@ FURTHER = (
     'right hand turn|the right one for the job|keep left|exit right|left lane must turn left|5 pm|'
     'right turn arrow|upstage left|clock at 12|roman numeral clock at five|port bow|driver seat|'
     'nearside wheel|lado izquierdo|rechte Seite|a destra|vasen|the droite man|слева|ซ้าย|L-R|(l)|'
-    "the right color for a wall|right shade of blue|the right key for the lock|right shoe size|"
+    'the right color for a wall|right shade of blue|the right key for the lock|right shoe size|'
     'right or wrong|right ahead|right straight ahead|right square in the middle|right side out|'
     'not the wrong one but the right one|time left|five minutes left|a couple left|left early|'
     'left parenthesis|left exit|right lane must exit|right lane only sign|go right|merge left|'
@@ -138,11 +141,15 @@ FURTHER = (
 )
 KEPT = {
     'further ones of all kinds': FURTHER,
-    'short forms': SHORT, 'joined and misspelt forms': JOINED_OR_MISSPELT,
-    'left over, and who left': LEFT_OVER, 'exactly, correct, turn': EXACTLY,
-    'what is read off the picture': READ_OFF, 'sides of things': SIDES_OF_THINGS,
-    'other languages': NOT_ENGLISH, 'odd letters': ODD_LETTERS,
-}  # fmt: skip
+    'short forms': SHORT,
+    'joined and misspelt forms': JOINED_OR_MISSPELT,
+    'left over, and who left': LEFT_OVER,
+    'exactly, correct, turn': EXACTLY,
+    'what is read off the picture': READ_OFF,
+    'sides of things': SIDES_OF_THINGS,
+    'other languages': NOT_ENGLISH,
+    'odd letters': ODD_LETTERS,
+}
 
 
 def mirror(text):

@@ -72,11 +72,17 @@ def test_a_predicted_box_comes_back_within_a_pixel(parts, tmp_path, data):
     cv2.imwrite(path, picture)
     packed = pipeline(
         dict(
-            img_path=path, record='ref 1', img_id=1, ref_id=1, sent_id=1, text='the paint',
-            height=height, width=width,
+            img_path=path,
+            record='ref 1',
+            img_id=1,
+            ref_id=1,
+            sent_id=1,
+            text='the paint',
+            height=height,
+            width=width,
             instances=[dict(bbox=[float(v) for v in box], bbox_label=0, ignore_flag=0)],
         )
-    )  # fmt: skip
+    )
     batch = preprocess(dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']]))
     (found,) = head.predict(batch['inputs'], batch['data_samples'])
     (sample,) = batch['data_samples']

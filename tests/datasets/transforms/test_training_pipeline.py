@@ -18,8 +18,11 @@ from mapper_mm.registry import TRANSFORMS
 CONFIG = 'configs/_base_/datasets/refcoco.py'
 PHRASES = ['a bright laptop', 'the left dog', 'Right of the middle', 'upright', 'the dog', 'left']
 FRAME = re.compile(r'\b(left|right|middle)\b', re.IGNORECASE)
-SWAPPED = {'the left dog': 'the right dog', 'Right of the middle': 'Left of the middle',
-           'left': 'right'}  # fmt: skip
+SWAPPED = {
+    'the left dog': 'the right dog',
+    'Right of the middle': 'Left of the middle',
+    'left': 'right',
+}
 many = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -45,11 +48,17 @@ def run(steps, img, box, text, path, seed):
     np.random.seed(seed)
     packed = Compose([TRANSFORMS.build(copy.deepcopy(step)) for step in steps])(
         dict(
-            img_path=str(path), record='ref 1', img_id=1, ref_id=1, sent_id=1, text=text,
-            height=height, width=width,
+            img_path=str(path),
+            record='ref 1',
+            img_id=1,
+            ref_id=1,
+            sent_id=1,
+            text=text,
+            height=height,
+            width=width,
             instances=[dict(bbox=[float(v) for v in box], bbox_label=0, ignore_flag=0)],
         )
-    )  # fmt: skip
+    )
     sample = packed['data_samples']
     (truth,) = sample.gt_instances.bboxes.tensor
     return packed['inputs'].permute(1, 2, 0).numpy(), truth.double().numpy(), sample

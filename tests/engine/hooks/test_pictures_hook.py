@@ -51,8 +51,9 @@ def test_pictures_are_spread_over_the_dataset(runner, samples, tmp_path, drawn_p
     assert time.process_time() - start < 3
     folder = tmp_path / 'work' / 'pictures'
     assert sorted(file.name for file in folder.iterdir()) == [
-        *(f'{number:03d}.png' for number in range(8)), 'overview.png'
-    ]  # fmt: skip
+        *(f'{number:03d}.png' for number in range(8)),
+        'overview.png',
+    ]
     assert drawn_phrases == [f'thing {number}' for number in (0, 7, 14, 21, 28, 35, 42, 49)]
     assert cv2.imread(str(folder / '000.png')).shape[1] == 480
 

@@ -31,7 +31,7 @@ def resumed(tmp_path):
 
 
 def assert_goes_on_like_a_fresh_one(second, fresh):
-    rest = fresh.rates.rates[-len(second.rates.rates):]
+    rest = fresh.rates.rates[-len(second.rates.rates) :]
     assert second.rates.rates == rest
     assert second.iter == fresh.iter and second.epoch == fresh.epoch
 
@@ -56,12 +56,16 @@ def assert_goes_on_like_a_fresh_one(second, fresh):
         ),
         (dict(LONGER, param_scheduler=[]), 'param_scheduler was'),
         (
-            dict(LONGER, param_scheduler=[
-                dict(type='OneCycleLR', eta_max=0.3, total_steps=4, convert_to_iter_based=True)]),
+            dict(
+                LONGER,
+                param_scheduler=[
+                    dict(type='OneCycleLR', eta_max=0.3, total_steps=4, convert_to_iter_based=True)
+                ],
+            ),
             'param_scheduler was',
         ),
     ],
-)  # fmt: skip
+)
 def test_the_rest_has_the_rates_of_a_fresh_schedule(resumed, changes, said, tmp_path):
     first, second, text = resumed(**changes)
     fresh = train(tmp_path / 'fresh', **changes)
@@ -70,8 +74,9 @@ def test_the_rest_has_the_rates_of_a_fresh_schedule(resumed, changes, said, tmp_
     assert said in text and 'those of now count' in text
 
 
-@pytest.mark.parametrize('before', [None, dict(param_scheduler=[
-    dict(type='StepLR', step_size=1, gamma=0.5)])])  # fmt: skip
+@pytest.mark.parametrize(
+    'before', [None, dict(param_scheduler=[dict(type='StepLR', step_size=1, gamma=0.5)])]
+)
 def test_a_training_of_the_same_settings_is_left_as_it_is(before, tmp_path, monkeypatch):
     """To the bit: what MMEngine restores is what was stored."""
     seen = []
@@ -85,8 +90,9 @@ def test_a_training_of_the_same_settings_is_left_as_it_is(before, tmp_path, monk
     monkeypatch.setattr(ResumedSettingsHook, 'after_load_checkpoint', look)
     before = before or {}
     whole = train(tmp_path / 'whole', **before)
-    again = train(tmp_path / 'again', load_from=str(tmp_path / 'whole' / 'epoch_1.pth'),
-                  resume=True, **before)  # fmt: skip
+    again = train(
+        tmp_path / 'again', load_from=str(tmp_path / 'whole' / 'epoch_1.pth'), resume=True, **before
+    )
     assert seen == [True]
     assert again.rates.rates == whole.rates.rates[3:]
     assert 'other settings' not in log(tmp_path / 'again')
@@ -118,19 +124,27 @@ def test_settings_of_the_optimizer_count_and_its_memory_stays(tmp_path):
 def test_groups_of_parameters_may_change(tmp_path):
     """What is remembered of a parameter stays with it."""
     before = dict(optim_wrapper__paramwise_cfg=None)
-    after = dict(optim_wrapper=dict(
-        type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.1),
-        paramwise_cfg=dict(custom_keys={'second': dict(lr_mult=0.1)})))  # fmt: skip
+    after = dict(
+        optim_wrapper=dict(
+            type='OptimWrapper',
+            optimizer=dict(type='AdamW', lr=0.1),
+            paramwise_cfg=dict(custom_keys={'second': dict(lr_mult=0.1)}),
+        )
+    )
     train(tmp_path / 'work', **before)
     memory = torch.load(tmp_path / 'work' / 'epoch_2.pth')['optimizer']['state']
     kept = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            ResumedSettingsHook, 'before_train',
+            ResumedSettingsHook,
+            'before_train',
             lambda self, r: kept.update(
-                {name: r.optim_wrapper.optimizer.state[p]['exp_avg'].clone()
-                 for name, p in r.model.named_parameters()}),
-        )  # fmt: skip
+                {
+                    name: r.optim_wrapper.optimizer.state[p]['exp_avg'].clone()
+                    for name, p in r.model.named_parameters()
+                }
+            ),
+        )
         second = train(tmp_path / 'work', resume=True, **LONGER, **after)
     fresh = train(tmp_path / 'fresh', **LONGER, **after)
     assert_goes_on_like_a_fresh_one(second, fresh)
@@ -173,9 +187,10 @@ def test_a_schedule_that_hangs_on_validation_stays_the_stored_one(resumed):
 def test_by_iterations(resumed, tmp_path):
     cosine = [dict(type='CosineAnnealingLR', by_epoch=False, eta_min=0.0)]
     before = dict(
-        train_cfg=dict(by_epoch=False, max_iters=4), param_scheduler=cosine,
+        train_cfg=dict(by_epoch=False, max_iters=4),
+        param_scheduler=cosine,
         default_hooks__checkpoint=dict(type='CheckpointHook', interval=2, by_epoch=False),
-    )  # fmt: skip
+    )
     longer = dict(train_cfg=dict(by_epoch=False, max_iters=9))
     _, second, text = resumed(before=before, **longer)
     fresh = train(tmp_path / 'fresh', **{**before, **longer})

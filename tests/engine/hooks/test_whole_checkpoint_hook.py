@@ -54,9 +54,13 @@ def test_going_on_in_another_folder_removes_nothing_there(tmp_path):
         train(tmp_path / name, scores=[0.4, 0.5], default_hooks__checkpoint=keep)
     before = names(tmp_path / 'a')
     train(
-        tmp_path / 'b', scores=[0.6], resume=True, load_from=str(tmp_path / 'a' / 'epoch_2.pth'),
-        train_cfg__max_epochs=3, default_hooks__checkpoint=keep,
-    )  # fmt: skip
+        tmp_path / 'b',
+        scores=[0.6],
+        resume=True,
+        load_from=str(tmp_path / 'a' / 'epoch_2.pth'),
+        train_cfg__max_epochs=3,
+        default_hooks__checkpoint=keep,
+    )
     assert names(tmp_path / 'a') == before
     assert 'epoch_2.pth' in names(tmp_path / 'b')
 
@@ -109,8 +113,11 @@ def test_the_best_file_says_how_good_it_was(tmp_path):
     meta = torch.load(tmp_path / 'best_acc_epoch_2.pth')['meta']
     assert meta['best'] == dict(metric='acc', rule='greater', score=0.5)
     assert names(tmp_path) == [
-        'best_acc_epoch_2.pth', 'epoch_1.pth', 'epoch_2.pth', 'last_checkpoint'
-    ]  # fmt: skip
+        'best_acc_epoch_2.pth',
+        'epoch_1.pth',
+        'epoch_2.pth',
+        'last_checkpoint',
+    ]
 
 
 def test_of_two_trainings_in_a_folder_the_better_one_counts(tmp_path):
@@ -128,9 +135,12 @@ def test_a_score_by_another_metric_is_not_compared(tmp_path):
     train(tmp_path, scores=[0.9, 0.8])
     other = dict(type='CheckpointHook', interval=1, save_best='acc', rule='less')
     train(
-        tmp_path, scores=[0.95], resume=True, train_cfg__max_epochs=3,
+        tmp_path,
+        scores=[0.95],
+        resume=True,
+        train_cfg__max_epochs=3,
         default_hooks__checkpoint=other,
-    )  # fmt: skip
+    )
     assert 'best_acc_epoch_3.pth' in names(tmp_path)
     assert 'the score of now begins anew' in log(tmp_path)
 

@@ -44,8 +44,11 @@ def test_frozen_parameters_are_not_in_the_optimizer():
     model = Model()
     found = settings(build(model=model), model)
     assert set(found) == {
-        *(f'backbone.0.adapter.{part}.{leaf}' for part in ('down', 'up')
-          for leaf in ('weight', 'bias')),
+        *(
+            f'backbone.0.adapter.{part}.{leaf}'
+            for part in ('down', 'up')
+            for leaf in ('weight', 'bias')
+        ),
         *(f'head.{i}.{leaf}' for i in (0, 1) for leaf in ('weight', 'bias')),
     }
 

@@ -14,7 +14,8 @@ from mapper_mm.registry import MODELS
 
 VIT = dict(patch_size=14, embed_dim=16, depth=3, num_heads=2, init_values=0.1)
 BERT = dict(
-    hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24, vocab_size=20)
+    hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24, vocab_size=20
+)
 
 
 @pytest.fixture(autouse=True)

@@ -93,8 +93,9 @@ def test_shares_must_add_up():
 def test_every_convolution_has_channels(bottleneck, said):
     squeeze = dict(squeeze=1 / 12) if bottleneck == 4 else {}
     branches = [
-        dict(kernel_size=1, share=2 / 3), dict(kernel_size=3, share=1 / 3, **squeeze),
-    ]  # fmt: skip
+        dict(kernel_size=1, share=2 / 3),
+        dict(kernel_size=3, share=1 / 3, **squeeze),
+    ]
     with pytest.raises(ValueError, match=f'{said} .*leaves nothing of bottleneck={bottleneck}'):
         LoCA(16, bottleneck, branches)
 

@@ -9,8 +9,8 @@ from mapper_mm.models.language_models import PriorGuidedBERT
 
 VIT = dict(patch_size=14, embed_dim=16, depth=3, num_heads=2, init_values=0.1)
 BERT = dict(
-    hidden_size=16, num_hidden_layers=12, num_attention_heads=2, intermediate_size=24,
-    vocab_size=20)  # fmt: skip
+    hidden_size=16, num_hidden_layers=12, num_attention_heads=2, intermediate_size=24, vocab_size=20
+)
 
 
 def test_adds_a_scaled_low_rank_product_to_the_chosen_maps():

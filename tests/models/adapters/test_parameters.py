@@ -24,7 +24,8 @@ from mapper_mm.published.models import PublishedBERT
 
 VIT = dict(patch_size=14, embed_dim=16, depth=2, num_heads=2, init_values=0.1)
 BERT = dict(
-    hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, vocab_size=20)
+    hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, vocab_size=20
+)
 CLIP = dict(BERT, projection_dim=8)
 
 
@@ -96,7 +97,8 @@ class Grounder(nn.Module):
         super().__init__()
         self.backbone = DINOv2(arch=VIT, img_size=28, adapter=image)
         self.language_model = bert(
-            arch=BERT, adapter=text, prior=dict(type='CLIPTextPrior', arch=CLIP), **kwargs)
+            arch=BERT, adapter=text, prior=dict(type='CLIPTextPrior', arch=CLIP), **kwargs
+        )
         self.head = nn.Sequential(nn.Linear(16, 4), nn.BatchNorm1d(4))
 
 
@@ -108,15 +110,17 @@ def test_tuned_tensors_are_what_learns_and_the_buffers_beside_it():
     tuned = tuned_tensors(model)
     assert list(tuned) == [name for name in model.state_dict() if name in tuned]
     parts = {
-        'loca': 'backbone.vit.blocks.1.mlp.adapter.', 'head': 'head.',
-    }  # fmt: skip
+        'loca': 'backbone.vit.blocks.1.mlp.adapter.',
+        'head': 'head.',
+    }
     for part in parts.values():
         own = {name for name in model.state_dict() if name.startswith(part)}
         assert any('running_var' in name for name in own)
         assert own <= tuned.keys()
     rest = {name for name in tuned if not name.startswith(tuple(parts.values()))}
     assert rest == {
-        name for name in model.state_dict()
+        name
+        for name in model.state_dict()
         if name.startswith('language_model.bert.') and name.endswith('bias')
     }
     assert all(tuned[name] is param for name, param in trainable_params(model).items())

@@ -113,9 +113,9 @@ def release_shapes(width, depth, registers=0, gated=False):
 
 @pytest.mark.parametrize('registers', [0, 4])
 @pytest.mark.parametrize(
-    'arch, width, depth', [('small', 384, 12), ('base', 768, 12), ('large', 1024, 24),
-                           ('giant', 1536, 40)],
-)  # fmt: skip
+    'arch, width, depth',
+    [('small', 384, 12), ('base', 768, 12), ('large', 1024, 24), ('giant', 1536, 40)],
+)
 def test_every_released_file_fits_its_model(arch, width, depth, registers, monkeypatch):
     """In full size, but without storage: all names and shapes are accounted for."""
     with torch.device('meta'):
@@ -148,9 +148,13 @@ def test_release_file_with_and_without_registers(registers, tmp_path):
     ).eval()
     backbone.init_weights()
     images = torch.randn(2, 3, 56, 56)
-    patches = nn.functional.conv2d(
-        images, state['patch_embed.proj.weight'], state['patch_embed.proj.bias'], stride=14
-    ).flatten(2).transpose(1, 2)  # fmt: skip
+    patches = (
+        nn.functional.conv2d(
+            images, state['patch_embed.proj.weight'], state['patch_embed.proj.bias'], stride=14
+        )
+        .flatten(2)
+        .transpose(1, 2)
+    )
     x = torch.cat([state['cls_token'].expand(2, -1, -1), patches], dim=1) + state['pos_embed']
     if registers:
         x = torch.cat([x[:, :1], state['register_tokens'].expand(2, -1, -1), x[:, 1:]], dim=1)
@@ -247,9 +251,10 @@ def test_a_timm_name_that_is_not_here_says_what_to_fetch():
         backbone.init_weights()
     message = str(error.value)
     for part in (
-        f"backbone.pretrained='{name}'", f'hf download timm/{name} model.safetensors',
+        f"backbone.pretrained='{name}'",
+        f'hf download timm/{name} model.safetensors',
         f"backbone.pretrained='pretrained/{name}/model.safetensors'",
-    ):  # fmt: skip
+    ):
         assert part in message
 
 
@@ -284,11 +289,14 @@ def beside(weight_file, **values):
     weight_file.with_name('config.json').write_text(json.dumps(values))
 
 
-@pytest.mark.parametrize('settings, said', [
-    (dict(num_heads=4), 'has num_heads 4, not 2 as `backbone.arch`'),
-    (dict(num_heads=5), 'cannot be built'),
-    (dict(num_heads='many'), 'cannot be built'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'settings, said',
+    [
+        (dict(num_heads=4), 'has num_heads 4, not 2 as `backbone.arch`'),
+        (dict(num_heads=5), 'cannot be built'),
+        (dict(num_heads='many'), 'cannot be built'),
+    ],
+)
 def test_heads_that_the_file_is_not_of_are_named(settings, said, weight_file):
     """No shape tells of them."""
     sizes = dict(embed_dim=24, depth=4)
@@ -332,9 +340,13 @@ def test_a_damaged_config_beside_is_named(content, weight_file):
         build(pretrained=str(weight_file)).init_weights()
 
 
-@pytest.mark.parametrize('value, said', [
-    (torch.nan, 'not all of its numbers are finite'), (None, 'torch.int64 in the file'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'value, said',
+    [
+        (torch.nan, 'not all of its numbers are finite'),
+        (None, 'torch.int64 in the file'),
+    ],
+)
 def test_weights_that_are_no_numbers_are_named(value, said, released, tmp_path):
     state = released.state_dict()
     if value is None:

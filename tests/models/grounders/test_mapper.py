@@ -129,9 +129,10 @@ def test_a_sample_does_not_depend_on_its_batch(model, config, dataset_root):
 def test_all_attention_is_sdpa(model, config, dataset_root, monkeypatch):
     sdpa, calls = torch.nn.functional.scaled_dot_product_attention, []
     monkeypatch.setattr(
-        torch.nn.functional, 'scaled_dot_product_attention',
+        torch.nn.functional,
+        'scaled_dot_product_attention',
         lambda *args, **kwargs: calls.append(1) or sdpa(*args, **kwargs),
-    )  # fmt: skip
+    )
     batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader'))
     text = model.language_model
     parts = [
@@ -191,13 +192,20 @@ def test_padding_is_known_by_a_patchs_first_pixel(model, config, dataset_root):
     assert rows.all(1).tolist() == [True, True, *[False] * 5, True]
 
 
-@pytest.mark.parametrize('box, rows, columns', [
-    # Between two first rows; over the edge of two patches; a pixel; a corner of the canvas.
-    ((0, 17, 128, 20), [1], range(8)), ((0, 12, 128, 17), [1], range(8)),
-    ((0, 13, 128, 15), [0], range(8)), ((17, 33, 18, 34), [2], [1]),
-    ((127, 127, 128, 128), [7], [7]), ((20, 0, 25, 128), range(8), [1]),
-    # Thick enough for a first row, as published: the rest of it does not count.
-    ((0, 15, 128, 18), [1], range(8))])
+@pytest.mark.parametrize(
+    'box, rows, columns',
+    [
+        # Between two first rows; over the edge of two patches; a pixel; a corner of the canvas.
+        ((0, 17, 128, 20), [1], range(8)),
+        ((0, 12, 128, 17), [1], range(8)),
+        ((0, 13, 128, 15), [0], range(8)),
+        ((17, 33, 18, 34), [2], [1]),
+        ((127, 127, 128, 128), [7], [7]),
+        ((20, 0, 25, 128), range(8), [1]),
+        # Thick enough for a first row, as published: the rest of it does not count.
+        ((0, 15, 128, 18), [1], range(8)),
+    ],
+)
 def test_no_picture_is_all_padding(model, config, dataset_root, box, rows, columns):
     batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader', count=2))
     whole, thin = batch['data_samples']

@@ -75,9 +75,7 @@ def test_predictions_stay_inside_the_picture():
 
 def test_mirrored_pictures_are_mapped_back():
     homography = np.array([[-1, 0, 100], [0, 1, 0], [0, 0, 1]], dtype=np.float32)
-    [result] = Says().predict(
-        torch.tensor([[0.2, 0.5, 0.2, 0.2]]), [sample(homography=homography)]
-    )
+    [result] = Says().predict(torch.tensor([[0.2, 0.5, 0.2, 0.2]]), [sample(homography=homography)])
     torch.testing.assert_close(result.bboxes, torch.tensor([[70.0, 40.0, 90.0, 60.0]]))
 
 

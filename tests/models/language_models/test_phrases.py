@@ -32,10 +32,15 @@ def tiny():
 @pytest.mark.parametrize(
     'phrase, known, words',
     [
-        ('zzxqy qwrtp', 0, 2), ('a zzxqy qwrtp', 1, 3), ('dnkfhg', 0, 1), ('xqzv bnmk', 0, 2),
-        ('wugga wugga star xkcd', 1, 4), ('zzxqy, qwrtp!!!', 0, 2), ('"zzxqy" (qwrtp) ...', 0, 2),
+        ('zzxqy qwrtp', 0, 2),
+        ('a zzxqy qwrtp', 1, 3),
+        ('dnkfhg', 0, 1),
+        ('xqzv bnmk', 0, 2),
+        ('wugga wugga star xkcd', 1, 4),
+        ('zzxqy, qwrtp!!!', 0, 2),
+        ('"zzxqy" (qwrtp) ...', 0, 2),
     ],
-)  # fmt: skip
+)
 def test_nonsense_that_is_spelled_out_is_unknown(tiny, phrase, known, words):
     message = f'a.jpg: BERT knows {known} of {words} words of the phrase {phrase!r}, and spells'
     with pytest.raises(PhraseError, match=re.escape(message)):
@@ -49,12 +54,33 @@ def test_nonsense_that_is_spelled_out_is_unknown(tiny, phrase, known, words):
 @pytest.mark.parametrize(
     'phrase',
     [
-        'the white star', 'the zebra', 'zebra', 'frisbee girrafe', 'bannana on teh left', 'blck',
-        'zzxqy star', 'star number n447mb', 'GJ2098', '2007', 'the red circle of zzxqy',
-        'umberella', 'IKEA', 'the KFC', 'BBQ', 'NYPD', 'gopros', 'hijab', 'Starbucks', 'livingroom',
-        'lightblue sideview', 'tupperware', 'labradors', 'Pikachu!', '?',
+        'the white star',
+        'the zebra',
+        'zebra',
+        'frisbee girrafe',
+        'bannana on teh left',
+        'blck',
+        'zzxqy star',
+        'star number n447mb',
+        'GJ2098',
+        '2007',
+        'the red circle of zzxqy',
+        'umberella',
+        'IKEA',
+        'the KFC',
+        'BBQ',
+        'NYPD',
+        'gopros',
+        'hijab',
+        'Starbucks',
+        'livingroom',
+        'lightblue sideview',
+        'tupperware',
+        'labradors',
+        'Pikachu!',
+        '?',
     ],
-)  # fmt: skip
+)
 def test_words_that_are_spelled_out_are_none(tiny, phrase):
     """English that a small vocabulary lacks, slips of the keyboard, names, codes."""
     tiny([phrase], ['a.jpg'])

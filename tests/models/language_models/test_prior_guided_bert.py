@@ -20,7 +20,10 @@ from mapper_mm.utils import counted_warning
 
 BERT = dict(hidden_size=24, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32)
 CLIP = dict(
-    hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+    hidden_size=16,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=32,
     projection_dim=8,
 )
 WORDS = '[PAD] [UNK] [CLS] [SEP] [MASK] the red lap ##top left of girl phone'.split()
@@ -52,9 +55,12 @@ def encoders(tmp_path_factory):
 def build(encoders, **kwargs):
     bert, clip = str(encoders / 'bert'), str(encoders / 'clip')
     cfg = dict(
-        arch=bert, pretrained=bert, max_tokens=10,
+        arch=bert,
+        pretrained=bert,
+        max_tokens=10,
         prior=dict(type='CLIPTextPrior', arch=clip, pretrained=clip),
-        adapter=ADAPTER, pgt=dict(type='PGT'),
+        adapter=ADAPTER,
+        pgt=dict(type='PGT'),
     )
     model = PriorGuidedBERT(**{**cfg, **kwargs})
     model.init_weights()
@@ -158,9 +164,7 @@ def test_phrases_of_unknown_words_are_an_error(encoders):
 
 def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
     said = []
-    monkeypatch.setattr(
-        counted_warning, 'print_log', lambda message, **_: said.append(message)
-    )
+    monkeypatch.setattr(counted_warning, 'print_log', lambda message, **_: said.append(message))
     model = build(encoders).train()
     batch = ['the girl', '♥'], ['a.p: ref_id 7', 'a.p: ref_id 8']
     for _ in range(4):
@@ -180,9 +184,7 @@ def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
 
 def test_a_phrase_that_clip_cuts_is_counted_and_ends_in_its_end(encoders, monkeypatch):
     said = []
-    monkeypatch.setattr(
-        counted_warning, 'print_log', lambda message, **_: said.append(message)
-    )
+    monkeypatch.setattr(counted_warning, 'print_log', lambda message, **_: said.append(message))
     model = build(encoders).eval()
     # One word for BERT, more tokens than CLIP has positions.
     text = f'the red {"♥" * 50} left'
@@ -214,9 +216,11 @@ def test_a_directory_without_a_tokenizer_is_an_error(part, names, encoders, tmp_
     (tmp_path / part / 'config.json').write_text(json.dumps(dict(config, model_type=part)))
     bert, clip = str(tmp_path / 'bert'), str(tmp_path / 'clip')
     model = PriorGuidedBERT(
-        arch=str(encoders / 'bert'), pretrained=bert, max_tokens=10,
+        arch=str(encoders / 'bert'),
+        pretrained=bert,
+        max_tokens=10,
         prior=dict(type='CLIPTextPrior', arch=str(encoders / 'clip'), pretrained=clip),
-    )  # fmt: skip
+    )
     with pytest.raises((WrongWeightsError, MissingWeightsError), match=f'{names}.*tokenizer files'):
         model.eval()(PHRASES, RECORDS)
 
@@ -347,9 +351,11 @@ def write(folder, config, state, file):
 
 BERT_CONFIG = dict(BERT, vocab_size=len(WORDS), model_type='bert', type_vocab_size=2)
 CLIP_CONFIG = dict(
-    model_type='clip', projection_dim=8, vision_config=dict(hidden_size=12),
+    model_type='clip',
+    projection_dim=8,
+    vision_config=dict(hidden_size=12),
     text_config=dict(CLIP, vocab_size=60, model_type='clip_text_model'),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize('file', ['model.safetensors', 'pytorch_model.bin'])
@@ -393,13 +399,14 @@ def test_safetensors_are_preferred(tmp_path):
 
 def test_full_size_files_fit_the_base_archs(monkeypatch):
     """Names and shapes of arch='base', without storage, which transformers' reader needs."""
-    sizes = dict(
-        hidden_size=768, num_hidden_layers=12, intermediate_size=3072, vocab_size=30522
-    )
+    sizes = dict(hidden_size=768, num_hidden_layers=12, intermediate_size=3072, vocab_size=30522)
     clip_sizes = dict(
-        hidden_size=512, num_hidden_layers=12, intermediate_size=2048, vocab_size=49408,
+        hidden_size=512,
+        num_hidden_layers=12,
+        intermediate_size=2048,
+        vocab_size=49408,
         projection_dim=512,
-    )  # fmt: skip
+    )
     with torch.device('meta'):
         model = PriorGuidedBERT(prior=dict(type='CLIPTextPrior'))
         bert, clip = released_bert(sizes), released_clip(clip_sizes)

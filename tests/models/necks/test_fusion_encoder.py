@@ -8,8 +8,14 @@ from mapper_mm.models.necks.fusion_encoder import FusionEncoderLayer
 
 def tiny(**kwargs):
     sizes = dict(
-        image_dims=6, text_dims=5, num_image_tokens=10, max_tokens=4, embed_dims=16, num_layers=2,
-        num_heads=4, ffn_dims=32,
+        image_dims=6,
+        text_dims=5,
+        num_image_tokens=10,
+        max_tokens=4,
+        embed_dims=16,
+        num_layers=2,
+        num_heads=4,
+        ffn_dims=32,
     )
     torch.manual_seed(0)
     return FusionEncoder(**{**sizes, **kwargs}).eval()
@@ -37,9 +43,14 @@ def test_whole_encoder_equals_torchs_own_layers(close):
     """Plain torch.nn with a bool mask, all queries in all layers, attention written out."""
     encoder = tiny()
     image, image_mask, text, text_mask = tokens()
-    x = torch.cat([
-        encoder.reg_token.weight.expand(2, 1, -1), encoder.text_proj(text),
-        encoder.image_proj(image)], 1)
+    x = torch.cat(
+        [
+            encoder.reg_token.weight.expand(2, 1, -1),
+            encoder.text_proj(text),
+            encoder.image_proj(image),
+        ],
+        1,
+    )
     mask = torch.cat([torch.zeros(2, 1).bool(), text_mask, image_mask], 1)
     for layer in encoder.layers:
         q = k = x + encoder.pos_embed.weight
@@ -54,9 +65,14 @@ def test_pre_norm_equals_torchs_own_layers(close):
     nn.init.zeros_(encoder.pos_embed.weight)
     nn.init.normal_(encoder.norm.weight)
     image, image_mask, text, text_mask = tokens()
-    x = torch.cat([
-        encoder.reg_token.weight.expand(2, 1, -1), encoder.text_proj(text),
-        encoder.image_proj(image)], 1)
+    x = torch.cat(
+        [
+            encoder.reg_token.weight.expand(2, 1, -1),
+            encoder.text_proj(text),
+            encoder.image_proj(image),
+        ],
+        1,
+    )
     mask = torch.cat([torch.zeros(2, 1).bool(), text_mask, image_mask], 1)
     for layer in encoder.layers:
         torchs = nn.TransformerEncoderLayer(

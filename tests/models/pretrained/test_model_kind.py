@@ -97,14 +97,25 @@ def test_a_roberta_that_says_nothing_or_bert_is_no_bert(tmp_path):
         load(folder, folder)
     # What its tokenizer is shows it then.
     change_config(folder, model_type='bert', architectures=['BertModel'])
-    words = Tokenizer(models.BPE({f'{i}': i for i in range(26)} | {
-        '<s>': 26, '</s>': 27, '<unk>': 28, '<pad>': 29}, []))  # fmt: skip
+    words = Tokenizer(
+        models.BPE(
+            {f'{i}': i for i in range(26)} | {'<s>': 26, '</s>': 27, '<unk>': 28, '<pad>': 29}, []
+        )
+    )
     words.pre_tokenizer = pre_tokenizers.ByteLevel()
     words.post_processor = processors.RobertaProcessing(('</s>', 27), ('<s>', 26))
     words.save(f'{folder}/tokenizer.json')
-    (tmp_path / 'it/tokenizer_config.json').write_text(json.dumps(dict(
-        tokenizer_class='PreTrainedTokenizerFast', bos_token='<s>', eos_token='</s>',
-        unk_token='<unk>', pad_token='<pad>')))  # fmt: skip
+    (tmp_path / 'it/tokenizer_config.json').write_text(
+        json.dumps(
+            dict(
+                tokenizer_class='PreTrainedTokenizerFast',
+                bos_token='<s>',
+                eos_token='</s>',
+                unk_token='<unk>',
+                pad_token='<pad>',
+            )
+        )
+    )
     with pytest.raises(WrongWeightsError, match="pretrained=.*it.*another model's.*is BPE, not Wo"):
         load(folder, folder).tokenizer  # noqa: B018
 
@@ -215,16 +226,33 @@ def damaged(part, name, content, folder):
     return str(folder)
 
 
-@pytest.mark.parametrize('part, key', [
-    ('bert_tiny', 'language_model'), ('clip_text_tiny', 'language_model.prior'),
-])  # fmt: skip
-@pytest.mark.parametrize('name', [
-    'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json',
-])  # fmt: skip
-@pytest.mark.parametrize('content', [
-    lambda whole: b'', lambda whole: whole[: len(whole) // 2] or b'{', lambda whole: b'[]',
-    lambda whole: b'\xff' + whole, lambda whole: whole.decode().encode('utf-16'),
-], ids=['empty', 'cut', 'list', 'bytes', 'utf-16'])  # fmt: skip
+@pytest.mark.parametrize(
+    'part, key',
+    [
+        ('bert_tiny', 'language_model'),
+        ('clip_text_tiny', 'language_model.prior'),
+    ],
+)
+@pytest.mark.parametrize(
+    'name',
+    [
+        'tokenizer.json',
+        'tokenizer_config.json',
+        'special_tokens_map.json',
+        'added_tokens.json',
+    ],
+)
+@pytest.mark.parametrize(
+    'content',
+    [
+        lambda whole: b'',
+        lambda whole: whole[: len(whole) // 2] or b'{',
+        lambda whole: b'[]',
+        lambda whole: b'\xff' + whole,
+        lambda whole: whole.decode().encode('utf-16'),
+    ],
+    ids=['empty', 'cut', 'list', 'bytes', 'utf-16'],
+)
 def test_a_damaged_tokenizers_file_is_named(part, key, name, content, tmp_path):
     folder = damaged(part, name, content, tmp_path / 'it')
     model = CLASSES[key](arch=folder, pretrained=folder)
@@ -233,15 +261,27 @@ def test_a_damaged_tokenizers_file_is_named(part, key, name, content, tmp_path):
     assert '\n' not in str(error.value)
 
 
-@pytest.mark.parametrize('settings', [
-    dict(unk_token=3), dict(tokenizer_class=5), dict(added_tokens_decoder=[1]),
-    dict(model_max_length='x'), dict(pad_token={'a': 1}), dict(extra_special_tokens=4),
-    dict(auto_map=7), dict(do_lower_case='x'), dict(added_tokens_decoder={'a': 'b'}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(unk_token=3),
+        dict(tokenizer_class=5),
+        dict(added_tokens_decoder=[1]),
+        dict(model_max_length='x'),
+        dict(pad_token={'a': 1}),
+        dict(extra_special_tokens=4),
+        dict(auto_map=7),
+        dict(do_lower_case='x'),
+        dict(added_tokens_decoder={'a': 'b'}),
+    ],
+)
 def test_settings_of_other_types_end_in_words(settings, tmp_path):
-    folder = damaged('bert_tiny', 'tokenizer_config.json',
-                     lambda whole: json.dumps(json.loads(whole) | settings).encode(),
-                     tmp_path / 'it')  # fmt: skip
+    folder = damaged(
+        'bert_tiny',
+        'tokenizer_config.json',
+        lambda whole: json.dumps(json.loads(whole) | settings).encode(),
+        tmp_path / 'it',
+    )
     model = PriorGuidedBERT(arch=folder, pretrained=folder)
     try:
         assert model.tokenizer('the red star').input_ids
