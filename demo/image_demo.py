@@ -103,9 +103,9 @@ def main() -> None:
     args = parse_args()
     from mapper_mm.apis import GroundingInferencer
     from mapper_mm.apis.inputs import check_out_dir
-    from mapper_mm.cli.arguments import plain_errors
+    from mapper_mm.cli.arguments import exit_on_user_error
 
-    with plain_errors():
+    with exit_on_user_error():
         weights = args.weights or find_weights(args.config)
         inferencer = GroundingInferencer(args.config, weights, args.device)
         check_out_dir(args.out_dir)

@@ -1,8 +1,8 @@
 """What a user can mend: one base class, and all its kinds in one place.
 
 A message names the file, record or config key, and says what to do. The command lines print it
-without a traceback (:func:`mapper_mm.cli.arguments.plain_errors`); anything else is a fault of ours
-and keeps its traceback.
+without a traceback (:func:`mapper_mm.cli.arguments.exit_on_user_error`); anything else is a fault
+of ours and keeps its traceback.
 """
 
 from pickle import UnpicklingError

@@ -18,7 +18,12 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from rich.console import Console
 from rich.table import Table
 
-from mapper_mm.cli.arguments import add_run_arguments, plain_errors, process_group_left, read_config
+from mapper_mm.cli.arguments import (
+    add_run_arguments,
+    exit_on_user_error,
+    process_group_left,
+    read_config,
+)
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config, check_parts
 from mapper_mm.utils.wrappers import unwrapped
@@ -122,11 +127,11 @@ def main() -> None:
     from mapper_mm.checkpoints.best import best_checkpoint
     from mapper_mm.checkpoints.bundle import use_spelled_out_archs
     from mapper_mm.checkpoints.io import read_checkpoint
-    from mapper_mm.cli.preflight import check_everything_is_there
+    from mapper_mm.cli.preflight import check_requirements
     from mapper_mm.engine.hooks import KeptResultsHook
     from mapper_mm.evaluation.dump_predictions import DumpPredictions
 
-    with plain_errors(), process_group_left():
+    with exit_on_user_error(), process_group_left():
         config = read_config(args)
         check_config(config)
         check_parts(config, 'test')
@@ -137,7 +142,7 @@ def main() -> None:
             checkpoint = read_checkpoint(config.load_from)
             use_spelled_out_archs(config.model, checkpoint, config.load_from)
         with build_errors_name_settings(config):
-            check_everything_is_there(
+            check_requirements(
                 config,
                 ['test_dataloader'],
                 weights=False,

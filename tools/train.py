@@ -8,7 +8,12 @@ import mapper_mm  # noqa: F401
 # isort: split
 from mmengine.config import Config
 
-from mapper_mm.cli.arguments import add_run_arguments, plain_errors, process_group_left, read_config
+from mapper_mm.cli.arguments import (
+    add_run_arguments,
+    exit_on_user_error,
+    process_group_left,
+    read_config,
+)
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config, check_parts
 from mapper_mm.cli.going_on import says_how_to_go_on
@@ -61,10 +66,10 @@ def main() -> None:
     """Train as the command line asks."""
     args = parse_args()
     # They import all that models need, which takes seconds.
-    from mapper_mm.cli.preflight import check_everything_is_there
+    from mapper_mm.cli.preflight import check_requirements
     from mapper_mm.engine.runner import GroundingRunner
 
-    with plain_errors(), process_group_left():
+    with exit_on_user_error(), process_group_left():
         config = read_config(args)
         apply_options(config, args)
         check_config(config)
@@ -74,9 +79,7 @@ def main() -> None:
             says_how_to_go_on(config.work_dir, resumed=config.get('resume', False)),
             build_errors_name_settings(config),
         ):
-            check_everything_is_there(
-                config, loaders, weights=True, checkpoint=config.get('load_from')
-            )
+            check_requirements(config, loaders, weights=True, checkpoint=config.get('load_from'))
             GroundingRunner.from_cfg(config).train()
 
 

@@ -19,7 +19,7 @@ from .upgrade import upgrade_config
 # Parts of a model whose settings change what their weights mean.
 COMPARED = ('data_preprocessor', 'backbone', 'language_model', 'neck')
 # Where frozen weights come from, of which their fingerprints say more, and what input is refused.
-_NOT_COMPARED = {'pretrained', 'init_cfg', 'long_phrases'}
+_NOT_COMPARED = {'pretrained', 'init_cfg', 'truncation'}
 _SHOWN = 5
 # Of mmdet, what the configs here use and what may take its place.
 _OF_OTHERS = {

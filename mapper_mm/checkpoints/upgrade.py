@@ -17,6 +17,10 @@ _SETTINGS = {
     'FusionEncoder': ('PublishedFusionEncoder', dict(padding_bias=(float('-inf'), 1.0))),
     'BoxHead': ('PublishedBoxHead', dict(clip_border=(True, False))),
 }
+# By type and setting the name that it has now, and what it says now in place of what it said.
+_RENAMED = {
+    ('PriorGuidedBERT', 'long_phrases'): ('truncation', {'error': False, 'cut': True}),
+}
 
 
 def upgrade_names(model: nn.Module, state: dict[str, Tensor], prefix: str = '') -> None:
@@ -40,7 +44,7 @@ def upgrade_names(model: nn.Module, state: dict[str, Tensor], prefix: str = '') 
 
 
 def upgrade_config(part: Any) -> None:
-    """Give components of an earlier version's config the types that they have now, in place.
+    """Give an earlier version's config the types and settings of now, in place.
 
     Args:
         part: A model's config, or any part of one. Anything but dicts and lists is left alone.
@@ -54,6 +58,9 @@ def upgrade_config(part: Any) -> None:
         upgrade_config(one)
     kind = part.get('type')
     scope, dot, name = kind.rpartition('.') if isinstance(kind, str) else ('', '', '')
+    for (owner, before), (now, values) in _RENAMED.items():
+        if name == owner and part.get(before) in values:
+            part[now] = values[part.pop(before)]
     if name not in _SETTINGS:
         return
     theirs, settings = _SETTINGS[name]

@@ -147,7 +147,7 @@ _OF_THE_USER = (
 
 
 @contextmanager
-def plain_errors(*more: type[Exception]) -> Iterator[None]:
+def exit_on_user_error(*more: type[Exception]) -> Iterator[None]:
     """End the program with a message of a few lines where the user can mend what is wrong.
 
     That is a file that is not there or not what it should be. Anything else keeps its traceback.

@@ -24,7 +24,7 @@ from mapper_mm.shapes_ref import ShapesRefDataset
 _HUB_NAME = re.compile(r'[\w-][\w.-]*/[\w.-]+(?<!\.pth)(?<!\.safetensors)')
 
 
-def check_everything_is_there(
+def check_requirements(
     config: Config,
     loaders: Sequence[str],
     weights: bool,

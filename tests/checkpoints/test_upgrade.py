@@ -131,6 +131,14 @@ def test_published_behaviour_in_a_stored_config_has_its_types_of_now():
             dict(type='PriorGuidedBERT', token_types=True, frozen_dropout=False),
             dict(type='PriorGuidedBERT'),
         ),
+        (
+            dict(type='PriorGuidedBERT', long_phrases='cut'),
+            dict(type='PriorGuidedBERT', truncation=True),
+        ),
+        (
+            dict(type='PriorGuidedBERT', long_phrases='error', frozen_dropout=True),
+            dict(type='PublishedBERT', truncation=False, token_types=True),
+        ),
         (dict(type='CLIPTextPrior', reads='phrase'), dict(type='CLIPTextPrior')),
         (dict(type='FusionEncoder', padding_bias=float('-inf')), dict(type='FusionEncoder')),
         (

@@ -12,7 +12,7 @@ from mapper_mm.cli.arguments import (
     add_config_arguments,
     check_config_file,
     default_work_dir,
-    plain_errors,
+    exit_on_user_error,
     process_group_left,
     read_config,
 )
@@ -64,7 +64,7 @@ def test_a_config_of_an_earlier_version_is_read(how, tmp_path):
     ],
 )
 def test_errors_of_the_user_end_with_their_message(kind):
-    with pytest.raises(SystemExit) as stop, plain_errors():
+    with pytest.raises(SystemExit) as stop, exit_on_user_error():
         raise kind('first line\nsecond line')
     assert stop.value.code == 'first line\nsecond line'
 
@@ -72,7 +72,7 @@ def test_errors_of_the_user_end_with_their_message(kind):
 @pytest.mark.parametrize('rank', ['RANK', 'SLURM_PROCID'])
 def test_only_the_first_process_says_it(rank, monkeypatch):
     monkeypatch.setenv(rank, '1')
-    with pytest.raises(SystemExit) as stop, plain_errors():
+    with pytest.raises(SystemExit) as stop, exit_on_user_error():
         raise MissingDataError('message')
     assert stop.value.code == 1
 
@@ -95,7 +95,7 @@ def test_what_is_no_config_is_named(name, said, tmp_path):
 
 
 def test_our_own_errors_keep_their_traceback():
-    with pytest.raises(ZeroDivisionError), plain_errors():
+    with pytest.raises(ZeroDivisionError), exit_on_user_error():
         1 / 0  # noqa: B018
 
 
@@ -123,7 +123,7 @@ class BadImages(Dataset):
 def test_an_error_of_a_worker_ends_without_its_traceback(kind):
     dataset = BadImages()
     dataset.kind = kind
-    with pytest.raises(SystemExit) as stop, plain_errors():
+    with pytest.raises(SystemExit) as stop, exit_on_user_error():
         list(DataLoader(dataset, num_workers=1))
     assert stop.value.code == 'a.jpg is broken:\nno data'
 
@@ -131,8 +131,8 @@ def test_an_error_of_a_worker_ends_without_its_traceback(kind):
 def test_who_reads_may_stop(tmp_path):
     """As with `| head`: no traceback, though more would have been printed."""
     script = (
-        'from mapper_mm.cli.arguments import plain_errors\n'
-        'with plain_errors():\n'
+        'from mapper_mm.cli.arguments import exit_on_user_error\n'
+        'with exit_on_user_error():\n'
         '    for _ in range(100_000): print("line")\n'
     )
     pipe = subprocess.Popen([sys.executable, '-c', script], stdout=-1, stderr=-1, text=True)
@@ -143,16 +143,16 @@ def test_who_reads_may_stop(tmp_path):
 
 
 def test_ctrl_c_ends_without_a_traceback():
-    with pytest.raises(SystemExit) as stop, plain_errors():
+    with pytest.raises(SystemExit) as stop, exit_on_user_error():
         raise KeyboardInterrupt
     assert stop.value.code == 'Interrupted.'
-    with pytest.raises(SystemExit) as stop, plain_errors():
+    with pytest.raises(SystemExit) as stop, exit_on_user_error():
         raise KeyboardInterrupt('Interrupted. Go on so.')
     assert stop.value.code == 'Interrupted. Go on so.'
 
 
 def test_a_full_disk_is_said_in_a_sentence():
-    with pytest.raises(SystemExit) as stop, plain_errors(), open('/dev/full', 'w') as file:
+    with pytest.raises(SystemExit) as stop, exit_on_user_error(), open('/dev/full', 'w') as file:
         file.write('text')
         file.flush()
     assert stop.value.code == 'A file could not be written: No space left on device.'

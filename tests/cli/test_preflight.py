@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mapper_mm.cli import preflight
-from mapper_mm.cli.preflight import check_everything_is_there
+from mapper_mm.cli.preflight import check_requirements
 from mapper_mm.errors import MissingDataError
 
 
@@ -21,7 +21,7 @@ def config(data_root, **pretrained):
 
 
 def check(config, weights=True):
-    check_everything_is_there(config, ['train_dataloader', 'test_dataloader'], weights)
+    check_requirements(config, ['train_dataloader', 'test_dataloader'], weights)
 
 
 @pytest.fixture
@@ -105,8 +105,8 @@ def test_names_of_hubs_are_fetched_later_or_were_before(data, monkeypatch):
 def test_a_mistyped_checkpoint_is_missing_and_an_address_is_not(data, weights):
     loaders = ['train_dataloader', 'test_dataloader']
     with pytest.raises(MissingDataError, match='epoch_l.pth: the checkpoint'):
-        check_everything_is_there(config(data), loaders, weights, 'work/epoch_l.pth')
-    check_everything_is_there(config(data), loaders, weights, 'https://a.b/epoch_1.pth')
+        check_requirements(config(data), loaders, weights, 'work/epoch_l.pth')
+    check_requirements(config(data), loaders, weights, 'https://a.b/epoch_1.pth')
 
 
 def test_weights_do_not_matter_where_a_checkpoint_holds_them(data):

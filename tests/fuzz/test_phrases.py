@@ -95,7 +95,7 @@ def _bert():
     model = PriorGuidedBERT(
         arch=bert,
         pretrained=bert,
-        long_phrases='cut',
+        truncation=True,
         prior=dict(type='CLIPTextPrior', arch=clip, pretrained=clip),
     )
     model.init_weights()

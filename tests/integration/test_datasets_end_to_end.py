@@ -54,9 +54,9 @@ def world(tmp_path_factory):
 def small_config(name, folder):
     """Write a dataset's own config, for the tiny model, few pixels and one epoch."""
     config = Config.fromfile(ROOT / f'configs/mapper_{name}.py')
-    long_phrases = config.model.language_model.long_phrases
+    truncation = config.model.language_model.truncation
     config.model = Config.fromfile(ROOT / 'configs/_base_/models/mapper_tiny.py').model
-    config.model.language_model.long_phrases = long_phrases
+    config.model.language_model.truncation = truncation
     config.model.backbone.img_size = CANVAS
     train = config.train_dataloader.dataset
     evaluated = config.val_dataloader.dataset, config.test_dataloader.dataset

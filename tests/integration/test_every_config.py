@@ -9,7 +9,7 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 
-from mapper_mm.cli.preflight import check_everything_is_there
+from mapper_mm.cli.preflight import check_requirements
 from mapper_mm.datasets.transforms import Letterbox
 from mapper_mm.models.pretrained.files import how_to_get
 from mapper_mm.registry import MODELS
@@ -123,7 +123,7 @@ def test_data_laid_out_as_documented_are_all_that_is_needed(tmp_path, monkeypatc
     synthetic.write_data(tmp_path / 'data')
     loaders = ['train_dataloader', 'val_dataloader', 'test_dataloader']
     for config in CONFIGS:
-        check_everything_is_there(read(config), loaders, weights=False)
+        check_requirements(read(config), loaders, weights=False)
 
 
 def test_the_road_to_the_paper_has_the_command_for_every_weight():

@@ -55,7 +55,7 @@ def test_phrases_that_are_too_long_are_named_and_lose_no_run(
     run_tool, small_config, tmp_path, capsys
 ):
     command = ['tools/train.py', small_config, '--work-dir', tmp_path, '--resume', '--cfg-options']
-    short, cut = 'model.language_model.max_tokens=6', 'model.language_model.long_phrases=cut'
+    short, cut = 'model.language_model.max_tokens=6', 'model.language_model.truncation=True'
     record = r'refs\(shapes\)\.p: ref_id \d+, sent_id \d+'
     # Training skips them; what is measured is all phrases.
     with pytest.raises(SystemExit, match=rf'{record}: the phrase .* the model reads 6 .*cut'):
@@ -65,7 +65,7 @@ def test_phrases_that_are_too_long_are_named_and_lose_no_run(
     run_tool(*command, short, cut)
     said = ''.join(capsys.readouterr())
     assert 'resumed epoch: 1' in said
-    assert re.search(rf'phrases longer than .*max_tokens=6 were cut.*{record}', said), said
+    assert re.search(rf'phrases longer than .*max_tokens=6 were truncated.*{record}', said), said
     assert len(list(tmp_path.glob('best_*.pth'))) == 1
 
 

@@ -48,9 +48,9 @@ def test_a_real_limit(tmp_path):
     path = tmp_path / 'file'
     path.write_text('old')
     script = (
-        'from mapper_mm.cli.arguments import plain_errors\n'
+        'from mapper_mm.cli.arguments import exit_on_user_error\n'
         'from mapper_mm.utils.whole_files import write_text\n'
-        f'with plain_errors(): write_text({str(path)!r}, 1000 * "new")\n'
+        f'with exit_on_user_error(): write_text({str(path)!r}, 1000 * "new")\n'
     )
 
     def limit():

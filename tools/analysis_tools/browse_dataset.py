@@ -11,10 +11,10 @@ import mmcv
 import numpy as np
 from mmengine.registry import init_default_scope
 
-from mapper_mm.cli.arguments import add_config_arguments, plain_errors, read_config
+from mapper_mm.cli.arguments import add_config_arguments, exit_on_user_error, read_config
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config
-from mapper_mm.cli.preflight import check_everything_is_there
+from mapper_mm.cli.preflight import check_requirements
 from mapper_mm.errors import WrongConfigError
 from mapper_mm.registry import DATASETS
 from mapper_mm.visualization.grounding_visualizer import draw_sample
@@ -38,14 +38,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Write the pictures that the command line asks for."""
     args = parse_args()
-    with plain_errors():
+    with exit_on_user_error():
         config = read_config(args)
         init_default_scope(config.default_scope)
         check_config(config)
         if config.get('train_dataloader') is None:
             raise WrongConfigError(f'{args.config} has no train_dataloader: nothing to show.')
         with build_errors_name_settings(config):
-            check_everything_is_there(config, ['train_dataloader'], weights=False)
+            check_requirements(config, ['train_dataloader'], weights=False)
             dataset = DATASETS.build(config.train_dataloader.dataset)
         np.random.seed(args.seed)
         numbers = np.linspace(0, len(dataset) - 1, min(args.num, len(dataset)), dtype=int)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from mapper_mm.cli.arguments import add_config_arguments, plain_errors, read_config
+from mapper_mm.cli.arguments import add_config_arguments, exit_on_user_error, read_config
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config
 from mapper_mm.models.adapters.insertion import added_params
@@ -119,7 +119,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Print the count for the config that the command line names."""
     args = parse_args()
-    with plain_errors():
+    with exit_on_user_error():
         config = read_config(args)
         init_default_scope(config.default_scope)
         check_config(config)

@@ -8,7 +8,7 @@ from pathlib import Path
 import mapper_mm  # noqa: F401
 
 # isort: split
-from mapper_mm.cli.arguments import plain_errors
+from mapper_mm.cli.arguments import exit_on_user_error
 from mapper_mm.datasets.transforms.frame_words import can_be_cropped
 from mapper_mm.datasets.transforms.mirror_words import swap_left_right, why_not_mirrored
 
@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Print shares of phrases."""
     args = parse_args()
-    with plain_errors():
+    with exit_on_user_error():
         lines = Path(args.file).read_text(encoding='utf-8', errors='replace').splitlines()
         phrases = [line for line in lines if line.strip()]
         with_side = [phrase for phrase in phrases if _DIRECTION.search(phrase)]

@@ -22,7 +22,7 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
-from mapper_mm.cli.arguments import plain_errors
+from mapper_mm.cli.arguments import exit_on_user_error
 from mapper_mm.datasets import GroundingDataset
 from mapper_mm.datasets.image_size import read_image_size
 from mapper_mm.datasets.json_files import load_json
@@ -247,7 +247,7 @@ def main() -> None:
     args = parse_args()
     init_default_scope('mapper_mm')
     console = Console()
-    with plain_errors():
+    with exit_on_user_error():
         if not osp.isdir(args.folder):
             raise FileNotFoundError(f'There is no folder {args.folder}.')
         results = []

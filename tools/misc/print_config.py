@@ -3,7 +3,7 @@
 import argparse
 
 import mapper_mm  # noqa: F401
-from mapper_mm.cli.arguments import add_config_arguments, plain_errors, read_config
+from mapper_mm.cli.arguments import add_config_arguments, exit_on_user_error, read_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -17,7 +17,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Print the config that the command line names."""
     args = parse_args()
-    with plain_errors():
+    with exit_on_user_error():
         config = read_config(args)
         print(config.pretty_text)
         if args.save_path:

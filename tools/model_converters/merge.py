@@ -14,7 +14,7 @@ from mapper_mm.checkpoints.bundle import bundle_meta, use_spelled_out_archs
 from mapper_mm.checkpoints.io import read_checkpoint, write_weights
 from mapper_mm.checkpoints.partial import on_mismatch, restore_frozen
 from mapper_mm.checkpoints.stored_config import warn_of_other_settings
-from mapper_mm.cli.arguments import add_config_arguments, plain_errors, read_config
+from mapper_mm.cli.arguments import add_config_arguments, exit_on_user_error, read_config
 from mapper_mm.registry import MODELS
 
 
@@ -57,7 +57,7 @@ def merge(config: Config, source: str, target: str) -> None:
 def main() -> None:
     """Merge as the command line asks."""
     args = parse_args()
-    with plain_errors():
+    with exit_on_user_error():
         merge(read_config(args), args.checkpoint, args.output)
     print(f'{args.output}: {Path(args.output).stat().st_size / 1e6:.1f} MB')
 

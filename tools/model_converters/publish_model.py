@@ -8,7 +8,7 @@ import mapper_mm  # noqa: F401
 from mapper_mm.checkpoints.bundle import TOKENIZERS
 from mapper_mm.checkpoints.fingerprint import KEY
 from mapper_mm.checkpoints.io import read_checkpoint, write_weights
-from mapper_mm.cli.arguments import plain_errors
+from mapper_mm.cli.arguments import exit_on_user_error
 from mapper_mm.errors import WrongCheckpointError
 
 # The config the model was trained with, and the frozen weights it was trained on.
@@ -67,7 +67,7 @@ def publish(source: str, target: str) -> Path:
 def main() -> None:
     """Publish as the command line asks."""
     args = parse_args()
-    with plain_errors():
+    with exit_on_user_error():
         path = publish(args.input, args.output)
     print(f'{path}: {path.stat().st_size / 1e6:.1f} MB')
 

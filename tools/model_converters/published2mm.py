@@ -15,7 +15,7 @@ from rich.table import Table
 
 from mapper_mm.checkpoints.fingerprint import KEY, fingerprint_from_state
 from mapper_mm.checkpoints.io import write_weights
-from mapper_mm.cli.arguments import plain_errors
+from mapper_mm.cli.arguments import exit_on_user_error
 from mapper_mm.published.convert import Conversion, convert_published, read_published
 from mapper_mm.registry import MODELS
 
@@ -73,7 +73,7 @@ def print_account(conversion: Conversion) -> None:
 def main() -> None:
     """Convert as the command line asks."""
     args = parse_args()
-    with plain_errors(ValueError, OSError):
+    with exit_on_user_error(ValueError, OSError):
         if Path(args.output).is_dir():
             raise IsADirectoryError(f'{args.output} is a folder: name the file to write.')
         published = read_published(args.input)

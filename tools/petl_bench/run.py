@@ -40,7 +40,7 @@ from table import (
 )
 
 from mapper_mm.checkpoints.last import last_checkpoint
-from mapper_mm.cli.arguments import plain_errors
+from mapper_mm.cli.arguments import exit_on_user_error
 from mapper_mm.errors import WrongRunsError
 from mapper_mm.models.adapters.parameters import num_tuned_in_encoders
 from mapper_mm.registry import MODELS
@@ -310,7 +310,7 @@ def main() -> None:
     """Run what the command line asks for."""
     args = parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with plain_errors():
+    with exit_on_user_error():
         methods = [read_method(path) for path in args.configs]
         with _locked(args.work_dir) as lock:
             run_all(methods, args, lock)

@@ -21,7 +21,7 @@ model = dict(
         pretrained='./pretrained/bert-base-uncased',
         max_tokens=20,
         # Accuracy is over all expressions, as in the paper.
-        long_phrases='cut',
+        truncation=True,
         prior=dict(
             type='CLIPTextPrior', arch='base', pretrained='./pretrained/clip-vit-base-patch16'
         ),

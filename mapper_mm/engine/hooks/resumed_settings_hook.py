@@ -21,7 +21,7 @@ _PARTS = (
 # How fast data are loaded changes no number.
 _NOT_COMPARED = {
     *('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'workers'),
-    *('pretrained', 'init_cfg', 'long_phrases'),
+    *('pretrained', 'init_cfg', 'truncation'),
 }
 # Settings of optimizers that change what they remember of a parameter.
 _OF_THE_STATE = ('amsgrad', 'centered', 'momentum')

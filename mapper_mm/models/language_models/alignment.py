@@ -27,7 +27,7 @@ def alignment(to_offsets: Offsets, from_offsets: Offsets) -> np.ndarray:
     """Alignment of two whole encodings, ``[CLS] words [SEP]`` and ``<start> words <end>``.
 
     Specials map to specials; every other token gets the mean of the tokens that share characters
-    with it. One that shares none, as the other side cut the phrase before it, gets ``<end>``.
+    with it. One that shares none, as the other side truncated the phrase before it, gets ``<end>``.
 
     Args:
         to_offsets: offsets of the L tokens to bring features to, specials at both ends.

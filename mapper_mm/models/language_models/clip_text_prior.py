@@ -39,7 +39,9 @@ class CLIPTextPrior(TextEncoder):
         super().__init__(pretrained)
         self.clip = transformers_model(CLIPTextModelWithProjection, arch, self.config_key)
         self.limit = self.clip.config.max_position_embeddings
-        self.cut = CountedWarning(f'phrases were cut to the {self.limit} tokens that CLIP reads')
+        self.long = CountedWarning(
+            f'phrases were truncated to the {self.limit} tokens that CLIP reads'
+        )
         freeze_all_but_adapters(self)
 
     @property
@@ -96,7 +98,7 @@ class CLIPTextPrior(TextEncoder):
         phrases = zip(bert_encodings, encodings, texts, records, strict=True)
         for row, (bert, clip, text, record) in enumerate(phrases):
             if clip.overflowing:
-                self.cut(f'{record}: {text!r}')
+                self.long(f'{record}: {text!r}')
             weights[row, : len(bert), : len(clip)] = torch.from_numpy(
                 alignment(bert.offsets, clip.offsets)
             )

@@ -54,17 +54,17 @@ class PhraseTokenizer:
     Args:
         tokenizer: BERT's.
         max_tokens: length L, with [CLS] and [SEP].
-        long_phrases: what becomes of a longer phrase: 'error', or 'cut' for its beginning to be
-            read, with a counted warning.
+        truncation: read the beginning of a longer phrase, with a counted warning. False: it is an
+            error.
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, max_tokens: int, long_phrases: str = 'error'
+        self, tokenizer: PreTrainedTokenizerBase, max_tokens: int, truncation: bool = False
     ) -> None:
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
-        self.long_phrases = long_phrases
-        done = 'cut' if long_phrases == 'cut' else 'skipped'
+        self.truncation = truncation
+        done = 'truncated' if truncation else 'skipped'
         self.long = CountedWarning(
             f'phrases longer than language_model.max_tokens={max_tokens} were {done}'
         )
@@ -81,7 +81,7 @@ class PhraseTokenizer:
 
         Raises:
             PhraseError: for a phrase without words or with half a character; one that is too long,
-                if strict and long ones are not to be cut; or one of which most words are unknown,
+                if strict and without ``truncation``; or one of which most words are unknown,
                 unless strict, only if most phrases of the batch, and not just one, are like that.
         """
         for text, record in zip(texts, records, strict=True):
@@ -145,15 +145,15 @@ class PhraseTokenizer:
         """Whether a phrase is to be skipped, as it is too long."""
         if not encoding.overflowing:
             return False
-        if self.long_phrases == 'error' and strict:
+        if strict and not self.truncation:
             raise PhraseError(
                 f'{record}: the phrase {text!r} has {len(self.tokenizer(text).input_ids)} tokens '
                 f'with [CLS] and [SEP], the model reads {self.max_tokens} '
                 '(`language_model.max_tokens`). Make it shorter, or set '
-                "`language_model.long_phrases='cut'` for its beginning to be read."
+                '`language_model.truncation=True` for its beginning to be read.'
             )
         self.long(f'{record}: {text!r}')
-        return self.long_phrases == 'error'
+        return not self.truncation
 
     def _judge(self, unknown: list[str], allowed: int) -> None:
         # One strange phrase must not end a training; a wrong vocabulary knows hardly any.

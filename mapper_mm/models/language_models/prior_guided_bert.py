@@ -32,8 +32,8 @@ class PriorGuidedBERT(TextEncoder):
             ``BertConfig`` arguments.
         pretrained: a transformers directory or hub name; also where the tokenizer is.
         max_tokens: tokens a phrase is padded to, [CLS] and [SEP] included.
-        long_phrases: what becomes of a longer phrase: 'error', in training a counted warning and
-            no loss on it; or 'cut', as in the paper, a counted warning and its beginning is read.
+        truncation: read the beginning of a longer phrase, with a counted warning, as in the paper.
+            False: it is an error, and in training a counted warning and no loss on it.
         prior: config of the text prior. None: no prior.
         adapter: config of a tuning method, or of an adapter and where to insert it, see
             :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`. None: nothing is tuned.
@@ -41,7 +41,7 @@ class PriorGuidedBERT(TextEncoder):
 
     Raises:
         ValueError: if ``adapter`` does not fit it, ``pgt`` is asked for without a prior,
-            ``max_tokens`` is out of range or ``long_phrases`` is something else.
+            or ``max_tokens`` is out of range.
     """
 
     config_key = 'language_model'
@@ -62,7 +62,7 @@ class PriorGuidedBERT(TextEncoder):
         arch: str | dict = 'base',
         pretrained: str | None = None,
         max_tokens: int = 20,
-        long_phrases: str = 'error',
+        truncation: bool = False,
         prior: dict | None = None,
         adapter: dict | None = None,
         pgt: dict | None = None,
@@ -75,10 +75,8 @@ class PriorGuidedBERT(TextEncoder):
                 f'language_model.max_tokens={max_tokens}: must be 3 ([CLS], a word, [SEP]) to '
                 f"{positions}, BERT's number of positions."
             )
-        if long_phrases not in ('error', 'cut'):
-            raise ValueError(f"language_model.long_phrases={long_phrases!r}: 'error' or 'cut'.")
         self.max_tokens = max_tokens
-        self.long_phrases = long_phrases
+        self.truncation = truncation
         self.prior = None if prior is None else MODELS.build(prior)
         if prior is None and pgt is not None:
             raise ValueError(
@@ -141,7 +139,7 @@ class PriorGuidedBERT(TextEncoder):
     def tokenize(self) -> PhraseTokenizer:
         """What reads phrases, with BERT's tokenizer."""
         if self._tokenize is None or self._tokenize.tokenizer is not self.tokenizer:
-            self._tokenize = PhraseTokenizer(self.tokenizer, self.max_tokens, self.long_phrases)
+            self._tokenize = PhraseTokenizer(self.tokenizer, self.max_tokens, self.truncation)
         return self._tokenize
 
     def forward(

@@ -26,7 +26,7 @@ def tiny():
             if key.endswith('_token')
         },
     )
-    return PhraseTokenizer(fast, 40, 'cut')
+    return PhraseTokenizer(fast, 40, truncation=True)
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
         model.eval()(*batch)
 
 
-def test_a_phrase_that_clip_cuts_is_counted_and_ends_in_its_end(encoders, monkeypatch):
+def test_a_phrase_that_clip_truncates_is_counted_and_ends_in_its_end(encoders, monkeypatch):
     said = []
     monkeypatch.setattr(counted_warning, 'print_log', lambda message, **_: said.append(message))
     model = build(encoders).eval()
@@ -193,7 +193,7 @@ def test_a_phrase_that_clip_cuts_is_counted_and_ends_in_its_end(encoders, monkey
     assert [len(e) for e in tokens.encodings] == [6]
     torch.testing.assert_close(prior[4], prior[5])
     assert not torch.allclose(prior[3], prior[5])
-    assert model.prior.cut.count == 1 and 'ref_id 7: ' in said[-1] and 'CLIP reads' in said[-1]
+    assert model.prior.long.count == 1 and 'ref_id 7: ' in said[-1] and 'CLIP reads' in said[-1]
 
 
 @pytest.mark.parametrize('content', ['[]', '{', ''])
@@ -236,13 +236,13 @@ LONG = 'the red ' * 9, 'red'
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_long_phrases_can_be_cut(encoders, warned, training):
-    model = build(encoders, long_phrases='cut', prior=None, adapter=None, pgt=None).train(training)
+def test_long_phrases_can_be_truncated(encoders, warned, training):
+    model = build(encoders, truncation=True, prior=None, adapter=None, pgt=None).train(training)
     features, padding, skipped = model(LONG, RECORDS)
     assert features.shape[1] == 10 and not padding[0].any()
     assert skipped == [False, False] and model.tokenize.long.count == 1
     assert len(warned) == 1 and f"{RECORDS[0]}: 'the red the red" in warned[0]
-    assert 'max_tokens=10 were cut' in warned[0]
+    assert 'max_tokens=10 were truncated' in warned[0]
     # As if it were just as long as it may be.
     same, *_ = model(['the red ' * 4, 'red'], RECORDS)
     torch.testing.assert_close(features, same)
@@ -251,7 +251,7 @@ def test_long_phrases_can_be_cut(encoders, warned, training):
 def test_a_long_phrase_is_an_error_but_training_goes_on(encoders, warned):
     model = build(encoders).eval()
     # 18 words, [CLS] and [SEP].
-    said = 'a: the phrase .the red the.* has 20 tokens.*reads 10 .*max_tokens.*long_phrases'
+    said = 'a: the phrase .the red the.* has 20 tokens.*reads 10 .*max_tokens.*truncation'
     with pytest.raises(PhraseError, match=said):
         model(LONG, RECORDS)
     assert model(['the red ' * 4], ['a'])[2] == [False]
@@ -259,11 +259,6 @@ def test_a_long_phrase_is_an_error_but_training_goes_on(encoders, warned):
     assert skipped == [True, False] and model.tokenize.long.count == 1
     assert len(warned) == 1 and f"{RECORDS[0]}: 'the red the red" in warned[0]
     assert 'max_tokens=10 were skipped' in warned[0]
-
-
-def test_what_becomes_of_long_phrases_is_one_of_two(encoders):
-    with pytest.raises(ValueError, match="long_phrases='drop': 'error' or 'cut'"):
-        build(encoders, long_phrases='drop')
 
 
 def released_bert(sizes, **extra):
