@@ -38,7 +38,8 @@ class _StandIn:
     __setstate__ = __setitem__ = append = extend = add = _take
 
 
-class _TensorUnpickler(pickle.Unpickler):
+# The one in Python: the one in C makes room for as many objects as a damaged file says.
+class _TensorUnpickler(pickle._Unpickler):
     """Builds tensors and plain containers; any other class or function is not even imported."""
 
     def find_class(self, module: str, name: str) -> Any:

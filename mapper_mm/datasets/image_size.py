@@ -21,7 +21,7 @@ def read_image_size(path: str, exif_orientation: bool) -> tuple[int, int]:
         tuple: Width and height in pixels.
 
     Raises:
-        OSError: If the file is not there or not a picture, or has more pixels than Pillow reads.
+        OSError: If the file is not there or not a picture, or has too many pixels.
     """
     try:
         with open(path, 'rb') as file, plain_decoding():

@@ -20,6 +20,10 @@ from .image_formats import NOT_PIXELS, name_of_format
 
 WHITE = (255, 255, 255)
 
+# Bytes of memory that decoding takes for a pixel, measured; of other formats it is up to 12.
+_COSTS = {'JPEG': 7, 'MPO': 7, 'WEBP': 17}
+# Pixels that are brought to 8 bits and colour at a time.
+_STRIP = 2**20
 # White in greys of less than 8 bits, as Pillow names them.
 _LARGEST = {'1': 1, 'L;2': 3, 'L;4': 15}
 # How the EXIF orientations turn a picture from how it is stored to how it is shown.
@@ -53,7 +57,8 @@ def decode_image(
 
     Raises:
         BadImageError: If the file is empty, no picture, of a format that is not supported, stops
-            early, or has more pixels than Pillow decodes. The message does not name the file.
+            early, or has too many pixels, see :func:`open_picture`. The message does not name the
+            file.
         ValueError: If the background is no colour.
     """
     background = rgb(background)
@@ -97,7 +102,7 @@ def to_bgr(
         picture.load()
         if 0 in picture.size:
             raise BadImageError('it has no pixels')
-        img = cv2.cvtColor(np.asarray(_as_rgb(picture, background)), cv2.COLOR_RGB2BGR)
+        img = _pixels(picture, background)
         return _turn(img, orientation_of(picture)) if exif_orientation else img
 
 
@@ -105,7 +110,9 @@ def open_picture(file: BinaryIO) -> Image.Image:
     """Open a picture's file with Pillow, without decoding its pixels.
 
     Raises:
-        BadImageError: If it is no picture, or of a format that is not supported.
+        BadImageError: If it is no picture, of a format that is not supported, or has more pixels
+            than 1 GB holds while they are decoded: ``PIL.Image.MAX_IMAGE_PIXELS`` of most formats,
+            fewer of WebP, more of JPEG.
     """
     try:
         picture = Image.open(file)
@@ -116,9 +123,22 @@ def open_picture(file: BinaryIO) -> Image.Image:
             raise BadImageError('it is no picture') from None
     else:
         if picture.format not in NOT_PIXELS:
+            _check_pixels(picture)
             return picture
         name = picture.format
     raise BadImageError(f'the format {name} is not supported: convert it to JPEG or PNG')
+
+
+def _check_pixels(picture: Image.Image) -> None:
+    if Image.MAX_IMAGE_PIXELS is None:
+        return
+    limit = Image.MAX_IMAGE_PIXELS * 12 // _COSTS.get(picture.format, 12)
+    width, height = picture.size
+    if width * height > limit:
+        raise BadImageError(
+            f'it has {width} x {height} pixels, more than the {limit} of a {picture.format} file '
+            'that are read: make it smaller'
+        )
 
 
 def orientation_of(picture: Image.Image) -> int:
@@ -195,11 +215,26 @@ def _scale_transparent_level(picture: Image.Image) -> None:
         picture.info['transparency'] = tuple(level >> 8 for level in key)
 
 
-def _as_rgb(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+def _pixels(picture: Image.Image, background: tuple[int, int, int]) -> np.ndarray:
+    """(H, W, 3) BGR, made strip by strip: a whole copy of each step would cost gigabytes."""
     if picture.format == 'ICNS' and picture.mode == 'P':  # of which Pillow loses the palette
         picture = picture.icns.getimage(picture.best_size)
-    if picture.mode == 'F' or picture.mode.startswith('I'):
-        picture = _to_8_bits(picture)
+    width, height = picture.size
+    rows = max(1, _STRIP // width)
+    strips = [(0, y, width, min(y + rows, height)) for y in range(0, height, rows)]
+    white = _white(picture, strips) if picture.mode[0] in 'FI' else None
+    img = np.empty((height, width, 3), np.uint8)
+    for box in strips:
+        strip = np.asarray(_as_rgb(picture.crop(box), background, white))
+        img[box[1] : box[3]] = cv2.cvtColor(strip, cv2.COLOR_RGB2BGR)
+    return img
+
+
+def _as_rgb(
+    picture: Image.Image, background: tuple[int, int, int], white: float | None
+) -> Image.Image:
+    if picture.mode[0] in 'FI':
+        picture = _to_8_bits(picture, white)
     if picture.mode == 'La':  # which Pillow converts to nothing else
         picture = picture.convert('LA')
     if picture.has_transparency_data:
@@ -209,34 +244,38 @@ def _as_rgb(picture: Image.Image, background: tuple[int, int, int]) -> Image.Ima
     return picture.convert('RGB')
 
 
-def _to_8_bits(picture: Image.Image) -> Image.Image:
-    """Grey of more than 8 bits. Of 16 bits the upper 8 count, as Pillow does it for colours."""
-    values = np.asarray(picture)
+def _white(picture: Image.Image, strips: list[tuple[int, int, int, int]]) -> float | None:
+    """What is white in a picture of fractions, or of grey of more than 8 bits.
+
+    None: the upper 8 of 16 bits count. Fractions and 32 bits do not say; there it is the least of
+    1 (of fractions), 255 and 65535 that no number exceeds, or else the largest number.
+    """
     # Before Pillow 12, PNG and PPM of 16 bits open as 32.
     sixteen = picture.mode.startswith('I;16') or picture.format in ('PNG', 'PPM')
     if sixteen and picture.mode != 'F':  # which a PPM may be, too
+        return None
+    parts = (np.asarray(picture.crop(box)) for box in strips)
+    largest = max(float(part.max(where=np.isfinite(part), initial=0)) for part in parts)
+    # Resampling makes fractions overshoot a little.
+    whites = [1.0] if picture.mode == 'F' and largest <= 1.1 else []
+    whites += [white for white in (255.0, 65535.0) if largest <= white]
+    return whites[0] if whites else largest
+
+
+def _to_8_bits(picture: Image.Image, white: float | None) -> Image.Image:
+    """Grey of 0 to white. None: of 16 bits the upper 8 count, as Pillow does it for colours.
+
+    What is below 0 or no number is black.
+    """
+    values = np.asarray(picture)
+    if white is None:
         levels = values.clip(0, 65535) >> 8
     else:
-        levels = _scale_to_8_bits(values)
+        with np.errstate(invalid='ignore'):  # of some kinds of no number
+            shares = np.nan_to_num(values / np.float32(white), nan=0, posinf=1, neginf=0)
+        levels = np.rint(shares.clip(0, 1) * 255)
     grey = Image.fromarray(levels.astype(np.uint8))
     key = picture.info.get('transparency')
     if key is not None:
         grey.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
     return grey
-
-
-def _scale_to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Fractions and 32 bits, whose formats do not say what is white.
-
-    It is the least of 1 (of fractions), 255 and 65535 that no number exceeds, or else the largest
-    number. What is below 0 or no number is black.
-    """
-    fractions = values.dtype.kind == 'f'
-    largest = float(values.max(where=np.isfinite(values), initial=0))
-    # Resampling makes fractions overshoot a little.
-    whites = [1.0] if fractions and largest <= 1.1 else []
-    whites += [white for white in (255.0, 65535.0) if largest <= white]
-    white = whites[0] if whites else largest
-    with np.errstate(invalid='ignore'):  # of some kinds of no number
-        shares = np.nan_to_num(values / np.float32(white), nan=0, posinf=1, neginf=0)
-    return np.rint(shares.clip(0, 1) * 255)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from harness import bounded
 from torch import nn
 
 from mapper_mm.checkpoints.untrusted import read_tensors
@@ -128,3 +129,16 @@ def test_other_files_are_refused(save, state, tmp_path):
         program.writestr('program/constants.pkl', b'')
     with pytest.raises(ValueError, match='checkpoint.pth is damaged, or'):
         read_tensors(path)
+
+
+def test_the_number_of_an_object_costs_no_memory(save, tmp_path):
+    with zipfile.ZipFile(save({})) as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    path = tmp_path / 'put.pth'
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name, content in parts.items():
+            if name.endswith('data.pkl'):
+                content = content[:-1] + b'r\xff\xff\xff\x0f.'
+            archive.writestr(name, content)
+    with bounded(memory=2**28):
+        assert read_tensors(path) == {}

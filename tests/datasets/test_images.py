@@ -1,12 +1,15 @@
 import io
+import math
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageFile, features
+from PIL import ExifTags, Image, ImageFile, features
 
 from mapper_mm.datasets.image_size import read_image_size
 from mapper_mm.datasets.images import decode_image, to_bgr
@@ -377,6 +380,56 @@ def test_more_pixels_than_are_decoded_is_one_sentence(monkeypatch):
         with pytest.raises(BadImageError, match='2048 pixels.* exceeds limit'):
             decode_image(content)
         monkeypatch.undo()
+
+
+@pytest.mark.parametrize('format, share', [('PNG', 1), ('JPEG', 12 / 7), ('WEBP', 12 / 17)])
+def test_how_many_pixels_are_decoded_depends_on_what_one_costs(monkeypatch, format, share):
+    content = saved(Image.fromarray(HALVES), format)
+    pixels = HALVES.shape[0] * HALVES.shape[1]
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', math.ceil((pixels + 1) / share))
+    assert decode_image(content).shape == HALVES.shape
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', math.floor((pixels - 1) / share))
+    size = f'{HALVES.shape[1]} x {HALVES.shape[0]} pixels'
+    with pytest.raises(BadImageError, match=f'{size}, more than the .* of a {format} file'):
+        decode_image(content)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', None)
+    assert decode_image(content).shape == HALVES.shape
+
+
+@pytest.mark.parametrize('mode', ['L', 'P', 'RGB', 'RGBA', 'CMYK', '1', 'I;16', 'F', 'I'])
+def test_strips_give_what_the_whole_picture_gives(monkeypatch, mode):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 4), np.uint8)
+    if mode in ('F', 'I', 'I;16'):
+        # The brightest level is in one strip only, and says what is white in all.
+        levels = noise[..., 0].astype(dict(F=np.float32, I=np.int32).get(mode, np.uint16)) * 250
+        levels[33, 7] = 65000
+        picture = Image.fromarray(levels)
+    else:
+        picture = Image.fromarray(noise, 'CMYK' if mode == 'CMYK' else 'RGBA').convert(mode)
+    assert picture.mode == mode
+    whole = to_bgr(picture)
+    monkeypatch.setattr('mapper_mm.datasets.images._STRIP', 170)
+    np.testing.assert_array_equal(to_bgr(picture), whole)
+
+
+MEASURE = """
+import io, resource, sys
+from mapper_mm.datasets.images import decode_image
+content = open(sys.argv[1], 'rb').read()
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+assert decode_image(content).shape == (9400, 9500, 3)
+assert peak() - before < 2**30, peak() - before
+"""
+
+
+@pytest.mark.slow
+def test_the_largest_picture_takes_less_than_a_gigabyte(tmp_path):
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    path = tmp_path / 'a.png'
+    Image.new('RGBA', (9400, 9500), 'red').save(path, exif=turned, compress_level=1)
+    subprocess.run([sys.executable, '-c', MEASURE, path], check=True)
 
 
 @pytest.mark.parametrize('format', [*FORMATS, 'BMP', 'GIF', 'TGA', 'PCX', 'JPEG2000', 'PPM'])

@@ -5,6 +5,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from harness import bounded
 
 from mapper_mm.datasets.safe_pickle import load_plain_pickle, load_plain_torch
 from mapper_mm.errors import UnsafePickleError
@@ -76,6 +77,13 @@ def test_every_truncation_names_the_file(tmp_path):
 
 
 OLD_AND_NEW = pytest.mark.parametrize('zipped', [False, True], ids=['old', 'new'])
+
+
+@pytest.mark.parametrize('put', [b'r\xff\xff\xff\x0f', b'p268435455\n'], ids=['binary', 'text'])
+def test_the_number_of_an_object_costs_no_memory(tmp_path, put):
+    path = _write(tmp_path / 'a.p', b'\x80\x02]' + put + b'.')
+    with bounded(memory=2**28):
+        assert load_plain_pickle(path) == []
 
 
 def _save(path, value, zipped):

@@ -8,6 +8,8 @@ from mmcv.transforms.utils import cache_randomness
 from mapper_mm.registry import TRANSFORMS
 
 _LEVELS = np.arange(256, dtype=np.float32)
+# More than most pictures have.
+_ROWS = 1024
 
 
 @TRANSFORMS.register_module()
@@ -77,5 +79,10 @@ def adjust_contrast(img: np.ndarray, factor: float) -> np.ndarray:
 
 def adjust_saturation(img: np.ndarray, factor: float) -> np.ndarray:
     """Move each pixel of (H, W, 3) uint8 BGR away from (factor > 1) or towards its own grey."""
-    grey = cv2.cvtColor(cv2.cvtColor(img, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    return cv2.addWeighted(img, factor, grey, 1 - factor, 0)
+    out = np.empty_like(img)
+    # In strips: a grey copy of a whole picture may be hundreds of megabytes.
+    for start in range(0, len(img), _ROWS):
+        part = img[start : start + _ROWS]
+        grey = cv2.cvtColor(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+        out[start : start + _ROWS] = cv2.addWeighted(part, factor, grey, 1 - factor, 0)
+    return out
