@@ -27,6 +27,12 @@ def test_a_message_must_name_it():
 
 def test_a_hang_ends():
     with pytest.raises(TimeoutError), bounded(seconds=1):
+        while True:
+            pass
+
+
+def test_waiting_ends():
+    with pytest.raises(TimeoutError), bounded(waiting=1):
         time.sleep(30)
 
 
