@@ -39,6 +39,7 @@ def read(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_every_prediction_of_every_split_is_written(tested):
     lines = read(tested / 'all.jsonl')
     # Three phrases a scene.
@@ -52,6 +53,7 @@ def test_every_prediction_of_every_split_is_written(tested):
         assert line['phrase']
 
 
+@pytest.mark.slow
 def test_every_sample_has_its_picture(tested):
     assert len(list((tested / 'shown').iterdir())) == 27
 
@@ -160,6 +162,7 @@ def report(tmp_path):
     return path, lambda: json.loads(path.read_text())['metrics']
 
 
+@pytest.mark.slow
 def test_figures_are_shown_where_predictions_cannot_be_written(
     trained, small_config, run_tool, capsys, report
 ):
@@ -171,6 +174,7 @@ def test_figures_are_shown_where_predictions_cannot_be_written(
     assert re.search(r'miou(\D+\d+\.\d\d){3}', capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_figures_and_predictions_are_there_where_pictures_cannot_be_written(
     trained, small_config, run_tool, capsys, tmp_path, full_disk, report
 ):
@@ -186,6 +190,7 @@ def test_figures_and_predictions_are_there_where_pictures_cannot_be_written(
     assert len(list(shown.iterdir())) == 4
 
 
+@pytest.mark.slow
 def test_what_was_computed_is_shown_if_a_later_split_fails(
     trained, small_config, run_tool, tmp_path, monkeypatch, report
 ):
