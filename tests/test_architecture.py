@@ -29,10 +29,6 @@ WITHOUT_TESTS = {
     # Tested through the encoders that they are the base of, or read for.
     'models/encoders/frozen_encoder.py': 'tests/models/backbones, tests/checkpoints',
     'models/language_models/clip_text_prior.py': 'test_prior_guided_bert.py',
-    # Tested through what they are a part of.
-    'shapes_ref/dataset.py': 'tests/datasets/test_refer_dataset.py',
-    'shapes_ref/outline.py': 'test_render.py',
-    'utils/english.py': 'tests/datasets/transforms/test_mirror_words.py',
 }
 
 
