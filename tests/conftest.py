@@ -20,10 +20,15 @@ import mapper_mm  # noqa: E402, F401
 torch.set_num_threads(1)
 # For the fuzz tests: `pytest tests/fuzz --hypothesis-profile=long`.
 settings.register_profile('long', max_examples=20_000)
-# MMEngine collects garbage with each dataset: not among all that was imported.
-gc.freeze()
 # Fixtures of modules and of the session come before the one below.
 init_default_scope('mapper_mm')
+
+
+def pytest_collection_finish():
+    # MMEngine collects garbage with each dataset: a fifth of a second, if among all that the tests
+    # have imported by now.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -20,3 +20,28 @@ def test_the_layers_in_the_docs_are_those_of_the_contract():
     shown = [[name.strip(' `') for name in cell.split(',')] for cell in names]
     layers = [[name.strip() for name in layer.split('|')] for layer in contract['layers']]
     assert shown == layers
+
+
+# What needs no test file of its own, and why.
+WITHOUT_TESTS = {
+    'version.py': 'a number',
+    'models/structures.py': 'fields without code',
+    # Tested through the encoders that they are the base of, or read for.
+    'models/encoders/frozen_encoder.py': 'tests/models/backbones, tests/checkpoints',
+    'models/language_models/clip_text_prior.py': 'test_prior_guided_bert.py',
+}
+
+
+def test_each_module_has_its_test_file():
+    package = ROOT / 'mapper_mm'
+    modules = {
+        path.relative_to(package) for path in package.rglob('*.py') if path.stem != '__init__'
+    }
+    without = {
+        module.as_posix()
+        for module in modules
+        if not (ROOT / 'tests' / module.parent / f'test_{module.name}').is_file()
+    }
+    assert without - WITHOUT_TESTS.keys() == set()
+    # No exception that is none any more.
+    assert WITHOUT_TESTS.keys() - without == set()

@@ -51,6 +51,7 @@ LOOKUPS = dict(
 )
 
 
+@pytest.mark.slow
 def test_lookup_alone_imports_what_it_needs():
     """In a new process, where nothing but the registry has been imported."""
     code = (

@@ -26,6 +26,7 @@ from mapper_mm.cli.arguments import (
 )
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config, check_parts
+from mapper_mm.cli.json_report import add_json_argument, write_json
 from mapper_mm.utils.wrappers import unwrapped
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--show-dir', help='write a picture of every sample to this folder')
     parser.add_argument('--out', help='write every prediction to this file, one JSON per line')
+    add_json_argument(parser, 'the checkpoint, and the metrics of each split as fractions')
     return parser.parse_intermixed_args()
 
 
@@ -90,23 +92,40 @@ def load_what_was_read(runner: Runner, checkpoint: dict, filename: str, **_: Any
     runner.logger.info(f'Load checkpoint from {filename}')
 
 
-def print_table(metrics: dict[str, float], config: Config) -> None:
-    """Print one table of accuracies and IoU in percent.
-
-    Splits are side by side, or below each other where there are more of them than figures of each.
+def by_split(metrics: dict[str, float], config: Config) -> dict[str, dict[str, float]]:
+    """Sort figures by what was tested.
 
     Args:
         metrics: Fractions by ``split/grounding/name``, or ``grounding/name`` if one split was
             tested.
         config: The whole config.
+
+    Returns:
+        dict: Fractions by split and name.
     """
-    cells = {}
+    # A file that is not split has no name for what was tested.
+    only = config.test_dataloader.dataset.get('split') or 'all'
+    figures: dict[str, dict[str, float]] = {}
     for key, value in metrics.items():
         place, _, name = key.rpartition('/')
-        # A file that is not split has no name for what was tested.
-        split = config.test_dataloader.dataset.get('split') or 'all'
-        split = place.split('/')[0] if '/' in place else split
-        cells[name, split] = f'{100 * value:.2f}'
+        split = place.split('/')[0] if '/' in place else only
+        figures.setdefault(split, {})[name] = value
+    return figures
+
+
+def print_table(figures: dict[str, dict[str, float]]) -> None:
+    """Print one table of accuracies and IoU in percent.
+
+    Splits are side by side, or below each other where there are more of them than figures of each.
+
+    Args:
+        figures: Fractions by split and name.
+    """
+    cells = {
+        (name, split): f'{100 * value:.2f}'
+        for split, values in figures.items()
+        for name, value in values.items()
+    }
     rows, columns = (list(dict.fromkeys(part)) for part in zip(*cells, strict=True))
     if len(columns) > len(rows):
         rows, columns = columns, rows
@@ -116,7 +135,6 @@ def print_table(metrics: dict[str, float], config: Config) -> None:
         table.add_column(column, justify='right')
     for row in rows:
         table.add_row(row, *(cells.get((row, column), '-') for column in columns))
-    print(config.load_from)
     Console().print(table)
 
 
@@ -159,7 +177,10 @@ def main() -> None:
             finally:
                 # What was computed is shown even if something else failed.
                 if results.metrics and is_main_process():
-                    print_table(results.metrics, config)
+                    figures = by_split(results.metrics, config)
+                    print(config.load_from)
+                    print_table(figures)
+                    write_json(args.json, dict(checkpoint=str(config.load_from), metrics=figures))
         if dump is not None and dump.failure is not None:
             raise dump.failure
 

@@ -185,6 +185,7 @@ assert CheckpointLoader.load_checkpoint('label.pth')['label'].name == 'red'
 """
 
 
+@pytest.mark.slow
 def test_what_others_in_the_process_save_and_load_is_their_affair(tmp_path):
     """The same happens whether this project is imported or not."""
     told = []

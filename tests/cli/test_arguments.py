@@ -1,9 +1,9 @@
 import argparse
-import subprocess
-import sys
+import os
 from pathlib import Path
 from pickle import UnpicklingError
 
+import forked
 import pytest
 import torch.distributed as dist
 from torch.utils.data import DataLoader, Dataset
@@ -130,16 +130,21 @@ def test_an_error_of_a_worker_ends_without_its_traceback(kind):
 
 def test_who_reads_may_stop(tmp_path):
     """As with `| head`: no traceback, though more would have been printed."""
-    script = (
-        'from mapper_mm.cli.arguments import exit_on_user_error\n'
-        'with exit_on_user_error():\n'
-        '    for _ in range(100_000): print("line")\n'
-    )
-    pipe = subprocess.Popen([sys.executable, '-c', script], stdout=-1, stderr=-1, text=True)
-    pipe.stdout.readline()
-    pipe.stdout.close()
-    assert 'BrokenPipe' not in pipe.stderr.read()
-    assert pipe.wait() == 1
+
+    def print_lines():
+        os.close(reading)
+        with exit_on_user_error():
+            for _ in range(100_000):
+                print('line')
+
+    reading, writing = os.pipe()
+    process = forked.start(print_lines, out=writing, err=tmp_path / 'err')
+    os.close(writing)
+    with open(reading) as pipe:
+        pipe.readline()
+    process.join(forked.TIMEOUT)
+    assert process.exitcode == 1
+    assert not (tmp_path / 'err').read_text()
 
 
 def test_ctrl_c_ends_without_a_traceback():

@@ -1,17 +1,12 @@
 import copy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config, check_parts
-from mapper_mm.cli.signatures import arguments
 from mapper_mm.errors import WrongConfigError
-from mapper_mm.registry import HOOKS, MODELS
 
 ROOT = Path(__file__).parents[2]
 # One is a part only: it has no dataset.
@@ -117,89 +112,6 @@ def test_a_misspelt_key_is_named_with_the_nearest(key, value, said):
     assert said in message and 'mapper_shapes.py' in message and '\n' not in message
 
 
-@pytest.mark.parametrize(
-    'name, value, meant',
-    [
-        ('optim_wraper', {}, 'optim_wrapper'),
-        ('train_dataloder', {}, 'train_dataloader'),
-        ('custom_hook', [], 'custom_hooks'),
-        ('load_form', 'a.pth', 'load_from'),
-        ('param_schedulers', [], 'param_scheduler'),
-        ('resum', True, 'resume'),
-        ('visualiser', {}, 'visualizer'),
-        ('defualt_hooks', {}, 'default_hooks'),
-        ('log_lvel', 'INFO', 'log_level'),
-        ('wrok_dir', 'x', 'work_dir'),
-    ],
-)
-def test_a_misspelt_setting_in_the_file_is_refused(name, value, meant, tmp_path):
-    (tmp_path / 'own.py').write_text(
-        f'_base_ = {str(ROOT / "configs/mapper_shapes.py")!r}\n{name} = {value!r}\n'
-    )
-    with pytest.raises(WrongConfigError, match=f'own.py: {name} is no setting.*mean {meant}'):
-        check_config(Config.fromfile(tmp_path / 'own.py'))
-
-
-@pytest.mark.parametrize(
-    'line, now',
-    [
-        ("resume_from = 'a.pth'", 'load_from'),
-        ('total_epochs = 9', 'max_epochs'),
-        ("lr_config = dict(policy='step')", 'param_scheduler'),
-    ],
-)
-def test_a_setting_of_mmcv_is_refused(line, now, tmp_path):
-    base = f'_base_ = {str(ROOT / "configs/mapper_shapes.py")!r}\n'
-    (tmp_path / 'own.py').write_text(f'{base}{line}\n')
-    with pytest.raises(WrongConfigError, match=f'own.py: {line.split()[0]} is .*{now} here'):
-        check_config(Config.fromfile(tmp_path / 'own.py'))
-    used = 'total_epochs = 9\ntrain_cfg = dict(max_epochs=total_epochs)\n'
-    (tmp_path / 'own.py').write_text(base + used)
-    check_config(Config.fromfile(tmp_path / 'own.py'))
-
-
-def test_variables_of_ones_own_are_fine(tmp_path):
-    names = dict.fromkeys(
-        [
-            'dataset_type',
-            'data_root',
-            'backend_args',
-            'file_client_args',
-            'image_size',
-            'max_epochs',
-            'base_lr',
-            'tta_model',
-            'tta_pipeline',
-            'mode',
-            'optimizer_config',
-            'optimizer',
-            'small',
-            'train_dataset',
-            'test_dataset',
-            'val_pipeline',
-            'classes',
-            'metainfo',
-            'num_classes',
-            'codec',
-            'model_name',
-            'batch_size',
-            'lr',
-            'seed',
-            'interval',
-            'stage2',
-            'run',
-        ],
-        'text',
-    )
-    names |= dict(model2={}, train_cfg_2={}, train_dataset={}, albu_train_transforms=[])
-    text = ''.join(f'{name} = {value!r}\n' for name, value in names.items())
-    used = 'train_dataloaders = dict(batch_size=2)\ntrain_dataloader = train_dataloaders\n'
-    (tmp_path / 'own.py').write_text(
-        f'_base_ = {str(ROOT / "configs/mapper_shapes.py")!r}\n{text}{used}'
-    )
-    check_config(Config.fromfile(tmp_path / 'own.py'))
-
-
 @pytest.mark.parametrize('part', ['train', 'val', 'test'])
 def test_parts_are_all_there_or_none(part):
     names = dict(
@@ -217,62 +129,6 @@ def test_parts_are_all_there_or_none(part):
             check_parts(config, part)
 
 
-def build(**options):
-    config = changed(**options)
-    with build_errors_name_settings(config):
-        return MODELS.build(config.model)
-
-
-@pytest.mark.parametrize(
-    'key, value, said',
-    [
-        ('model.language_model.max_token', 9, 'did you mean max_tokens?'),
-        (
-            'model.neck.type',
-            'FusionEncodr',
-            'FusionEncodr is not in the model registry; did you mean FusionEncoder?',
-        ),
-        (
-            'model.bbox_head.los_l1.loss_weight',
-            3,
-            'BoxHead has no argument los_l1; did you mean loss_l1?',
-        ),
-        ('model.bbox_head.loss_iou.type', 'GIoU', 'did you mean GIoULoss?'),
-        ('model.neck.num_layers', 'two', "is 'two': FusionEncoder wants int"),
-        ('model.data_preprocessor.men', [1], 'did you mean mean?'),
-    ],
-)
-def test_what_fails_in_a_model_is_named(key, value, said):
-    with pytest.raises(WrongConfigError) as error:
-        build(**{key: value})
-    assert said in str(error.value) and key.rpartition('.')[0] in str(error.value)
-    assert '\n' not in str(error.value) and error.value.__cause__ is not None
-
-
-def test_a_fault_in_a_component_keeps_its_traceback():
-    @MODELS.register_module(name='Faulty', force=True)
-    class Faulty:
-        def __init__(self, number: int = 1):
-            self.nothing.there = number / (number - 1)
-
-    with pytest.raises(AttributeError):
-        build(model=dict(_delete_=True, type='Faulty', number=2))
-    with pytest.raises(WrongConfigError, match="model.number is 'x': Faulty wants int"):
-        build(model=dict(_delete_=True, type='Faulty', number='x'))
-
-
-def test_needed_arguments_are_named():
-    @HOOKS.register_module(name='Needs', force=True)
-    class Needs(Hook):
-        def __init__(self, this, that):
-            pass
-
-    config = changed(custom_hooks=[dict(type='Needs', this=1)])
-    with pytest.raises(WrongConfigError, match="custom_hooks.0: Needs needs 'that'"):
-        with build_errors_name_settings(config):
-            HOOKS.build(config.custom_hooks[0])
-
-
 def test_components_may_be_classes_and_functions():
     class Plain(Hook):
         def __init__(self, every=1):
@@ -281,37 +137,3 @@ def test_components_may_be_classes_and_functions():
     check_config(changed(custom_hooks=[dict(type=Plain, every=2, priority='LOW')]))
     with pytest.raises(WrongConfigError, match='custom_hooks.0.evry: Plain.*every'):
         check_config(changed(custom_hooks=[dict(type=Plain, evry=2)]))
-
-
-def test_arguments_that_are_handed_on_are_known():
-    class Base:
-        def __init__(self, a, b=1):
-            pass
-
-    class HandsOn(Base):
-        def __init__(self, c, **kwargs):
-            super().__init__(a=1, **kwargs)
-
-    class LooksAtThem(Base):
-        def __init__(self, c, **kwargs):
-            self.own = kwargs.pop('own', None)
-            super().__init__(**kwargs)
-
-    assert set(arguments(HandsOn)) == {'c', 'a', 'b'}
-    assert arguments(LooksAtThem) is None
-    assert arguments(dict) is None or 'type' not in arguments(dict)
-
-
-def test_print_config_reads_a_part_of_a_config():
-    command = [sys.executable, 'tools/misc/print_config.py', 'configs/_base_/datasets/grounding.py']
-    assert (
-        'train_pipeline'
-        in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    )
-
-
-def test_the_runners_own_settings_are_all_known():
-    from mapper_mm.cli.config_names import SETTINGS
-
-    assert {'train_dataloader', 'default_hooks', 'randomness', 'auto_scale_lr'} <= SETTINGS
-    assert 'self' not in SETTINGS

@@ -165,6 +165,7 @@ def trains_saves_and_reloads(config, samples, path):
     assert torch.equal(boxes(over_pretrained, samples), found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', TINY)
 def test_trains_saves_and_reloads(name, samples, tmp_path):
     config = Config.fromfile(PETL / name)

@@ -1,20 +1,18 @@
-import copy
 import json
 import logging
 import pickle
 import re
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import synthetic
+from calls import count_calls
 
 from mapper_mm.datasets import ReferDataset
-from mapper_mm.errors import BadImageError, BadRecordError, FolderInUseError, MissingDataError
+from mapper_mm.errors import BadImageError, BadRecordError, MissingDataError
 from mapper_mm.registry import DATASETS
-from mapper_mm.shapes_ref import ShapesRefDataset
 
 PIPELINE = [
     dict(type='LoadGroundingImage'),
@@ -389,18 +387,27 @@ def test_broken_picture_stops_or_is_replaced(root, warnings):
     assert counts[:3] == [1, 2, 4] and dataset.skipped_images.count >= 4
 
 
-def test_a_third_of_refcoco_loads_in_seconds(tmp_path):
+def test_twice_as_many_references_are_twice_the_work(tmp_path):
+    """RefCOCO has 50,000 of them."""
     refs, instances = _tree()
-    many = []
-    for i in range(13000):
-        ref = copy.copy(refs[i % 2])
-        ref['ref_id'] = i
-        ref['sentences'] = [dict(sent_id=3 * i + k, sent='a phrase', tokens=[]) for k in range(3)]
-        many.append(ref)
-    _write(tmp_path, many, instances)
-    start = time.process_time()
-    assert len(ReferDataset(str(tmp_path))) == 39000
-    assert time.process_time() - start < 5
+
+    def read(number):
+        many = []
+        for i in range(number):
+            ref = dict(refs[i % 2], ref_id=i)
+            ids = range(3 * i, 3 * i + 3)
+            ref['sentences'] = [dict(sent_id=k, sent='a phrase', tokens=[]) for k in ids]
+            many.append(ref)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        _write(folder, many, instances)
+        calls = count_calls(lambda: found.append(len(ReferDataset(str(folder)))))
+        return calls
+
+    found = []
+    few, more, most = read(100), read(200), read(300)
+    assert found == [300, 600, 900]
+    assert most - more == pytest.approx(more - few, rel=0.02)
 
 
 def _write_many(root, seed):
@@ -471,63 +478,6 @@ def test_real_record():
     texts = [dataset.get_data_info(i)['text'] for i in range(len(dataset))]
     assert texts == ['the lady with the blue shirt', 'lady with back to us', 'blue shirt']
     assert dataset[0]['inputs'].shape == (3, 70, 70)
-
-
-SCENES = dict(train=3, val=2, testA=1, testB=1)
-
-
-def test_shapes_ref_is_generated_once_and_read(tmp_path):
-    kwargs = dict(data_root=str(tmp_path / 'shapes'), num_scenes=SCENES, pipeline=PIPELINE)
-    dataset = ShapesRefDataset(split='val', **kwargs)
-    images = {dataset.get_data_info(i)['img_id'] for i in range(len(dataset))}
-    assert len(images) == 2 and len(dataset) >= 2
-    assert dataset[0]['inputs'].shape == (3, 70, 70)
-
-    marker = tmp_path / 'shapes/instances.json'
-    before = marker.stat().st_mtime_ns
-    ShapesRefDataset(split='train', **kwargs)
-    assert marker.stat().st_mtime_ns == before
-    ShapesRefDataset(split='train', seed=1, **kwargs)
-    assert marker.stat().st_mtime_ns != before
-
-
-def test_shapes_ref_generates_in_the_first_process_only(tmp_path, monkeypatch):
-    module = 'mapper_mm.shapes_ref.dataset'
-    waits = []
-    monkeypatch.setattr(f'{module}.is_main_process', lambda: False)
-    monkeypatch.setattr(f'{module}.barrier', lambda: waits.append(1))
-    with pytest.raises(MissingDataError):
-        ShapesRefDataset(data_root=str(tmp_path / 'shapes'), num_scenes=SCENES)
-    assert waits == [1]
-
-
-def test_a_misspelt_folder_is_not_filled(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    made = tmp_path / 'mine/shapes_ref'
-    (tmp_path / 'mine').mkdir()
-    assert len(ShapesRefDataset(data_root=str(made), split='val', num_scenes=SCENES))
-    before = sorted(tmp_path.rglob('*'))
-    for wrong, message in (
-        ('mine/shape_ref', f'no ShapesRef in .*/shape_ref, but in {made}'),
-        ('mien/shapes_ref', f'no folder .*/mien to make ShapesRef in, only {tmp_path}: '),
-        ('mien/deep/shapes_ref', f'only {tmp_path}: data_root=.*make_shapes.py --out .*mien/deep'),
-    ):
-        with pytest.raises(MissingDataError, match=message):
-            ShapesRefDataset(data_root=str(tmp_path / wrong), num_scenes=SCENES)
-    (tmp_path / 'mine/file').touch()
-    before.append(tmp_path / 'mine/file')
-    for other in ('mine', 'mine/file'):
-        with pytest.raises(FolderInUseError, match=str(tmp_path / other)):
-            ShapesRefDataset(data_root=str(tmp_path / other), num_scenes=SCENES)
-    assert sorted(tmp_path.rglob('*')) == sorted(before)
-    # A short name with two letters that changed places.
-    made.rename(tmp_path / 'mine/shapes')
-    with pytest.raises(MissingDataError, match='no ShapesRef in .*/shaeps, but in .*/shapes:'):
-        ShapesRefDataset(data_root=str(tmp_path / 'mine/shaeps'), num_scenes=SCENES)
-    # Where the configs have it, and what is another data set.
-    assert len(ShapesRefDataset(data_root='data/shapes_ref_2', split='val', num_scenes=SCENES))
-    other = str(tmp_path / 'mine/shapes_ref2')
-    assert len(ShapesRefDataset(data_root=other, split='val', num_scenes=SCENES, seed=1))
 
 
 IMAGES = dict(refclef='../saiapr_tc-12')

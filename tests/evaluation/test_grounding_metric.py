@@ -1,9 +1,6 @@
 import itertools
-import os
-import subprocess
-import sys
-from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import torch
@@ -142,9 +139,9 @@ def _true_accuracy(size):
     return sum(i % 3 == 0 for i in range(size)) / size
 
 
-def _predict_as(rank):
+def _predict_as(rank, folder):
     """What one of several processes does, in a folder that they share."""
-    store = f'file://{Path("store").resolve()}'
+    store = f'file://{folder / "store"}'
     dist.init_process_group('gloo', init_method=store, rank=rank, world_size=WORLD)
     found = []
     for size, round_up, shuffle in itertools.product(SIZES, (True, False), (True, False)):
@@ -155,17 +152,16 @@ def _predict_as(rank):
             for batch in BatchSampler(sampler, batch_size=2, drop_last=False):
                 evaluator.process([samples[i] for i in batch])
             found.append((size, evaluator.evaluate(size)['grounding/acc@0.5']))
-    torch.save(found, f'rank_{rank}.pt')
+    torch.save(found, folder / f'rank_{rank}.pt')
     dist.destroy_process_group()
 
 
 def test_exact_in_several_processes(tmp_path):
-    env = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
-    ranks = [
-        subprocess.Popen([sys.executable, __file__, str(rank)], cwd=tmp_path, env=env)
-        for rank in range(WORLD)
-    ]
-    assert [process.wait(timeout=300) for process in ranks] == [0] * WORLD
+    streams = [dict(out=tmp_path / f'out_{i}', err=tmp_path / f'err_{i}') for i in range(WORLD)]
+    ranks = [forked.start(_predict_as, rank, tmp_path, **streams[rank]) for rank in range(WORLD)]
+    for rank, process in enumerate(ranks):
+        process.join(forked.TIMEOUT)
+        assert process.exitcode == 0, streams[rank]['err'].read_text()
     for rank in range(WORLD):
         found = torch.load(tmp_path / f'rank_{rank}.pt')
         assert len(found) == 24
@@ -214,7 +210,3 @@ def test_best_checkpoint_is_kept(tmp_path):
     assert [p.name for p in tmp_path.glob('best_*')] == ['best_grounding_acc@0.5_epoch_1.pth']
     saved = torch.load(next(tmp_path.glob('best_*')), weights_only=True)
     assert saved['state_dict']['weight'] == 1
-
-
-if __name__ == '__main__':
-    _predict_as(int(sys.argv[1]))

@@ -11,6 +11,7 @@ import pytest
 import synthetic
 
 from mapper_mm.datasets import published_counts
+from mapper_mm.utils.text import printable
 
 ROOT = Path(__file__).parents[2]
 TOOL = 'tools/dataset_converters/check_refer.py'
@@ -47,25 +48,37 @@ def small_counts(monkeypatch):
 
 
 @pytest.fixture
-def check(run_tool, capsys):
-    """Runs the tool; gives the rows of its table, what follows, and the exit status."""
+def check(run_tool, capsys, tmp_path_factory):
+    """Runs the tool; gives the rows of its report, what follows the table, and the exit status."""
+    report = tmp_path_factory.mktemp('report') / 'report.json'
+    # As it is before a test counts how often it is called.
+    loads = json.loads
 
     def check(*args):
+        report.unlink(missing_ok=True)
         try:
-            run_tool(TOOL, *args)
+            run_tool(TOOL, *args, '--json', report)
             status = 0
         except SystemExit as error:
             status = error.code
-        lines = capsys.readouterr().out.splitlines()
-        rows = [
-            tuple(cell.strip() for cell in line.strip('│').split('│'))
-            for line in lines
-            if line.startswith('│')
-        ]
-        end = next((i for i, line in enumerate(lines) if line.startswith('└')), -1)
-        return rows, '\n'.join(lines[end + 1 :]), status
+        printed = capsys.readouterr().out
+        if not report.exists():
+            return [], printed, status
+        found = loads(report.read_text())
+        said = [printable(line) for row in found for line in row['problems'] + row['notes']]
+        assert all(line in printed for line in said)
+        following = printed[printed.index(said[0]) :] if said else ''
+        return list(map(cells, found)), following.rstrip('\n'), status
 
     return check
+
+
+def cells(row):
+    """A row of the report, '-' for what was not counted."""
+    columns = 'data_set', 'files', 'split', 'count', 'published'
+    images = row['images'] and '{} of {}'.format(*row['images'])
+    values = [*(row[name] for name in columns), images, row['verdict']]
+    return tuple('-' if value is None else str(value) for value in values)
 
 
 def test_complete_data_pass(folder, check):

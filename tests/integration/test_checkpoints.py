@@ -1,6 +1,7 @@
 """Checkpoints of what was trained, through everything that writes or reads one."""
 
 import hashlib
+import json
 import re
 import shutil
 from pathlib import Path
@@ -21,6 +22,8 @@ from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapters.parameters import tuned_tensors
 from mapper_mm.registry import MODELS
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(mapper_mm.__file__).parent
 PUBLISH = 'tools/model_converters/publish_model.py'
 MERGE = 'tools/model_converters/merge.py'
@@ -40,8 +43,8 @@ def tuned_names(small_config):
 
 
 @pytest.fixture
-def test_table(small_config, run_tool, tmp_path, capsys):
-    """The table that tools/test.py prints, and all that it said before."""
+def tested(small_config, run_tool, tmp_path, capsys):
+    """The metrics that tools/test.py finds, by split, and all that it says."""
 
     def test(checkpoint, *options, config=small_config):
         run_tool(
@@ -50,11 +53,12 @@ def test_table(small_config, run_tool, tmp_path, capsys):
             checkpoint,
             '--work-dir',
             tmp_path / 'test',
+            '--json',
+            tmp_path / 'test.json',
             *(['--cfg-options', *options] if options else []),
         )
-        said, err = capsys.readouterr()
-        said, table = said.split('┏')
-        return table, said + err
+        metrics = json.loads((tmp_path / 'test.json').read_text())['metrics']
+        return metrics, ''.join(capsys.readouterr())
 
     return test
 
@@ -127,13 +131,13 @@ def test_the_best_file_of_another_folder_stays(trained, small_config, run_tool, 
     assert best.exists() and len([*work_dir.glob('best_*.pth')]) == 1
 
 
-def test_testing_is_quiet(trained, test_table):
-    _, said = test_table(trained / 'epoch_2.pth')
+def test_testing_is_quiet(trained, tested):
+    _, said = tested(trained / 'epoch_2.pth')
     assert 'epoch_2.pth' in said
     assert not re.search(COMPLAINT, said), said
 
 
-def test_all_weights_can_be_written_too(small_config, run_tool, test_table, tmp_path):
+def test_all_weights_can_be_written_too(small_config, run_tool, tested, tmp_path):
     whole = tmp_path / 'whole'
     run_tool(
         'tools/train.py',
@@ -158,11 +162,11 @@ def test_all_weights_can_be_written_too(small_config, run_tool, test_table, tmp_
     again = torch.load(tmp_path / 'on' / 'epoch_2.pth')['state_dict']
     assert set(again) < set(state)
     assert all(torch.equal(tensor, state[name]) for name, tensor in again.items())
-    assert test_table(whole / 'epoch_2.pth')[0] == test_table(tmp_path / 'on' / 'epoch_2.pth')[0]
+    assert tested(whole / 'epoch_2.pth')[0] == tested(tmp_path / 'on' / 'epoch_2.pth')[0]
 
 
 def test_averaged_weights_resume_and_are_what_is_tested(
-    small_config, run_tool, test_table, tuned_names, tmp_path, capsys
+    small_config, run_tool, tested, tuned_names, tmp_path, capsys
 ):
     config = tmp_path / 'ema.py'
     config.write_text(EMA.format(base=str(small_config)))
@@ -193,19 +197,15 @@ def test_averaged_weights_resume_and_are_what_is_tested(
         for n in ('whole', 'resumed')
     ]
     assert validated[0][-1] == validated[1][-1]
-    tables = {
-        test_table(tmp_path / 'whole' / 'epoch_2.pth', config=which)[0]
+    metrics, same = (
+        tested(tmp_path / 'whole' / 'epoch_2.pth', config=which)[0]
         for which in (config, small_config)
-    }
-    assert len(tables) == 1
-    (table,) = tables
-    miou = next(line for line in table.splitlines() if 'miou' in line).split('│')[2]
-    assert float(miou) == pytest.approx(100 * float(validated[0][-1]), abs=0.011)
+    )
+    assert metrics == same
+    assert metrics['val']['miou'] == pytest.approx(float(validated[0][-1]), abs=1.1e-4)
 
 
-def test_averaged_weights_go_with_frozen_ones_in_one_file(
-    small_config, run_tool, test_table, tmp_path
-):
+def test_averaged_weights_go_with_frozen_ones_in_one_file(small_config, run_tool, tested, tmp_path):
     config = tmp_path / 'ema.py'
     config.write_text(EMA.format(base=str(small_config)))
     run_tool(
@@ -218,7 +218,7 @@ def test_averaged_weights_go_with_frozen_ones_in_one_file(
     )
     run_tool('tools/train.py', config, '--work-dir', tmp_path / 'small')
     tables = [
-        test_table(tmp_path / name / 'epoch_2.pth', config=config)[0] for name in ('whole', 'small')
+        tested(tmp_path / name / 'epoch_2.pth', config=config)[0] for name in ('whole', 'small')
     ]
     assert tables[0] == tables[1]
     run_tool(
@@ -245,11 +245,11 @@ def test_a_published_file_says_who_it_is(published, trained, tuned_names):
 
 
 def test_published_and_merged_files_test_and_train_alike(
-    published, merged, trained, small_config, run_tool, test_table, tmp_path
+    published, merged, trained, small_config, run_tool, tested, tmp_path
 ):
-    expected, _ = test_table(trained / 'epoch_2.pth')
+    expected, _ = tested(trained / 'epoch_2.pth')
     for path in (published, merged):
-        assert test_table(path)[0] == expected
+        assert tested(path)[0] == expected
     states = []
     for path in (trained / 'epoch_2.pth', published, merged):
         work_dir = tmp_path / path.stem
@@ -291,13 +291,13 @@ def test_merging_with_others_is_refused_unless_they_are_wanted(
     assert torch.equal(merged['backbone.vit.norm.bias'], 1.01 * weights['norm.bias'])
 
 
-def test_only_a_merged_file_needs_no_other(published, alone, small_data, test_table):
+def test_only_a_merged_file_needs_no_other(published, alone, small_data, tested):
     config, whole = alone
-    expected, _ = test_table(published)
-    table, said = test_table(whole, config=config)
+    expected, _ = tested(published)
+    table, said = tested(whole, config=config)
     assert table == expected and not re.search(COMPLAINT, said), said
     with pytest.raises(SystemExit) as stop:
-        test_table(published, config=config)
+        tested(published, config=config)
     assert re.search('bert_tiny.*neither .base. nor a directory', stop.value.code)
 
     image = str(sorted(Path(small_data).glob('images/*val*'))[0])

@@ -1,5 +1,6 @@
 """A checkpoint over other frozen weights, through everything that loads one."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from safetensors.torch import load_file, save_file
 import mapper_mm
 from mapper_mm.apis import GroundingInferencer
 from mapper_mm.errors import WrongWeightsError
+
+pytestmark = pytest.mark.slow
 
 TINY_DINOV2 = 'assets/tiny_encoders/dinov2_tiny.safetensors'
 OVERRIDE = 'default_hooks.frozen_weights.on_mismatch=warn'
@@ -100,9 +103,9 @@ def test_training_from_one_that_brings_its_own(
 
 
 def test_testing_takes_the_checkpoints_own(
-    merged, other_weights, damaged, small_config, run_tool, capsys, tmp_path
+    merged, other_weights, damaged, small_config, run_tool, tmp_path
 ):
-    tables = []
+    found, report = [], tmp_path / 'report.json'
     for checkpoint, options in (
         (merged, [OVERRIDE]),
         (merged, [other_weights]),
@@ -114,11 +117,13 @@ def test_testing_takes_the_checkpoints_own(
             checkpoint,
             '--work-dir',
             tmp_path,
+            '--json',
+            report,
             '--cfg-options',
             *options,
         )
-        tables.append(capsys.readouterr().out.split('┏')[-1])
-    assert tables[0] == tables[1]
+        found.append(json.loads(report.read_text())['metrics'])
+    assert found[0] == found[1]
     with pytest.raises(SystemExit, match='backbone: the file is damaged'):
         run_tool('tools/test.py', small_config, damaged, '--work-dir', tmp_path)
 

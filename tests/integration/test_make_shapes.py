@@ -20,6 +20,8 @@ def test_it_writes_what_was_asked_for(run_tool, tmp_path):
         '--weather',
         'fog',
         'out-of-focus',
+        '--workers',
+        0,
     )
     assert is_current(out, seed=5, splits=SPLITS, weather=['fog', 'out-of-focus'])
     assert not is_current(out, seed=5, splits=SPLITS)

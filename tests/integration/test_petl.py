@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mapper_mm.models.adapters.parameters import trainable_params, tuned_tensors
 from mapper_mm.registry import MODELS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PETL = ROOT / 'configs' / 'petl'
 # The variants of MaPPER's parts are trained in tests/configs/test_petl.py.

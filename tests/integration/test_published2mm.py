@@ -406,14 +406,20 @@ def test_safetensors_hold_the_same(case, run_tool, capsys, tmp_path):
 
 
 def test_the_account_adds_up(case, run_tool, capsys, tmp_path):
-    run_tool(TOOL, case.published, tmp_path / 'ours.pth', '--config', case.config)
+    report = tmp_path / 'report.json'
+    files = case.published, tmp_path / 'ours.pth', '--json', report
+    run_tool(TOOL, *files, '--config', case.config)
+    found = json.loads(report.read_text())
+    dropped = {reason: len(names) for reason, names in found['dropped'].items()}
+    assert found['used'] + sum(dropped.values()) == len(case.state)
+    assert dropped['crossattention: never run'] == 4 * 10
+    assert dropped["clip.visual: CLIP's image tower, never run"] == 3
+    assert 'language_model.bert.embeddings.token_type_embeddings.weight' in found['zeros']
     printed = capsys.readouterr().out
-    rows = [line.split('│')[1:3] for line in printed.splitlines() if line.startswith('│')]
-    counts = {what.strip(): int(number.strip() or 0) for number, what in rows}
-    assert sum(counts.values()) == len(case.state)
-    assert counts['dropped: crossattention: never run'] == 4 * 10
-    assert counts["dropped: clip.visual: CLIP's image tower, never run"] == 3
-    assert 'zeros: language_model.bert.embeddings.token_type_embeddings.weight' in counts
+    for reason in dropped:
+        (line,) = (line for line in printed.splitlines() if f'dropped: {reason}' in line)
+        assert str(dropped[reason]) in line
+    assert all(f'zeros: {name}' in printed for name in found['zeros'])
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parents[2] / 'README.md'
 SNIPPETS = re.findall(r'```python\n(.*?)```', README.read_text(encoding='utf-8'), re.DOTALL)
 

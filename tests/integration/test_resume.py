@@ -14,6 +14,8 @@ import pytest
 import torch
 from mmengine.runner import ValLoop
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 NAMED = r'Interrupted\. The same command with `--resume` goes on from .*epoch_1\.pth'
 ROOT = HERE.parents[1]

@@ -39,6 +39,7 @@ def read(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_every_prediction_of_every_split_is_written(tested):
     lines = read(tested / 'all.jsonl')
     # Three phrases a scene.
@@ -52,24 +53,29 @@ def test_every_prediction_of_every_split_is_written(tested):
         assert line['phrase']
 
 
+@pytest.mark.slow
 def test_every_sample_has_its_picture(tested):
     assert len(list((tested / 'shown').iterdir())) == 27
 
 
-def test_table_shows_splits_side_by_side(trained, small_config, run_tool, capsys, tmp_path):
+def test_table_and_report_show_all_splits(trained, small_config, run_tool, capsys, tmp_path):
     (best,) = trained.glob('best_*.pth')
-    out = tmp_path / 'all.jsonl'
-    run_tool('tools/test.py', small_config, best, '--work-dir', tmp_path, '--out', out)
-    table = capsys.readouterr().out.split('┏')[-1]
-    header, miou = (
-        next(line for line in table.splitlines() if name in line) for name in ('testA', 'miou')
-    )
-    assert header.replace('┃', ' ').split() == ['%', 'val', 'testA', 'testB']
+    out, report = tmp_path / 'all.jsonl', tmp_path / 'report.json'
+    files = ['--out', out, '--json', report]
+    run_tool('tools/test.py', small_config, best, '--work-dir', tmp_path, *files)
+    printed = capsys.readouterr().out
+    found = json.loads(report.read_text())
+    assert found['checkpoint'] == str(best)
+    assert list(found['metrics']) == ['val', 'testA', 'testB']
     lines = read(out)
-    shown = miou.replace('│', ' ').split()[1:]
-    for split, percent in zip(('val', 'testA', 'testB'), shown, strict=True):
+    for split, metrics in found['metrics'].items():
         ious = [line['iou'] for line in lines if line['split'] == split]
-        assert float(percent) == pytest.approx(100 * sum(ious) / len(ious), abs=0.02)
+        assert metrics['miou'] == pytest.approx(sum(ious) / len(ious), abs=2e-4)
+        assert metrics['acc@0.5'] == pytest.approx(sum(iou >= 0.5 for iou in ious) / len(ious))
+    # Each word of the table is there: a line has the figures of all splits.
+    (miou,) = (line for line in printed.splitlines() if 'miou' in line and 'testA' not in line)
+    shown = [f'{100 * metrics["miou"]:.2f}' for metrics in found['metrics'].values()]
+    assert re.findall(r'\d+\.\d\d', miou) == shown
 
 
 def test_one_split_alone_works_too_and_the_file_is_read_once(
@@ -90,9 +96,10 @@ def test_one_split_alone_works_too_and_the_file_is_read_once(
         '--cfg-options',
         'test_cfg.type=TestLoop',
         'test_cfg._delete_=True',
+        '--json',
+        tmp_path / 'report.json',
     )
-    table = capsys.readouterr().out.split('┏')[-1]
-    assert re.search(r'┃ +val ┃', table)
+    assert list(json.loads((tmp_path / 'report.json').read_text())['metrics']) == ['val']
     assert reads == [str(trained / 'epoch_2.pth')]
 
 
@@ -148,36 +155,44 @@ def full_disk(monkeypatch):
     return fill
 
 
-def table_of(printed):
-    """The last table's figures by row."""
-    rows = printed.split('┏')[-1].replace('┃', '│').splitlines()
-    return {cells[0]: cells[1:] for row in rows if len(cells := row.replace('│', ' ').split()) > 1}
+@pytest.fixture
+def report(tmp_path):
+    """The file that takes the figures; called, it gives those of each split."""
+    path = tmp_path / 'report.json'
+    return path, lambda: json.loads(path.read_text())['metrics']
 
 
+@pytest.mark.slow
 def test_figures_are_shown_where_predictions_cannot_be_written(
-    trained, small_config, run_tool, capsys, tmp_path
+    trained, small_config, run_tool, capsys, report
 ):
+    path, figures = report
+    files = ['--out', '/dev/full', '--json', path]
     with pytest.raises(SystemExit, match='/dev/full could not be written: No space left'):
-        run_tool('tools/test.py', small_config, '--work-dir', trained, '--out', '/dev/full')
-    assert len(table_of(capsys.readouterr().out)['miou']) == 3
+        run_tool('tools/test.py', small_config, '--work-dir', trained, *files)
+    assert len(figures()) == 3
+    assert re.search(r'miou(\D+\d+\.\d\d){3}', capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_figures_and_predictions_are_there_where_pictures_cannot_be_written(
-    trained, small_config, run_tool, capsys, tmp_path, full_disk
+    trained, small_config, run_tool, capsys, tmp_path, full_disk, report
 ):
     full_disk(5)
     out, shown = tmp_path / 'all.jsonl', tmp_path / 'shown'
+    path, figures = report
+    files = ['--out', out, '--show-dir', shown, '--json', path]
     with pytest.raises(SystemExit, match=r'shown/.*png could not be written: No space left'):
-        run_tool(
-            'tools/test.py', small_config, '--work-dir', trained, '--out', out, '--show-dir', shown
-        )
-    assert len(table_of(capsys.readouterr().out)['miou']) == 3
+        run_tool('tools/test.py', small_config, '--work-dir', trained, *files)
+    assert len(figures()) == 3
+    assert re.search(r'miou(\D+\d+\.\d\d){3}', capsys.readouterr().out)
     assert len(read(out)) == 27
     assert len(list(shown.iterdir())) == 4
 
 
+@pytest.mark.slow
 def test_what_was_computed_is_shown_if_a_later_split_fails(
-    trained, small_config, run_tool, capsys, tmp_path, monkeypatch
+    trained, small_config, run_tool, tmp_path, monkeypatch, report
 ):
     original = SplitsTestLoop.run_iter
 
@@ -188,18 +203,29 @@ def test_what_was_computed_is_shown_if_a_later_split_fails(
 
     monkeypatch.setattr(SplitsTestLoop, 'run_iter', run_iter)
     out = tmp_path / 'all.jsonl'
+    path, figures = report
     with pytest.raises(SystemExit, match='testB.png is broken'):
-        run_tool('tools/test.py', small_config, '--work-dir', trained, '--out', out)
-    assert table_of(capsys.readouterr().out)['%'] == ['val', 'testA']
+        run_tool('tools/test.py', small_config, '--work-dir', trained, '--out', out, '--json', path)
+    assert list(figures()) == ['val', 'testA']
     assert len(read(out)) == 21
 
 
 def test_a_file_without_splits_has_a_column_too(capsys):
-    print_table = runpy.run_path(str(ROOT / 'tools/test.py'))['print_table']
+    tool = runpy.run_path(str(ROOT / 'tools/test.py'))
     for dataset in (dict(split=None), dict()):
-        print_table(
-            {'grounding/acc@0.5': 0.25},
-            Config(dict(load_from='a.pth', test_dataloader=dict(dataset=dataset))),
-        )
+        config = Config(dict(test_dataloader=dict(dataset=dataset)))
+        figures = tool['by_split']({'grounding/acc@0.5': 0.25}, config)
+        assert figures == dict(all={'acc@0.5': 0.25})
+        tool['print_table'](figures)
         table = capsys.readouterr().out
         assert 'all' in table and '25.00' in table
+
+
+def test_more_splits_than_figures_stand_below_each_other(capsys):
+    tool = runpy.run_path(str(ROOT / 'tools/test.py'))
+    figures = {f'set{i}': {'acc@0.5': i / 10, 'miou': i / 5} for i in range(3)}
+    tool['print_table'](figures)
+    lines = capsys.readouterr().out.splitlines()
+    for i in range(3):
+        (line,) = (line for line in lines if f'set{i}' in line)
+        assert re.findall(r'\d+\.\d\d', line) == [f'{10 * i:.2f}', f'{20 * i:.2f}']

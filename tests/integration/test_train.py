@@ -58,7 +58,9 @@ def test_phrases_that_are_too_long_are_named_and_lose_no_run(
     short, cut = 'model.language_model.max_tokens=6', 'model.language_model.truncation=True'
     record = r'refs\(shapes\)\.p: ref_id \d+, sent_id \d+'
     # Training skips them; what is measured is all phrases.
-    with pytest.raises(SystemExit, match=rf'{record}: the phrase .* the model reads 6 .*cut'):
+    with pytest.raises(
+        SystemExit, match=rf'{record}: the phrase .* the model reads 6 .*truncation=True'
+    ):
         run_tool(*command, short)
     said = ''.join(capsys.readouterr())
     assert re.search(rf'phrases longer than .*max_tokens=6 were skipped.*{record}', said), said

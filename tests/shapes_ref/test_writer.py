@@ -157,6 +157,7 @@ def test_testa_is_about_looks_and_testb_about_places(root):
                 assert about_places, sentence['sent']
 
 
+@pytest.mark.slow
 def test_bytes_depend_on_the_seed_and_not_on_the_workers(root, tmp_path):
     spread = write_shapes_ref(tmp_path / 'spread', seed=3, splits=SPLITS, workers=2)
     assert contents(spread) == contents(root)

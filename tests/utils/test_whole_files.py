@@ -2,9 +2,9 @@ import errno
 import os
 import resource
 import signal
-import subprocess
 import sys
 
+import forked
 import pytest
 
 from mapper_mm.errors import WriteError
@@ -45,41 +45,38 @@ def test_other_errors_stay_what_they_are(tmp_path):
 
 def test_a_real_limit(tmp_path):
     """A file may not grow over 100 bytes, as where a disk is full."""
-    path = tmp_path / 'file'
+    path, streams = tmp_path / 'it' / 'file', tmp_path
+    path.parent.mkdir()
     path.write_text('old')
-    script = (
-        'from mapper_mm.cli.arguments import exit_on_user_error\n'
-        'from mapper_mm.utils.whole_files import write_text\n'
-        f'with exit_on_user_error(): write_text({str(path)!r}, 1000 * "new")\n'
-    )
 
-    def limit():
+    def write():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        try:
+            write_text(path, 1000 * 'new')
+        except WriteError as error:
+            # The limit is for what is written of this, too.
+            sys.exit('File too large' in str(error) and str(path) in str(error) and 3)
 
-    done = subprocess.run(
-        [sys.executable, '-B', '-c', script], preexec_fn=limit, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith(f'{path} could not be written: File too large.')
+    assert forked.run(write, folder=streams)[0] == 3
     assert path.read_text() == 'old'
-    assert [file.name for file in tmp_path.iterdir()] == ['file']
+    assert [file.name for file in path.parent.iterdir()] == ['file']
 
 
 def test_a_killed_process_leaves_the_old_file(tmp_path):
-    path = tmp_path / 'file'
+    path = tmp_path / 'it' / 'file'
+    path.parent.mkdir()
     path.write_text('old')
-    script = (
-        'import os, signal\n'
-        'from mapper_mm.utils.whole_files import whole_file\n'
-        f'with whole_file({str(path)!r}) as part:\n'
-        '    part.write_text("ne")\n'
-        '    os.kill(os.getpid(), signal.SIGKILL)\n'
-    )
-    assert subprocess.run([sys.executable, '-c', script]).returncode == -signal.SIGKILL
+
+    def write():
+        with whole_file(path) as part:
+            part.write_text('ne')
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert forked.run(write, folder=tmp_path)[0] == -signal.SIGKILL
     assert path.read_text() == 'old'
     write_text(path, 'new')
-    assert [file.name for file in tmp_path.iterdir()] == ['file']
+    assert [file.name for file in path.parent.iterdir()] == ['file']
     assert path.read_text() == 'new'
 
 

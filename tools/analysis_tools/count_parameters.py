@@ -2,7 +2,7 @@
 
 import argparse
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 # First, for it says in a sentence what of the following is missing or too old.
 import mapper_mm  # noqa: F401
@@ -17,6 +17,7 @@ from torch import nn
 from mapper_mm.cli.arguments import add_config_arguments, exit_on_user_error, read_config
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config
+from mapper_mm.cli.json_report import add_json_argument, write_json
 from mapper_mm.models.adapters.insertion import added_params
 from mapper_mm.models.adapters.parameters import adapters, num_tuned_in_encoders, trainable_params
 from mapper_mm.registry import MODELS
@@ -57,7 +58,22 @@ def _part(name: str, model: nn.Module) -> str:
     return 'projections, positions, [REG], head'
 
 
-def tunable_share(model: nn.Module, counts: dict[str, Count]) -> list[str]:
+@dataclass
+class TunableShare:
+    """How much of the backbones is tuned.
+
+    Attributes:
+        tuned: Parameters tuned in them.
+        backbones: All of their parameters.
+        unused: Parameters that the published code tunes besides and never uses.
+    """
+
+    tuned: int
+    backbones: int
+    unused: int
+
+
+def tunable_share(model: nn.Module, counts: dict[str, Count]) -> TunableShare:
     """How much of the backbones is tuned, counted as the paper does.
 
     The paper divides by the image encoder with its mask token and BERT with its pooler, which
@@ -74,21 +90,11 @@ def tunable_share(model: nn.Module, counts: dict[str, Count]) -> list[str]:
         for _, adapter in adapters(model)
         if getattr(adapter, 'prior_dims', None) and hasattr(adapter, 'scale')
     )
-    lines = [
-        f'tunable share of the backbones: {tuned:,} / {backbones:,} = {tuned / backbones:.4%} '
-        '(MaPPER in the paper, at full size: 1.41 %)'
-    ]
-    if unused:
-        lines.append(
-            f"with the published code's unused clip_down_proj ({unused:,}): "
-            f'{tuned + unused:,} / {backbones:,} = {(tuned + unused) / backbones:.4%}'
-        )
-    return lines
+    return TunableShare(tuned, backbones, unused)
 
 
-def print_report(model: nn.Module) -> None:
+def print_report(counts: dict[str, Count], share: TunableShare) -> None:
     """Print the table, peft's line and the tunable share of the backbones."""
-    counts = count(model)
     total = sum(part.total for part in counts.values())
     trainable = sum(part.trainable for part in counts.values())
     table = Table(title='parameters')
@@ -96,9 +102,8 @@ def print_report(model: nn.Module) -> None:
     for column in ('frozen', 'trainable', 'share'):
         table.add_column(column, justify='right')
     for name, part in counts.items():
-        share = part.trainable / max(trainable, 1)
-        frozen = part.total - part.trainable
-        table.add_row(name, f'{frozen:,}', f'{part.trainable:,}', f'{share:.1%}')
+        frozen, of_all = part.total - part.trainable, part.trainable / max(trainable, 1)
+        table.add_row(name, f'{frozen:,}', f'{part.trainable:,}', f'{of_all:.1%}')
     table.add_section()
     table.add_row('all', f'{total - trainable:,}', f'{trainable:,}', '')
     Console().print(table)
@@ -106,13 +111,36 @@ def print_report(model: nn.Module) -> None:
         f'trainable params: {trainable:,} || all params: {total:,} || '
         f'trainable%: {100 * trainable / total:.4f}'
     )
-    print('\n'.join(tunable_share(model, counts)))
+    tuned, backbones, unused = share.tuned, share.backbones, share.unused
+    print(
+        f'tunable share of the backbones: {tuned:,} / {backbones:,} = {tuned / backbones:.4%} '
+        '(MaPPER in the paper, at full size: 1.41 %)'
+    )
+    if unused:
+        print(
+            f"with the published code's unused clip_down_proj ({unused:,}): "
+            f'{tuned + unused:,} / {backbones:,} = {(tuned + unused) / backbones:.4%}'
+        )
+
+
+def as_json(counts: dict[str, Count], share: TunableShare) -> dict:
+    """The same numbers for other programs."""
+    return dict(
+        parts={
+            name: dict(frozen=part.total - part.trainable, trainable=part.trainable)
+            for name, part in counts.items()
+        },
+        total=sum(part.total for part in counts.values()),
+        trainable=sum(part.trainable for part in counts.values()),
+        backbones=asdict(share),
+    )
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_config_arguments(parser)
+    add_json_argument(parser, 'numbers of parameters, frozen and trainable, by part')
     return parser.parse_args()
 
 
@@ -125,7 +153,10 @@ def main() -> None:
         check_config(config)
         with torch.device('meta'), build_errors_name_settings(config):
             model = MODELS.build(config.model)
-        print_report(model)
+        counts = count(model)
+        share = tunable_share(model, counts)
+        print_report(counts, share)
+        write_json(args.json, as_json(counts, share))
 
 
 if __name__ == '__main__':

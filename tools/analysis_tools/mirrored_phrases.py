@@ -9,6 +9,7 @@ import mapper_mm  # noqa: F401
 
 # isort: split
 from mapper_mm.cli.arguments import exit_on_user_error
+from mapper_mm.cli.json_report import add_json_argument, write_json
 from mapper_mm.datasets.transforms.frame_words import can_be_cropped
 from mapper_mm.datasets.transforms.mirror_words import swap_left_right, why_not_mirrored
 
@@ -22,6 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--list', action='store_true', help='list phrases: mirrored, or what forbids it'
     )
+    add_json_argument(parser, 'of each phrase, whether it may be mirrored and cropped')
     return parser.parse_args()
 
 
@@ -42,6 +44,17 @@ def main() -> None:
             reason = why_not_mirrored(phrase)
             said = swap_left_right(phrase) if reason is None else f'kept for: {reason}'
             print(f'{phrase}\t{said}')
+        write_json(args.json, [_as_json(phrase) for phrase in phrases])
+
+
+def _as_json(phrase: str) -> dict:
+    """What may be done to a phrase's picture.
+
+    ``mirrored`` is how the phrase reads then, ``kept_for`` what forbids it; one of them is None.
+    """
+    reason = why_not_mirrored(phrase)
+    mirrored = swap_left_right(phrase) if reason is None else None
+    return dict(phrase=phrase, mirrored=mirrored, kept_for=reason, cropped=can_be_cropped(phrase))
 
 
 def _share(part: int, whole: int) -> str:

@@ -11,7 +11,7 @@ import pickle
 import random
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 
 # First, for it says in a sentence what of the following is missing or too old.
@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mapper_mm.cli.arguments import exit_on_user_error
+from mapper_mm.cli.json_report import add_json_argument, write_json
 from mapper_mm.datasets import GroundingDataset
 from mapper_mm.datasets.image_size import read_image_size
 from mapper_mm.datasets.json_files import load_json
@@ -72,6 +73,7 @@ SOURCES = {
 # The published numbers of its data set are of files that others cleaned, and nobody has counted it:
 # a number that differs by no more than this share is a note.
 UNCOUNTED = {'refs(berkeley).p': 0.25}
+_COLOURS = dict(ok='green', note='yellow', no='red')
 # A size in pixels that any box fits into, for pictures that are not looked at.
 ANY_SIZE = (2**31, 2**31)
 
@@ -99,6 +101,11 @@ class Result:
     images: tuple[int, int] | None = None
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is as published: 'ok', 'note' or 'no'."""
+        return 'no' if self.problems else 'note' if self.notes else 'ok'
 
 
 def open_split(cfg: dict, folder: str, split: str) -> GroundingDataset:
@@ -212,7 +219,7 @@ def print_report(results: list[Result], console: Console) -> None:
                 '-' if row.count is None else f'{row.count:,}',
                 f'{row.published:,}',
                 '-' if row.images is None else f'{row.images[0]:,} of {row.images[1]:,}',
-                _verdict(row),
+                f'[{_COLOURS[row.verdict]}]{row.verdict}[/]',
             )
     console.print(table)
     # What several splits miss is said once.
@@ -221,12 +228,6 @@ def print_report(results: list[Result], console: Console) -> None:
         console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
     if any(row.problems for row in results):
         console.print('docs/data.md says where everything belongs and how to get it.')
-
-
-def _verdict(row: Result) -> str:
-    if row.problems:
-        return '[red]no[/]'
-    return '[yellow]note[/]' if row.notes else '[green]ok[/]'
 
 
 def parse_args() -> argparse.Namespace:
@@ -238,6 +239,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--full', action='store_true', help='look for every image instead of for 500 of each split'
+    )
+    add_json_argument(
+        parser, 'what was found of each split, wanted, and wrong, as a list of the rows'
     )
     return parser.parse_args()
 
@@ -255,6 +259,7 @@ def main() -> None:
             with console.status(f'checking {name}'):
                 results += check_data_set(name, args.folder, None if args.full else 500)
         print_report(results, console)
+        write_json(args.json, [dict(asdict(row), verdict=row.verdict) for row in results])
     if any(row.problems for row in results):
         sys.exit(1)
 

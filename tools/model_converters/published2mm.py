@@ -16,6 +16,7 @@ from rich.table import Table
 from mapper_mm.checkpoints.fingerprint import KEY, fingerprint_from_state
 from mapper_mm.checkpoints.io import write_weights
 from mapper_mm.cli.arguments import exit_on_user_error
+from mapper_mm.cli.json_report import add_json_argument, write_json
 from mapper_mm.published.convert import Conversion, convert_published, read_published
 from mapper_mm.registry import MODELS
 
@@ -38,6 +39,7 @@ def parse_args() -> argparse.Namespace:
         help='the model to convert for; by default the one in configs/published/ with as many '
         'words as the checkpoint',
     )
+    add_json_argument(parser, 'what became of each tensor of the checkpoint')
     return parser.parse_args()
 
 
@@ -86,6 +88,8 @@ def main() -> None:
         # The adapters were trained beside the frozen weights that the file contains.
         record = fingerprint_from_state(model, conversion.state, args.input)
         write_weights(args.output, conversion.state, {'cfg': config.pretty_text, KEY: record})
+        account = dict(used=len(conversion.used), dropped=conversion.dropped)
+        write_json(args.json, dict(account, zeros=list(conversion.zeros)))
     print_account(conversion)
     print(f'{args.output}: for {config.filename}')
     for first, second in BY_POSITIONS.values():

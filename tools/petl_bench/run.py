@@ -146,20 +146,28 @@ def execute(method: Method, seed: int, work_dir: Path, threads: int, lock: int) 
         )
         last = last_checkpoint(work_dir)
         _call(
-            work_dir, threads, lock, 'test.py', method.path, last, '--work-dir', work_dir / 'test'
+            work_dir,
+            threads,
+            lock,
+            'test.py',
+            method.path,
+            last,
+            '--work-dir',
+            work_dir / 'test',
+            '--json',
+            work_dir / 'test.json',
         )
     finally:
         with open(clock, 'a') as file:
             file.write(f'{time.monotonic() - start:.0f}\n')
-    # MMEngine writes the metrics of a test here, in a folder named after the time.
-    metrics = json.loads(max((work_dir / 'test').glob('*/*.json')).read_text())
+    metrics = json.loads((work_dir / 'test.json').read_text())['metrics']
     return Run(
         method=method.name,
         seed=seed,
         config=method.digest,
         tuned=method.tuned,
         seconds=sum(map(int, clock.read_text().split())),
-        **{split: round(metrics[f'{split}/grounding/acc@0.5'], 4) for split in SPLITS},
+        **{split: round(metrics[split]['acc@0.5'], 4) for split in SPLITS},
     )
 
 

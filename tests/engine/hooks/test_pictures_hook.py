@@ -1,4 +1,3 @@
-import time
 from types import SimpleNamespace
 
 import cv2
@@ -46,9 +45,7 @@ def test_pictures_are_spread_over_the_dataset(runner, samples, tmp_path, drawn_p
     hook = PicturesHook(num_pictures=8)
     validate(hook, runner, samples[:])
     validate(hook, runner, samples)
-    start = time.process_time()
     hook.after_train(runner)
-    assert time.process_time() - start < 3
     folder = tmp_path / 'work' / 'pictures'
     assert sorted(file.name for file in folder.iterdir()) == [
         *(f'{number:03d}.png' for number in range(8)),
