@@ -19,7 +19,7 @@ def load(tmp_path):
 
     def load(base, text, **options):
         file = tmp_path / 'own.py'
-        file.write_text(f"_base_ = 'mapper_mm::{base}.py'\n{text}\n")
+        file.write_text(f'_base_ = {str(CONFIGS / base) + ".py"!r}\n{text}\n')
         if not options:
             return load_config(file)
         return read_config(argparse.Namespace(config=str(file), cfg_options=options))
@@ -62,9 +62,8 @@ def test_without_a_type_the_settings_are_merged(text, load):
 
 def test_the_command_line_says_it_in_the_same_way(load):
     config = load('my_data_tiny', "dataset = dict(box_format='xywh')", data_root='/my data')
-    again = load(
-        'my_data_tiny', '', **{'dataset.data_root': '/my data', 'dataset.box_format': 'xywh'}
-    )
+    options = {'dataset.data_root': '/my data', 'dataset.box_format': 'xywh'}
+    again = load('my_data_tiny', '', **options)
     for key in LOADERS:
         assert config[key].dataset == again[key].dataset
         assert config[key].dataset.data_root == '/my data'
@@ -77,7 +76,8 @@ def test_a_variable_stays_one(load, tmp_path):
     text = (
         "dataset = dict(type='JSONLinesDataset', data_root='mine')\n"
         "data_root = 'mine'\n"
-        "train_dataloader = dict(dataset=dict(dataset, _delete_=True, ann_file=data_root + '.json'))"
+        "own = dict(dataset, _delete_=True, ann_file=data_root + '.json')\n"
+        'train_dataloader = dict(dataset=own)'
     )
     config = load('mapper_refcoco', text)
     assert config.train_dataloader.dataset.ann_file == 'mine.json'
