@@ -369,7 +369,13 @@ def test_the_hub_builds_our_models():
 def test_mim_knows_every_config():
     folder = Path(compat.__file__).parent / '.mim'
     index = yaml.safe_load((folder / 'model-index.yml').read_text())
-    listed = yaml.safe_load((folder / index['Import'][0]).read_text())['Models']
+    # One file a folder, and the configs in it.
+    listed = []
+    for file in index['Import']:
+        models = yaml.safe_load((folder / file).read_text())['Models']
+        assert {Path(model['Config']).parent for model in models} == {Path(file).parent}
+        assert (folder / file).with_name('README.md').is_file()
+        listed += models
     files = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / 'configs').rglob('*.py')

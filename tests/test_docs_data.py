@@ -1,27 +1,29 @@
-"""The config for one's own data, as docs/data.md shows it."""
+"""The configs for one's own data, those that are shipped and the one that docs/data.md shows."""
 
 import re
 from pathlib import Path
 
 import pytest
 import synthetic
-from mmengine.config import Config
 
+from mapper_mm.cli.config_file import load_config
+from mapper_mm.datasets import set_canvas
 from mapper_mm.engine.runner import split_datasets
 from mapper_mm.registry import DATASETS
 
 ROOT = Path(__file__).parents[1]
-
-
 PAGE = (ROOT / 'docs/data.md').read_text(encoding='utf-8')
-OWN = re.findall(r'```python\n(_base_ = .*?JSONLinesDataset.*?)```', PAGE, re.DOTALL)
+(OWN,) = re.findall(r'```python\n(_base_ = .*?)```', PAGE, re.DOTALL)
 
 
-@pytest.mark.parametrize('text, side', zip(OWN, (518, 128), strict=True), ids=['dinov2', 'tiny'])
-def test_the_config_for_own_data_reads_them(text, side, tmp_path, monkeypatch):
-    config = tmp_path / 'my_data.py'
-    config.write_text(text.replace("'./", f"'{ROOT}/configs/"))
-    config = Config.fromfile(config)
+@pytest.mark.parametrize('name, side', [('my_data', 518), ('my_data_tiny', 128), ('page', 128)])
+def test_the_config_for_own_data_reads_them(name, side, tmp_path, monkeypatch):
+    config = ROOT / 'configs' / f'{name}.py'
+    if name == 'page':
+        config = tmp_path / 'own.py'
+        config.write_text(OWN)
+    config = load_config(config)
+    set_canvas(config)
     monkeypatch.chdir(tmp_path)
     written = synthetic.write_json_lines('data', num=4)
     for loader, split in (('train_dataloader', 'train'), ('val_dataloader', 'val')):

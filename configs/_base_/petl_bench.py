@@ -1,13 +1,13 @@
-# What the methods in configs/petl/ have in common: the embedded default, but in weather that the
-# encoders have never seen.
+# What the methods in configs/petl/ and the ablations of MaPPER have in common: the embedded
+# default, but in weather that the encoders have never seen.
 _base_ = '../mapper_shapes.py'
 # Its own schedule: runs stay comparable, whatever that of the default becomes.
 max_epochs = 2
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_epochs)]
-dataset = dict(
+weather = dict(
     data_root='data/shapes_ref_weather', weather=('fog', 'dusk', 'rain', 'snow', 'out-of-focus')
 )
-train_dataloader = dict(dataset=dataset)
-val_dataloader = dict(dataset=dataset)
+train_dataloader = dict(dataset=weather)
+val_dataloader = dict(dataset=weather)
 test_dataloader = val_dataloader

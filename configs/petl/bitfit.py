@@ -1,6 +1,3 @@
-# BitFit: every bias of both encoders.
-_base_ = '../_base_/petl_bench.py'
-model = dict(
-    backbone=dict(adapter=dict(_delete_=True, type='BitFit')),
-    language_model=dict(prior=None, pgt=None, adapter=dict(_delete_=True, type='BitFit')),
-)
+# BitFit in small: 14,464 parameters tuned in the encoders.
+_base_ = ['../_base_/petl_bench.py', '../_base_/tuning/bitfit.py']
+model = _base_.tuning

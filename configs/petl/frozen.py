@@ -1,3 +1,3 @@
-# Frozen encoders: only the fusion encoder and the box head learn.
-_base_ = '../_base_/petl_bench.py'
-model = dict(backbone=dict(adapter=None), language_model=dict(prior=None, pgt=None, adapter=None))
+# Frozen encoders in small.
+_base_ = ['../_base_/petl_bench.py', '../_base_/tuning/frozen.py']
+model = _base_.tuning

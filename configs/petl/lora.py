@@ -1,10 +1,3 @@
-# LoRA (Hu et al., 2022) of queries and values, in the ViT of keys too.
-_base_ = '../_base_/petl_bench.py'
-model = dict(
-    backbone=dict(adapter=dict(_delete_=True, type='LoRA', rank=19, targets=('qkv',))),
-    language_model=dict(
-        prior=None,
-        pgt=None,
-        adapter=dict(_delete_=True, type='LoRA', rank=19, targets=('query', 'value')),
-    ),
-)
+# LoRA in small: 97,280 parameters tuned in the encoders.
+_base_ = ['../_base_/petl_bench.py', '../_base_/tuning/lora.py']
+model = _base_.tuning.tiny

@@ -22,6 +22,7 @@ from mapper_mm.checkpoints.io import read_checkpoint
 from mapper_mm.checkpoints.partial import on_mismatch, restore_frozen
 from mapper_mm.checkpoints.stored_config import check_types, stored_config, warn_of_other_settings
 from mapper_mm.checkpoints.upgrade import upgrade_config
+from mapper_mm.datasets import set_canvas
 from mapper_mm.datasets.images import WHITE, decode_image
 from mapper_mm.errors import BadImageError, OptionError, WrongConfigError
 from mapper_mm.registry import INFERENCERS, MODELS, TRANSFORMS
@@ -176,6 +177,7 @@ class GroundingInferencer(BaseInferencer):
             _check_what_is_built(stored, weights)
             cfg.update(ConfigDict(stored.to_dict()))
         upgrade_config(cfg.model)
+        set_canvas(cfg)
         use_spelled_out_archs(cfg.model, checkpoint, weights)
         model = MODELS.build(cfg.model)
         model.cfg = cfg

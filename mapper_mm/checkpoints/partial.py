@@ -128,9 +128,55 @@ def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[
     if wrong:
         raise WrongCheckpointError(
             f'{name} is not of this model:\n  {first_lines(wrong)}\n'
-            'Use the config that it was trained with.'
+            'Use the config that it was trained with. To start a training (`load_from`) from what '
+            'fits all the same, set `default_hooks.frozen_weights.load_what_fits=True`.'
         )
     return absent
+
+
+def keep_what_fits(model: nn.Module, checkpoint: dict, name: str) -> list[str]:
+    """Make the checkpoint of another model one of this model, in place.
+
+    What has a name and a shape of the model's stays. All else becomes what the model has: what is
+    of another shape or kind, what the checkpoint lacks, and the frozen weights that ``pretrained``
+    gave. Averaged weights are left out. Frozen weights other than those that it was trained on
+    give a warning.
+
+    Args:
+        model: the model that will load it, initialized, not in a wrapper.
+        checkpoint: as read from its file, or a bare state dict.
+        name: what messages call it.
+
+    Returns:
+        list[str]: a line for each tensor that is not loaded from it, and for each of the model's
+        that it lacks.
+
+    Raises:
+        WrongCheckpointError: if nothing of it fits.
+    """
+    state = checkpoint.get('state_dict', checkpoint)
+    upgrade_names(model, state)
+    check_frozen_weights(model, checkpoint, name, on_mismatch='warn', keep_frozen=True)
+    checkpoint.pop('ema_state_dict', None)
+    own = model.state_dict()
+    given = {
+        key
+        for encoder in frozen_encoders(model).values()
+        if encoder.has_pretrained
+        for key in frozen_keys(model, encoder).values()
+    }
+    found = {key: tensor for key, tensor in state.items() if key not in given}
+    wrong = mismatches(found, {key: own[key] for key in own if key not in given})
+    fits = {
+        key: tensor
+        for key, tensor in found.items()
+        if key in own and not mismatches({key: tensor}, {key: own[key]})
+    }
+    if not fits:
+        raise WrongCheckpointError(f'{name}: nothing of it fits this model.')
+    state.clear()
+    state.update({**own, **fits})
+    return wrong
 
 
 def on_mismatch(config: Mapping) -> str:

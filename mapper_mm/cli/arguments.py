@@ -24,6 +24,7 @@ from .cfg_options import CfgOptions, apply_options
 from .config_file import load_config, name_classes
 from .config_names import SETTINGS
 from .config_settings import settle
+from .dataset_switch import SWITCHES, switch_dataset
 from .signatures import nearest
 
 
@@ -74,7 +75,9 @@ def read_config(args: argparse.Namespace) -> Config:
     config = load_config(args.config)
     if args.cfg_options is not None:
         _check_names(args.cfg_options, config, args.config)
+        switches = {key.partition('.')[0] for key in args.cfg_options} & {*SWITCHES} - {*config}
         apply_options(config, args.cfg_options)
+        switch_dataset(config, switches)
     name_classes(config)
     upgrade_config(config.get('model'))
     settle(config)
@@ -89,10 +92,10 @@ def read_config(args: argparse.Namespace) -> Config:
 def _check_names(options: Iterable[str], config: Config, file: str) -> None:
     for key in options:
         name = key.partition('.')[0]
-        if name in SETTINGS:
+        if name in SETTINGS or (name in SWITCHES and name not in config):
             continue
         if name not in config:
-            hint = nearest(name, {*config, *SETTINGS})
+            hint = nearest(name, {*config, *SETTINGS, *SWITCHES})
             raise OptionError(
                 f'--cfg-options: {file} has no setting {name}{hint if "mean" in hint else "."}'
             )

@@ -20,13 +20,15 @@ from mmengine.utils import get_object_from_string
 from mapper_mm import registry
 from mapper_mm.errors import MissingPackageError, WrongConfigError
 
+from .dataset_switch import switch_dataset
+
 _SUFFIXES = ('.py', '.yml', '.yaml', '.json')
 # Settings that may be a class, or its name.
 _NAMED = ('type', 'constructor', 'runner_type')
 
 
 def load_config(file: str | Path) -> Config:
-    """Read a config file and those that it inherits from.
+    """Read a config file and those that it inherits from, with one dataset for all loaders.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -34,7 +36,7 @@ def load_config(file: str | Path) -> Config:
         WrongConfigError: If it cannot be read; the message names file and line.
     """
     try:
-        return Config.fromfile(file)
+        config = Config.fromfile(file)
     except (OSError, MissingPackageError):
         raise
     except SyntaxError as error:
@@ -43,6 +45,8 @@ def load_config(file: str | Path) -> Config:
     # The file is a program: it may go wrong in every way.
     except Exception as error:
         raise WrongConfigError(f'{_where(error, str(file))}: {_what(error)}') from error
+    switch_dataset(config)
+    return config
 
 
 def _where(error: Exception, file: str) -> str:

@@ -10,6 +10,8 @@ from mmengine.runner import Runner
 
 from mapper_mm.errors import WrongConfigError
 
+from .dataset_switch import SWITCHES
+
 # Settings that are no arguments of the Runner, and that configs may leave out.
 READ_BY_MMENGINE = (
     'auto_scale_lr',
@@ -33,7 +35,15 @@ _OF_MMCV = dict(
     log_config='default_hooks.logger',
     total_epochs='train_cfg.max_epochs',
 )
-_TEXT = {'load_from', 'work_dir', 'launcher', 'log_level', 'default_scope', 'experiment_name'}
+_TEXT = {
+    'data_root',
+    'load_from',
+    'work_dir',
+    'launcher',
+    'log_level',
+    'default_scope',
+    'experiment_name',
+}
 
 
 def check_names(config: Config) -> None:
@@ -46,7 +56,7 @@ def check_names(config: Config) -> None:
         WrongConfigError: If there is one; the message has the right name.
     """
     for name, value in config.items():
-        if name in SETTINGS or name in _OTHERS or name.startswith('_'):
+        if name in (*SETTINGS, *SWITCHES, *_OTHERS) or name.startswith('_'):
             continue
         where = f'{config.filename}: ' if config.filename else ''
         if name in _OF_MMCV and not _is_used(name, config.text or ''):
@@ -54,7 +64,7 @@ def check_names(config: Config) -> None:
                 f'{where}{name} is a setting of MMCV 1.x, and nothing reads it; it is '
                 f'{_OF_MMCV[name]} here.'
             )
-        near = meant(name, SETTINGS)
+        near = meant(name, {*SETTINGS, *SWITCHES})
         if near is None or not _may_be(value, near) or _is_used(name, config.text or ''):
             continue
         raise WrongConfigError(

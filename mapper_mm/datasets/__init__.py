@@ -1,5 +1,6 @@
 """From files to samples: readers of referring expressions and their transforms."""
 
+from .canvas import set_canvas
 from .grounding_dataset import GroundingDataset
 from .json_lines_dataset import JSONLinesDataset
 from .mdetr_dataset import MDETRDataset
@@ -16,4 +17,5 @@ __all__ = [
     'ReferDataset',
     'TransVGDataset',
     'load_plain_pickle',
+    'set_canvas',
 ]

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from mapper_mm.datasets import set_canvas
+
 CONFIGS = Path(__file__).parents[2] / 'configs'
 # Epochs, and the epoch after which the learning rate is a tenth.
 SCHEDULES = {
@@ -36,6 +38,7 @@ def test_schedule_and_batch(name, folder):
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_augmentation(name):
     config = Config.fromfile(CONFIGS / f'mapper_{name}.py')
+    set_canvas(config)
     steps = {step.type: step for step in config.train_dataloader.dataset.pipeline}
     assert list(steps) == [
         'LoadGroundingImage',

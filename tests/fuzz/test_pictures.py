@@ -13,6 +13,7 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 from PIL import Image
 
+from mapper_mm.datasets import set_canvas
 from mapper_mm.datasets.image_size import read_image_size
 from mapper_mm.datasets.transforms import LoadGroundingImage
 from mapper_mm.models.grounders import MaPPER
@@ -25,8 +26,9 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-CONFIG = Config.fromfile(ROOT / 'configs/_base_/datasets/grounding.py')
-CANVAS = CONFIG.canvas
+CONFIG = Config.fromfile(ROOT / 'configs/mapper_refcoco.py')
+set_canvas(CONFIG)
+CANVAS = CONFIG.model.backbone.img_size
 MODES = ('RGB', 'L', '1', 'P', 'RGBA', 'LA', 'PA', 'CMYK', 'YCbCr', 'LAB', 'I', 'F', 'I;16')
 FORMATS = (
     'JPEG',
@@ -137,7 +139,9 @@ def pipelines():
     """The steps of training and testing after loading."""
     return [
         Compose([TRANSFORMS.build(step) for step in steps[1:]])
-        for steps in (CONFIG.train_pipeline, CONFIG.test_pipeline)
+        for steps in (
+            CONFIG[loader].dataset.pipeline for loader in ('train_dataloader', 'test_dataloader')
+        )
     ]
 
 

@@ -60,14 +60,6 @@ def small_config(name, folder):
     config.model = Config.fromfile(ROOT / 'configs/_base_/models/mapper_tiny.py').model
     config.model.language_model.truncation = truncation
     config.model.backbone.img_size = CANVAS
-    train = config.train_dataloader.dataset
-    evaluated = config.val_dataloader.dataset, config.test_dataloader.dataset
-    for dataset in (*train.get('datasets', [train]), *evaluated):
-        for step in dataset.pipeline:
-            if step.type == 'Letterbox':
-                sides = step.get('long_sides') or [step.size]
-                step.long_sides = [side * CANVAS // step.size for side in sides]
-                step.size = CANVAS
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
         loader.update(batch_size=48, num_workers=0, persistent_workers=False)
     config.train_cfg.max_epochs = 1

@@ -10,6 +10,7 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 
 from mapper_mm.cli.preflight import check_requirements
+from mapper_mm.datasets import set_canvas
 from mapper_mm.datasets.transforms import Letterbox
 from mapper_mm.models.pretrained.files import how_to_get
 from mapper_mm.registry import MODELS
@@ -45,11 +46,14 @@ DATA = {
         *('data/refclef/refs(berkeley).p', 'data/refclef/instances.json', 'data/saiapr_tc-12')
     },
     'mapper_flickr30k.py': {FLICKR.format('train'), FLICKR.format('val'), FLICKR_IMAGES},
+    'my_data.py': {'data/my_data/expressions.jsonl', 'data/my_data'},
     'mapper_refcoco_joint.py': REFCOCO | REFCOCOPLUS | REFCOCOG_UMD,
 }
 TEST_DATA = {
     'mapper_flickr30k.py': {FLICKR.format('val'), FLICKR.format('test'), FLICKR_IMAGES},
 }
+# Of its encoders, and of the data, nothing has to be fetched.
+TINY = 'my_data_tiny.py'
 LONG_PHRASES = 'mapper_refcocog_umd.py', 'mapper_refcocog_google.py', 'mapper_refcoco_joint.py'
 
 
@@ -58,7 +62,7 @@ def read(config):
 
 
 def is_generated(config):
-    return 'shapes' in config or Path(config).parent.name in ('petl', 'variants')
+    return 'shapes' in config or Path(config).parent.name in ('petl', 'ablations')
 
 
 def missing(message):
@@ -76,25 +80,31 @@ def letterbox(dataset):
 @pytest.mark.parametrize('config', CONFIGS)
 def test_model_and_pipelines_are_built_and_fit_each_other(config):
     name, generated, config = Path(config).name, is_generated(config), read(config)
+    set_canvas(config)
     with torch.device('meta'):
         model = MODELS.build(config.model)
     canvas = config.model.backbone.img_size
     assert canvas % model.backbone.patch_size[0] == 0
     for dataset in (config.val_dataloader.dataset, config.test_dataloader.dataset):
-        assert (letterbox(dataset).size, letterbox(dataset).long_sides) == (canvas, (canvas,))
+        assert (letterbox(dataset).size, letterbox(dataset).long_sides) == (
+            (canvas, canvas),
+            (canvas,),
+        )
     train = config.train_dataloader.dataset
     for dataset in train.get('datasets', [train]):
-        assert letterbox(dataset).size == canvas
+        assert letterbox(dataset).size == (canvas, canvas)
         # As published: seven sizes, the smallest 326 of 518 pixels.
         sides = letterbox(dataset).long_sides
         assert max(sides) == canvas
         if not generated:
             assert len(sides) == 7 and min(sides) == pytest.approx(326 / 518 * canvas, rel=0.01)
-    tokens = 16 if generated else 40 if name in LONG_PHRASES else 20
+    tokens = 16 if generated or name == TINY else 40 if name in LONG_PHRASES else 20
     assert model.language_model.max_tokens == tokens
 
 
-@pytest.mark.parametrize('config', [config for config in CONFIGS if not is_generated(config)])
+@pytest.mark.parametrize(
+    'config', [name for name in CONFIGS if not is_generated(name) and name != TINY]
+)
 def test_without_data_and_weights_there_is_a_short_list(config, run_tool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stop:

@@ -15,6 +15,7 @@ from mapper_mm.cli.arguments import add_config_arguments, exit_on_user_error, re
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config
 from mapper_mm.cli.preflight import check_requirements
+from mapper_mm.datasets import set_canvas
 from mapper_mm.errors import WrongConfigError
 from mapper_mm.registry import DATASETS
 from mapper_mm.visualization.grounding_visualizer import draw_sample
@@ -46,6 +47,7 @@ def main() -> None:
             raise WrongConfigError(f'{args.config} has no train_dataloader: nothing to show.')
         with build_errors_name_settings(config):
             check_requirements(config, ['train_dataloader'], weights=False)
+            set_canvas(config)
             dataset = DATASETS.build(config.train_dataloader.dataset)
         np.random.seed(args.seed)
         numbers = np.linspace(0, len(dataset) - 1, min(args.num, len(dataset)), dtype=int)

@@ -28,7 +28,6 @@ import mapper_mm  # noqa: F401
 # isort: split
 import torch
 from figure import draw_ablation
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from table import (
     SPLITS,
@@ -41,6 +40,7 @@ from table import (
 
 from mapper_mm.checkpoints.last import last_checkpoint
 from mapper_mm.cli.arguments import exit_on_user_error
+from mapper_mm.cli.config_file import load_config
 from mapper_mm.errors import WrongRunsError
 from mapper_mm.models.adapters.parameters import num_tuned_in_encoders
 from mapper_mm.registry import MODELS
@@ -76,7 +76,7 @@ def read_method(path: str) -> Method:
     Raises:
         WrongRunsError: If it does not test the splits that the table has.
     """
-    config = Config.fromfile(path)
+    config = load_config(path)
     splits = config.get('test_cfg', {}).get('splits', ())
     if not set(splits) >= set(SPLITS):
         raise WrongRunsError(

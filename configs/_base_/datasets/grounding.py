@@ -1,6 +1,5 @@
-# What the datasets share: pipelines, loaders, metric. The canvas is the paper's; a config with
-# another replaces the steps that depend on it, the Letterbox ones, as mapper_refcoco_224.py does.
-canvas = 518
+# What the datasets share: pipelines, loaders, metric. A Letterbox here has no size: the canvas is
+# that of the model's pictures, model.backbone.img_size.
 meta_keys = (
     'img_id',
     'ref_id',
@@ -23,17 +22,13 @@ train_pipeline = [
     dict(type='PhraseSafeCrop', prob=0.5, short_sides=(400, 500, 600), crop_range=(384, 600)),
     dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, prob=0.8),
     dict(type='PhraseFlip', prob=0.5),
-    dict(
-        type='Letterbox',
-        size=canvas,
-        placement='random',
-        long_sides=[canvas - 32 * i for i in range(7)],
-    ),
+    # The paper's: 518, 486, 454, ... pixels on a canvas of 518.
+    dict(type='Letterbox', placement='random', num_scales=7, scale_step=32 / 518),
     dict(type='PackDetInputs', meta_keys=meta_keys),
 ]
 test_pipeline = [
     dict(type='LoadGroundingImage'),
-    dict(type='Letterbox', size=canvas),
+    dict(type='Letterbox'),
     # As everywhere in mmdet: boxes loaded last stay in the original picture's pixels.
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackDetInputs', meta_keys=meta_keys),

@@ -20,12 +20,12 @@ train_dataloader = dict(
         datasets=[
             dict(
                 common,
-                **dataset,
+                **one,
                 split='train',
                 pipeline=_base_.train_pipeline,
                 exclude_images=held_out,
             )
-            for dataset in datasets.values()
+            for one in datasets.values()
         ],
     )
 )
@@ -35,8 +35,8 @@ test_dataloader = val_dataloader
 test_cfg = dict(
     type='SplitsTestLoop',
     splits={
-        f'{name} {split}': dict(dataset, split=split)
-        for (name, dataset), part in zip(datasets.items(), held_out, strict=True)
+        f'{name} {split}': dict(one, split=split)
+        for (name, one), part in zip(datasets.items(), held_out, strict=True)
         for split in part['splits']
     },
 )

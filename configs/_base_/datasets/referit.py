@@ -1,10 +1,10 @@
 # ReferItGame: what REFER has of it as refclef, and SAIAPR TC-12's images. Published figures are on
 # the expressions of TransVG's index files, TransVGDataset(dataset='referit'); see docs/data.md.
 _base_ = './refcoco.py'
-dataset = dict(
+referit = dict(
     data_root='data/refclef', split_by='berkeley', data_prefix=dict(img='../saiapr_tc-12')
 )
-train_dataloader = dict(dataset=dataset)
-val_dataloader = dict(dataset=dataset)
+train_dataloader = dict(dataset=referit)
+val_dataloader = dict(dataset=referit)
 test_dataloader = val_dataloader
 test_cfg = dict(splits=('val', 'test'))

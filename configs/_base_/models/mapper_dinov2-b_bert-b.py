@@ -2,31 +2,26 @@
 # With './', or a folder that is missing would be looked for on a hub.
 model = dict(
     type='MaPPER',
-    data_preprocessor=dict(
-        type='GroundingDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
     backbone=dict(
         type='DINOv2',
-        arch='base',
+        # The canvas of the pipelines, too: a side, or height and width, multiples of the patch.
         img_size=518,
-        pretrained='./pretrained/dinov2_vitb14_pretrain.pth',
         adapter=dict(type='LoCA', layers=(3, 7, 11), bottleneck=288, scale=0.2),
+        arch='base',
+        pretrained='./pretrained/dinov2_vitb14_pretrain.pth',
     ),
     language_model=dict(
         type='PriorGuidedBERT',
-        arch='base',
-        pretrained='./pretrained/bert-base-uncased',
         max_tokens=20,
         # Accuracy is over all expressions, as in the paper.
         truncation=True,
+        adapter=dict(type='DyPA', layers=(3, 7, 11), rank=32),
+        pgt=dict(type='PGT'),
+        arch='base',
+        pretrained='./pretrained/bert-base-uncased',
         prior=dict(
             type='CLIPTextPrior', arch='base', pretrained='./pretrained/clip-vit-base-patch16'
         ),
-        adapter=dict(type='DyPA', layers=(3, 7, 11), rank=32),
-        pgt=dict(type='PGT'),
     ),
     neck=dict(
         type='FusionEncoder', embed_dims=256, num_layers=6, num_heads=8, ffn_dims=2048, dropout=0.1
@@ -35,5 +30,11 @@ model = dict(
         type='BoxHead',
         loss_l1=dict(type='L1Loss', loss_weight=1.0),
         loss_iou=dict(type='GIoULoss', loss_weight=1.0),
+    ),
+    data_preprocessor=dict(
+        type='GroundingDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
     ),
 )

@@ -3,31 +3,26 @@ tiny_encoders = 'mapper_mm::assets/tiny_encoders/'
 
 model = dict(
     type='MaPPER',
-    data_preprocessor=dict(
-        type='GroundingDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
     backbone=dict(
         type='DINOv2',
-        arch=dict(patch_size=16, embed_dim=128, depth=6, num_heads=4, init_values=1.0),
+        # The canvas of the pipelines, too: a side, or height and width, multiples of the patch.
         img_size=128,
-        pretrained=tiny_encoders + 'dinov2_tiny.safetensors',
         adapter=dict(type='LoCA', layers=(1, 3, 5), bottleneck=48, scale=0.2),
+        arch=dict(patch_size=16, embed_dim=128, depth=6, num_heads=4, init_values=1.0),
+        pretrained=tiny_encoders + 'dinov2_tiny.safetensors',
     ),
     language_model=dict(
         type='PriorGuidedBERT',
+        max_tokens=16,
+        adapter=dict(type='DyPA', layers=(1, 2, 3), rank=16),
+        pgt=dict(type='PGT'),
         arch=tiny_encoders + 'bert_tiny',
         pretrained=tiny_encoders + 'bert_tiny',
-        max_tokens=16,
         prior=dict(
             type='CLIPTextPrior',
             arch=tiny_encoders + 'clip_text_tiny',
             pretrained=tiny_encoders + 'clip_text_tiny',
         ),
-        adapter=dict(type='DyPA', layers=(1, 2, 3), rank=16),
-        pgt=dict(type='PGT'),
     ),
     neck=dict(
         type='FusionEncoder',
@@ -45,5 +40,11 @@ model = dict(
         loss_iou=dict(type='GIoULoss', loss_weight=2.0),
         # Not in the paper: see AttentionLoss for why a ten-minute training wants it.
         loss_attention=dict(type='AttentionLoss', loss_weight=2.0),
+    ),
+    data_preprocessor=dict(
+        type='GroundingDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
     ),
 )

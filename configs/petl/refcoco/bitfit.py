@@ -1,6 +1,3 @@
-# BitFit: every bias of both encoders, 0.21 M parameters.
-_base_ = '../../mapper_refcoco.py'
-model = dict(
-    backbone=dict(adapter=dict(_delete_=True, type='BitFit')),
-    language_model=dict(prior=None, pgt=None, adapter=dict(_delete_=True, type='BitFit')),
-)
+# BitFit at full size: 0.21 M parameters tuned in the encoders.
+_base_ = ['../../mapper_refcoco.py', '../../_base_/tuning/bitfit.py']
+model = _base_.tuning

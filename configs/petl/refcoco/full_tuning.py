@@ -1,6 +1,3 @@
-# Full fine-tuning of both encoders: 195.5 M parameters.
-_base_ = '../../mapper_refcoco.py'
-model = dict(
-    backbone=dict(adapter=dict(_delete_=True, type='FullTuning')),
-    language_model=dict(prior=None, pgt=None, adapter=dict(_delete_=True, type='FullTuning')),
-)
+# Full fine-tuning at full size: 195.5 M parameters tuned in the encoders.
+_base_ = ['../../mapper_refcoco.py', '../../_base_/tuning/full_tuning.py']
+model = _base_.tuning

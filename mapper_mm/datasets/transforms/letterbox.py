@@ -1,4 +1,4 @@
-"""One canvas size for every picture."""
+"""One canvas for every picture."""
 
 from collections.abc import Sequence
 
@@ -8,51 +8,71 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmdet.structures.bbox import autocast_box_type
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
 class Letterbox(BaseTransform):
-    """Fit a picture on a square canvas, its shape kept.
+    """Fit a picture on a canvas, its shape kept.
 
-    The long side is resized (bilinear, antialiased: Pillow's, as the published code does) and the
-    picture is placed on the canvas at whole pixels. The rest of the canvas is black here; the data
+    The picture is resized to fit (bilinear, antialiased: Pillow's, as the published code does) and
+    placed on the canvas at whole pixels. The rest of the canvas is black here; the data
     preprocessor makes it exactly 0 after normalisation.
 
     A box is mapped with the one ratio of the long side, as published. The short side is rounded to
     whole pixels, so pixels and box may differ by up to half a pixel at its far end.
 
     Args:
-        size: Side of the canvas in pixels.
+        size: Side of the canvas in pixels, or its height and width. None in a config: that of the
+            model's pictures, ``model.backbone.img_size`` (:func:`mapper_mm.datasets.set_canvas`).
         placement: 'center' (of an odd rest, the smaller half goes left and above) or 'random'.
         long_sides: Lengths in pixels to choose the long side from, each as likely; none larger than
-            ``size``. Defaults to ``size`` alone. The paper's training recipe is
-            ``[518 - 32 * i for i in range(7)]``.
+            the canvas's longer side. On a canvas that is no square, a picture fits into a part of
+            the canvas that has this long side. Defaults to what the next two give.
+        num_scales: How many lengths there are if ``long_sides`` does not name them.
+        scale_step: By how much each is shorter than the one before, as a part of the canvas's
+            longer side; rounded to whole pixels. The paper's training recipe is seven scales with
+            steps of 32 pixels on a canvas of 518.
 
     Required keys:
         img; gt_bboxes (optional).
 
     Modified keys:
-        img (size, size, 3), img_shape, gt_bboxes, homography_matrix.
+        img (height, width, 3), img_shape, gt_bboxes, homography_matrix.
 
     Added keys:
         content_box (x0, y0, x1, y1): where the picture is on the canvas, ints, x1 and y1 excluded.
+
+    Raises:
+        WrongConfigError: If nothing has said the size.
+        ValueError: If another argument is out of range.
     """
 
     def __init__(
         self,
-        size: int = 518,
+        size: int | Sequence[int] | None = None,
         placement: str = 'center',
         long_sides: Sequence[int] | None = None,
+        num_scales: int = 1,
+        scale_step: float = 32 / 518,
     ) -> None:
         if placement not in ('center', 'random'):
             raise ValueError(f"Letterbox placement={placement!r}: must be 'center' or 'random'.")
-        long_sides = tuple(long_sides) if long_sides else (size,)
-        if not all(0 < side <= size for side in long_sides):
+        if size is None:
+            raise WrongConfigError(
+                'Letterbox has no size, and `model.backbone.img_size` was not looked up: set '
+                '`size`, or call mapper_mm.datasets.set_canvas(config) first, as the tools and '
+                'GroundingRunner do.'
+            )
+        self.size = height_and_width(size)
+        if not long_sides:
+            long_sides = scales(size, num_scales, scale_step)
+        long_sides = tuple(long_sides)
+        if not all(0 < side <= max(self.size) for side in long_sides):
             raise ValueError(
                 f'Letterbox long_sides={long_sides}: each must lie in 1..size, with size={size}.'
             )
-        self.size = size
         self.placement = placement
         self.long_sides = long_sides
 
@@ -68,19 +88,24 @@ class Letterbox(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Resize and place ``results['img']``."""
         long_side = self._draw_long_side() if len(self.long_sides) > 1 else self.long_sides[0]
-        ratio = long_side / max(results['img'].shape[:2])
+        longer = max(self.size)
+        # Of a square's sides each is the long side, to the last digit.
+        ratio = min(
+            long_side * side / longer / pixels
+            for side, pixels in zip(self.size, results['img'].shape[:2], strict=True)
+        )
         picture = resize_by(results['img'], ratio)
         height, width = picture.shape[:2]
-        free_x, free_y = self.size - width, self.size - height
+        free_y, free_x = self.size[0] - height, self.size[1] - width
         if self.placement == 'random':
             left, top = self._draw_offset(free_x), self._draw_offset(free_y)
         else:
             left, top = free_x // 2, free_y // 2
 
-        canvas = np.zeros((self.size, self.size, *picture.shape[2:]), dtype=picture.dtype)
+        canvas = np.zeros((*self.size, *picture.shape[2:]), dtype=picture.dtype)
         canvas[top : top + height, left : left + width] = picture
         results['img'] = canvas
-        results['img_shape'] = (self.size, self.size)
+        results['img_shape'] = self.size
         results['content_box'] = (left, top, left + width, top + height)
         scale_and_shift(results, ratio, left, top)
         return results
@@ -90,6 +115,42 @@ class Letterbox(BaseTransform):
             f'{type(self).__name__}(size={self.size}, placement={self.placement!r}, '
             f'long_sides={self.long_sides})'
         )
+
+
+def height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
+    """A canvas's height and width, of a square's side or of both.
+
+    Raises:
+        ValueError: If it is neither one number of pixels nor two.
+    """
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ValueError(f'size={size!r}: a number of pixels is wanted, or height and width.')
+    return sides
+
+
+def scales(size: int | Sequence[int], number: int, step: float) -> list[int]:
+    """Lengths for the long side of a picture.
+
+    Args:
+        size: Of the canvas in pixels: a side, or height and width.
+        number: How many.
+        step: By how much each is shorter than the one before, as a part of the longer side.
+
+    Returns:
+        list[int]: The longest, the canvas's longer side, comes first.
+
+    Raises:
+        ValueError: If there is no such length, or the last would be none.
+    """
+    longest = max(height_and_width(size))
+    lengths = [longest - i * round(longest * step) for i in range(number)]
+    if not lengths or min(lengths) <= 0 or step < 0:
+        raise ValueError(
+            f'Letterbox num_scales={number}, scale_step={step}: lengths of 1..{longest} pixels are '
+            'wanted.'
+        )
+    return lengths
 
 
 def resized(img: np.ndarray, ratio: float) -> tuple[int, int]:

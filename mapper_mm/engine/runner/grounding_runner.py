@@ -1,11 +1,14 @@
-"""A Runner that reads checkpoints as the rest of this project does."""
+"""A Runner that reads configs and checkpoints as the rest of this project does."""
 
+import copy
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mapper_mm.checkpoints.io import safe_loading
 from mapper_mm.checkpoints.last import last_checkpoint
+from mapper_mm.datasets import set_canvas
 from mapper_mm.registry import RUNNERS
 
 
@@ -13,6 +16,8 @@ from mapper_mm.registry import RUNNERS
 class GroundingRunner(Runner):
     """MMEngine's ``Runner``, with care for what it loads.
 
+    - A ``Letterbox`` without ``size`` in a config gets the size of the model's pictures
+      (:func:`mapper_mm.datasets.set_canvas`); the config that is stored has it.
     - Checkpoints, ``.safetensors`` too, are read without running any code, and one that is damaged
       is an error that names it (:func:`mapper_mm.checkpoints.io.safe_loading`).
     - ``resume=True`` goes on from the checkpoint that ``last_checkpoint`` names in its own folder,
@@ -20,6 +25,13 @@ class GroundingRunner(Runner):
 
     How checkpoints are written is for :class:`mapper_mm.engine.hooks.WholeCheckpointHook` to say.
     """
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> 'GroundingRunner':
+        """Build a runner from a config, which stays as it is."""
+        cfg = copy.deepcopy(cfg)
+        set_canvas(cfg)
+        return super().from_cfg(cfg)
 
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict:
         """Load a checkpoint; arguments are those of ``Runner.load_checkpoint``.

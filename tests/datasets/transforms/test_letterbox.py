@@ -115,6 +115,23 @@ def test_thin_picture_keeps_a_pixel():
 
 def test_wrong_arguments():
     with pytest.raises(ValueError, match='placement'):
-        Letterbox(placement='left')
+        Letterbox(20, placement='left')
+    with pytest.raises(ValueError, match='size=.*height and width'):
+        Letterbox(size=(20, 20, 20))
+    with pytest.raises(ValueError, match='num_scales=9'):
+        Letterbox(size=20, num_scales=9, scale_step=0.25)
     with pytest.raises(ValueError, match='long_sides'):
         Letterbox(size=100, long_sides=(100, 132))
+
+
+@pytest.mark.parametrize('size, box', [((30, 60), (15, 0, 45, 30)), ((60, 30), (0, 15, 30, 45))])
+def test_a_canvas_that_is_no_square(size, box):
+    results = Letterbox(size=size).transform(_sample(100, 100, (20, 40, 60, 80)))
+    assert results['img'].shape == (*size, 3) and results['img_shape'] == size
+    assert results['content_box'] == box
+    expected = np.array([20, 40, 60, 80]) * 0.3 + np.tile(box[:2], 2)
+    np.testing.assert_allclose(results['gt_bboxes'].tensor[0], expected, rtol=1e-6)
+    # Half of the canvas: half of both sides.
+    results = Letterbox(size=size, long_sides=(30,)).transform(_sample(100, 100, (20, 40, 60, 80)))
+    x0, y0, x1, y1 = results['content_box']
+    assert (x1 - x0, y1 - y0) == (15, 15)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mmcv.transforms import Compose
 from mmengine.config import Config
 
+from mapper_mm.datasets import set_canvas
 from mapper_mm.models.heads import BoxHead
 from mapper_mm.registry import MODELS, TRANSFORMS
 
@@ -39,6 +40,7 @@ class Sees(BoxHead):
 def parts(request, pytestconfig):
     """Pipeline and data preprocessor of a config, its head with a model that sees."""
     config = Config.fromfile(pytestconfig.rootpath / f'configs/{request.param}.py')
+    set_canvas(config)
     steps = config.test_dataloader.dataset.pipeline
     pipeline = Compose([TRANSFORMS.build(step) for step in steps])
     head = Sees(embed_dims=4)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from mmcv.transforms import Compose
 from mmengine.config import Config
 
+from mapper_mm.datasets import set_canvas
 from mapper_mm.models.heads import BoxHead
 from mapper_mm.registry import TRANSFORMS
 
-CONFIG = 'configs/_base_/datasets/refcoco.py'
+CONFIG = 'configs/mapper_refcoco.py'
 PHRASES = ['a bright laptop', 'the left dog', 'Right of the middle', 'upright', 'the dog', 'left']
 FRAME = re.compile(r'\b(left|right|middle)\b', re.IGNORECASE)
 SWAPPED = {
@@ -39,7 +40,9 @@ def samples(draw):
 
 @pytest.fixture
 def steps(pytestconfig):
-    return Config.fromfile(pytestconfig.rootpath / CONFIG).train_pipeline
+    config = Config.fromfile(pytestconfig.rootpath / CONFIG)
+    set_canvas(config)
+    return config.train_dataloader.dataset.pipeline
 
 
 def run(steps, img, box, text, path, seed):

@@ -5,6 +5,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from mapper_mm.datasets import set_canvas
 from mapper_mm.models.adapters.parameters import trainable_params
 from mapper_mm.models.grounders import mapper
 from mapper_mm.registry import DATASETS, MODELS
@@ -23,7 +24,9 @@ def dataset_root(tmp_path_factory):
 
 
 def samples(config, root, loader, count=4):
-    cfg = copy.deepcopy(config[loader].dataset)
+    config = copy.deepcopy(config)
+    set_canvas(config)
+    cfg = config[loader].dataset
     scenes = dict(train=4, val=2, testA=1, testB=1)
     cfg.update(data_root=root, num_scenes=scenes, workers=0)
     dataset = DATASETS.build(cfg)

@@ -1,3 +1,3 @@
 # DyPA with a scale of 1 for every token; PGT still reads the prior.
-_base_ = '../mapper.py'
+_base_ = '../petl/mapper.py'
 model = dict(language_model=dict(adapter=dict(prior=None)))

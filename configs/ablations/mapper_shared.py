@@ -1,5 +1,5 @@
 # One LoCA for all of its layers, and one DyPA.
-_base_ = '../mapper.py'
+_base_ = '../petl/mapper.py'
 model = dict(
     backbone=dict(adapter=dict(shared=True)), language_model=dict(adapter=dict(shared=True))
 )

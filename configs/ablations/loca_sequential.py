@@ -1,3 +1,3 @@
 # LoCA behind the MLP instead of beside it.
-_base_ = '../mapper.py'
+_base_ = '../petl/mapper.py'
 model = dict(backbone=dict(adapter=dict(placement='sequential')))

@@ -1,5 +1,5 @@
 # LoCA with a 5x5 convolution as a third branch.
-_base_ = '../mapper.py'
+_base_ = '../petl/mapper.py'
 model = dict(
     backbone=dict(
         adapter=dict(

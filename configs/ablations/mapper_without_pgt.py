@@ -1,3 +1,3 @@
 # MaPPER without PGT: the prior reaches the text through DyPA's scales alone.
-_base_ = './mapper.py'
+_base_ = '../petl/mapper.py'
 model = dict(language_model=dict(pgt=None))

@@ -1,3 +1,3 @@
 # MaPPER without LoCA: a frozen image encoder.
-_base_ = './mapper.py'
+_base_ = '../petl/mapper.py'
 model = dict(backbone=dict(adapter=None))
