@@ -42,6 +42,9 @@ class AdapterWrapper(nn.Module):
         self.scale = scale
         self.prior: Tensor | None = None
 
+    def attach(self, layer: nn.Module) -> None:
+        """Do what is left once it stands in its layer; nothing, unless a subclass says so."""
+
     def adapted(self, x: Tensor) -> Tensor:
         """What the adapter makes of (B, L, C), scaled; 0 if it is not enabled."""
         if not self.adapter.enabled:
@@ -57,6 +60,49 @@ class ParallelWrapper(AdapterWrapper):
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
         """Map (B, L, C) to (B, L, C); further arguments are for the sub-layer."""
         return self.base_layer(x, *args, **kwargs) + self.adapted(x)
+
+
+class ReadsWrapper(AdapterWrapper):
+    """``base_layer(x) + scale * adapter(z)``, ``z`` being what another module of the layer read.
+
+    For layers in which no one module is called with all that an adapter needs: the end of a
+    sub-layer is one, its beginning another, and the norm may be a third.
+
+    Args:
+        base_layer: as of :class:`AdapterWrapper`, and so are the others.
+        adapter: reads ``z``.
+        scale: weight of its output.
+        owns_adapter: whether it is a child of this module.
+        reads: name in the layer of the module whose input is ``z``. It runs before, or is
+            ``base_layer`` itself.
+    """
+
+    def __init__(
+        self,
+        base_layer: nn.Module,
+        adapter: Adapter,
+        scale: float = 1.0,
+        owns_adapter: bool = True,
+        *,
+        reads: str,
+    ) -> None:
+        super().__init__(base_layer, adapter, scale, owns_adapter)
+        self.reads = reads
+        self.read: Tensor | None = None
+
+    def attach(self, layer: nn.Module) -> None:
+        """Listen to the module that is read."""
+        # Not a closure: a copy of the layer has to listen to its own.
+        layer.get_submodule(self.reads).register_forward_pre_hook(self._listen)
+
+    def _listen(self, module: nn.Module, args: tuple) -> None:
+        self.read = args[0]
+
+    def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
+        """Map (B, L, any) to (B, L, C); further arguments are for the module."""
+        y = self.base_layer(x, *args, **kwargs)
+        read, self.read = self.read, None
+        return y + self.adapted(read)
 
 
 class SequentialWrapper(AdapterWrapper):
@@ -180,6 +226,7 @@ class InsertedAdapters(TuningMethod):
                 parent, _, name = path.rpartition('.')
                 wrapped = wrapper(base_layer, adapter, self.scale, is_new)
                 setattr(layer.get_submodule(parent), name, wrapped)
+                wrapped.attach(layer)
 
     def _adapter(self, encoder: nn.Module) -> Adapter:
         widths = dict(embed_dims=encoder.embed_dims)
