@@ -14,15 +14,17 @@ from mapper_mm.models.adapters.insertion import (
     prior_context,
 )
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
+from mapper_mm.models.encoders.language_model import LanguageModel
 from mapper_mm.models.encoders.text_encoder import TextEncoder
 from mapper_mm.models.pretrained.transformers import transformers_model, transformers_weights
+from mapper_mm.models.structures import TextTokens
 from mapper_mm.registry import MODELS
 
 from .phrases import PhraseTokenizer
 
 
 @MODELS.register_module()
-class PriorGuidedBERT(TextEncoder):
+class PriorGuidedBERT(TextEncoder, LanguageModel):
     """transformers' BERT, frozen but for what ``adapter`` tunes, with PGT behind the last layer.
 
     The tokenizer is loaded when the first phrase comes.
@@ -142,9 +144,7 @@ class PriorGuidedBERT(TextEncoder):
             self._tokenize = PhraseTokenizer(self.tokenizer, self.max_tokens, self.truncation)
         return self._tokenize
 
-    def forward(
-        self, texts: Sequence[str], records: Sequence[str]
-    ) -> tuple[Tensor, Tensor, list[bool]]:
+    def forward(self, texts: Sequence[str], records: Sequence[str]) -> TextTokens:
         """Encode phrases.
 
         Args:
@@ -152,8 +152,7 @@ class PriorGuidedBERT(TextEncoder):
             records: where each comes from, for error messages.
 
         Returns:
-            tuple[Tensor, Tensor, list[bool]]: tokens (B, L, C); (B, L) bool, True where there is
-            padding; and B bools, True for a phrase that nothing is to be learned from.
+            TextTokens: of ``max_tokens`` tokens each.
 
         Raises:
             PhraseError: for a phrase that is empty, too long or mostly unknown words.
@@ -173,4 +172,4 @@ class PriorGuidedBERT(TextEncoder):
             ).last_hidden_state
         if self.pgt is not None and self.pgt.enabled:
             features = self.pgt(features, prior)
-        return features, padding_mask, tokens.skipped
+        return TextTokens(features, padding_mask, tokens.skipped)
