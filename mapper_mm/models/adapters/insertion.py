@@ -232,6 +232,8 @@ class InsertedAdapters(TuningMethod):
         widths = dict(embed_dims=encoder.embed_dims)
         if self.kind.reads_prior:
             widths['prior_dims'] = encoder.prior_dims
+        if self.kind.reads_patches:
+            widths['grid'] = encoder.grid
         return self.kind(**{**widths, **self.kwargs})
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import timm
 import torch
 import torch.nn.functional as F
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor, nn
 
@@ -13,8 +14,10 @@ from mapper_mm.errors import MissingWeightsError, WrongConfigError, WrongWeights
 from mapper_mm.models.adapters.insertion import ParallelWrapper, SequentialWrapper
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.models.encoders.frozen_encoder import FrozenEncoder
+from mapper_mm.models.encoders.image_encoder import ImageEncoder
 from mapper_mm.models.pretrained.declared import check_declared, check_same
 from mapper_mm.models.pretrained.files import WEIGHT_FILES, how_to_get, read_weights, resolve_source
+from mapper_mm.models.structures import ImageTokens
 from mapper_mm.registry import MODELS
 
 # Width and blocks of the released sizes.
@@ -24,7 +27,7 @@ _DIMENSIONS = {'pos_embed': 3, 'patch_embed.proj.weight': 4, 'reg_token': 3, 're
 
 
 @MODELS.register_module()
-class DINOv2(FrozenEncoder):
+class DINOv2(FrozenEncoder, ImageEncoder):
     """timm's DINOv2 vision transformer, frozen but for what ``adapter`` tunes.
 
     Args:
@@ -44,6 +47,8 @@ class DINOv2(FrozenEncoder):
 
     config_key = 'backbone'
     has_patches = True
+    mean = tuple(255 * value for value in IMAGENET_DEFAULT_MEAN)
+    std = tuple(255 * value for value in IMAGENET_DEFAULT_STD)
     insertion_points = {
         ('attention', 'parallel'): ('attn', ParallelWrapper),
         ('attention', 'sequential'): ('attn', SequentialWrapper),
@@ -93,9 +98,19 @@ class DINOv2(FrozenEncoder):
         return self.vit.embed_dim
 
     @property
-    def num_tokens(self) -> int:
-        """Tokens put out for an image, prefix tokens included."""
-        return self.vit.num_prefix_tokens + self.vit.patch_embed.num_patches
+    def num_prefix_tokens(self) -> int:
+        """[CLS] and registers."""
+        return self.vit.num_prefix_tokens
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        return self.vit.patch_embed.grid_size
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the pictures in pixels."""
+        return self.vit.patch_embed.img_size
 
     @property
     def patch_size(self) -> tuple[int, int]:
@@ -160,7 +175,7 @@ class DINOv2(FrozenEncoder):
                 + ' or name other weights.'
             )
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> ImageTokens:
         """Encode images.
 
         No autograd graph is kept before what is tuned first: nothing there asks for a gradient.
@@ -169,18 +184,19 @@ class DINOv2(FrozenEncoder):
             images: (B, 3, img_size, img_size), normalised.
 
         Returns:
-            Tensor: (B, prefix + patches, C), tokens after the final norm.
+            ImageTokens: tokens after the final norm.
 
         Raises:
             WrongConfigError: if the images have another size.
         """
-        size = tuple(self.vit.patch_embed.img_size)
-        if tuple(images.shape[-2:]) != size:
+        if tuple(images.shape[-2:]) != self.input_size:
             raise WrongConfigError(
-                f'The images have {tuple(images.shape[-2:])} pixels, the model {size}: set '
-                '`backbone.img_size` and the `size` of `Letterbox` in the pipelines to the same.'
+                f'The images have {tuple(images.shape[-2:])} pixels, the model {self.input_size}: '
+                'set `backbone.img_size` and the `size` of `Letterbox` in the pipelines to the '
+                'same.'
             )
-        return self.vit.forward_features(images)
+        tokens = self.vit.forward_features(images)
+        return ImageTokens(tokens, self.num_prefix_tokens, self.grid)
 
 
 def interpolate_positions(

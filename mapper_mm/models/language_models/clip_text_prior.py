@@ -24,7 +24,5 @@ class CLIPTextPrior(TransformersTextPrior):
     module_name = 'clip'
     clip: CLIPTextModelWithProjection
 
-    def __init__(
-        self, arch: str | dict = 'base', pretrained: str | None = None, **kwargs
-    ) -> None:
+    def __init__(self, arch: str | dict = 'base', pretrained: str | None = None, **kwargs) -> None:
         super().__init__(arch, pretrained, **kwargs)

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.models.adapters.insertion import AdapterWrapper, prior_context
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
+from mapper_mm.models.encoders.language_model import LanguageModel, TextPrior
 from mapper_mm.models.encoders.text_encoder import TextEncoder
 from mapper_mm.models.structures import Prior, TextTokens
 from mapper_mm.registry import MODELS
@@ -16,7 +17,7 @@ from .phrases import PhraseTokenizer
 
 
 @MODELS.register_module()
-class TransformersTextEncoder(TextEncoder):
+class TransformersTextEncoder(TextEncoder, LanguageModel):
     """A text encoder of transformers', guided by a prior, with PGT behind the last layer.
 
     The families are BERT, RoBERTa, XLM-RoBERTa, DistilBERT, ELECTRA, MPNet, DeBERTa-v2 (and v3),
@@ -40,6 +41,7 @@ class TransformersTextEncoder(TextEncoder):
     Raises:
         ValueError: if ``adapter`` does not fit it, ``pgt`` is asked for without a prior,
             or ``max_tokens`` is out of range.
+        WrongConfigError: if ``prior`` is none.
     """
 
     config_key = 'language_model'
@@ -65,6 +67,11 @@ class TransformersTextEncoder(TextEncoder):
         self.max_tokens = max_tokens
         self.truncation = truncation
         self.prior = None if prior is None else MODELS.build(prior)
+        if not isinstance(self.prior, TextPrior | None):
+            raise WrongConfigError(
+                f'language_model.prior is a {type(self.prior).__name__}, which is no TextPrior '
+                '(TransformersTextPrior, CLIPTextPrior, or one of your own).'
+            )
         if prior is None and pgt is not None:
             raise ValueError(
                 f'language_model.pgt joins {self.family.name} with a prior: set '

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
+from mapper_mm.models.encoders.language_model import TextPrior
 from mapper_mm.models.encoders.text_encoder import TextEncoder
 from mapper_mm.models.structures import Prior
 from mapper_mm.registry import MODELS
@@ -17,7 +18,7 @@ from .phrases import Tokens
 
 
 @MODELS.register_module()
-class TransformersTextPrior(TextEncoder):
+class TransformersTextPrior(TextEncoder, TextPrior):
     """Features of any text encoder of transformers', brought to the language model's tokens.
 
     It reads the phrase with its own tokenizer; each token of the language model gets the mean of

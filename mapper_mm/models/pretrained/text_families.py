@@ -94,13 +94,17 @@ class TextFamily:
 
     @property
     def config_class(self) -> type[PreTrainedConfig]:
-        """transformers' class of its architectures."""
+        """Transformers' class of its architectures."""
         return self.model_class.config_class
 
     @property
     def not_needed(self) -> tuple[str, ...]:
         """Beginnings of the names of tensors that its files may hold besides the encoder's."""
-        prefixes = {'', f'{self.model_class.base_model_prefix}.', 'text_model.' if self.tower else ''}
+        prefixes = {
+            '',
+            f'{self.model_class.base_model_prefix}.',
+            'text_model.' if self.tower else '',
+        }
         return (*self.heads, *(f'{prefix}{name}' for prefix in prefixes for name in self.unused))
 
     @property
@@ -300,7 +304,9 @@ FAMILIES = (
         head='text_projection',
         pooling='last',
     ),
-    _siglip(name='SigLIP', model_types=('siglip', 'siglip_text_model'), model_class=SiglipTextModel),
+    _siglip(
+        name='SigLIP', model_types=('siglip', 'siglip_text_model'), model_class=SiglipTextModel
+    ),
     _siglip(
         name='SigLIP2', model_types=('siglip2', 'siglip2_text_model'), model_class=Siglip2TextModel
     ),

@@ -17,9 +17,9 @@ def vocabulary_kind(tokenizer: PreTrainedTokenizerBase) -> str:
         tokenizer: any with a ``backend_tokenizer``.
 
     Returns:
-        str: as ``tokenizers`` names it: 'WordPiece', 'WordLevel', 'Unigram'. There are several kinds
-        of BPE: "CLIP's BPE", which marks the ends of words; 'byte-level BPE', as of RoBERTa; 'BPE
-        with byte fallback', as of Gemma; and 'plain BPE'.
+        str: as ``tokenizers`` names it: 'WordPiece', 'WordLevel', 'Unigram'. Of BPE there are
+        several kinds: "CLIP's BPE", which marks the ends of words; 'byte-level BPE', as of RoBERTa;
+        'BPE with byte fallback', as of Gemma; and 'plain BPE'.
     """
     model = tokenizer.backend_tokenizer.model
     kind = type(model).__name__
