@@ -12,6 +12,7 @@ from mmdet.structures import DetDataSample
 from transformers import BertModel, CLIPTextModelWithProjection
 
 from mapper_mm.models.adapters.parameters import trainable_params
+from mapper_mm.models.language_models.phrases import Tokens
 from mapper_mm.models.pretrained.files import resolve_source
 from mapper_mm.models.structures import Fusion, ImageTokens, TextTokens
 from mapper_mm.published.models import (
@@ -73,10 +74,13 @@ def test_the_prior_reads_berts_numbers():
     ids = torch.tensor([[2, 6, 3, 0]])
     model = CLIPTextModelWithProjection.from_pretrained(CLIP, dtype=torch.float32).eval()
     expected = model.text_projection(model.text_model(input_ids=ids).last_hidden_state)
-    torch.testing.assert_close(prior(['red'], [], ids, []), expected)
+    padding_mask = torch.tensor([[False, False, False, True]])
+    said = prior(['red'], Tokens(ids, padding_mask, [], [False]), [])
+    torch.testing.assert_close(said.tokens, expected)
+    torch.testing.assert_close(said.phrase, expected[:, 2:3])
     # Numbers beyond CLIP's vocabulary, where BERT's is the larger one, start again.
-    beyond = ids + model.config.vocab_size
-    torch.testing.assert_close(prior(['red'], [], beyond, []), expected)
+    beyond = Tokens(ids + model.config.vocab_size, padding_mask, [], [False])
+    torch.testing.assert_close(prior(['red'], beyond, []).tokens, expected)
     assert not prior.reads_phrases
 
 

@@ -128,7 +128,8 @@ class PhraseTokenizer:
             return None
         return (
             f'{record}: {self.name} knows {count - len(spelled)} of {count} words of the phrase '
-            f'{text!r}, and spells out {spelled[0]!r} ({" ".join(self.tokenizer.tokenize(spelled[0]))})'
+            f'{text!r}, and spells out {spelled[0]!r} '
+            f'({" ".join(self.tokenizer.tokenize(spelled[0]))})'
         )
 
     def _check_length(self, encoding: Encoding, text: str, record: str, strict: bool) -> bool:

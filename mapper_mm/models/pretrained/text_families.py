@@ -127,7 +127,7 @@ def _points(attention: dict[str, tuple], mlp: dict[str, tuple]) -> Points:
 
 
 def _residual_points(end: str) -> dict[str, tuple]:
-    """Of a sub-layer whose module ``end`` is called with its inside and its input, and has the norm."""
+    """Of one whose module ``end``, which has the norm, is called with its inside and input."""
     return dict(
         parallel=(end, ResidualWrapper),
         sequential=(f'{end}.dense', SequentialWrapper),

@@ -125,10 +125,13 @@ def tokenizer_from_files(
 
 
 def _read_tokenizer(source: str) -> PreTrainedTokenizerBase:
-    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    # Of some models transformers takes one in Python, which knows no characters, where the same
-    # tokenizer's file is there.
-    if not tokenizer.is_fast and Path(source, 'tokenizer.json').is_file():
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    # It needs the sentencepiece package.
+    except ImportError:
+        tokenizer = None
+    # SigLIP's is in Python, and knows no characters, even where the same tokenizer's file is there.
+    if type(tokenizer).__name__ in ('NoneType', 'SiglipTokenizer'):
         return PreTrainedTokenizerFast.from_pretrained(source)
     return tokenizer
 

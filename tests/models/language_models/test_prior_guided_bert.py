@@ -85,7 +85,7 @@ def test_clip_reads_with_its_own_tokenizer_aligned_by_characters(encoders):
     tokens = model.tokenize(['red laptop'], ['a'])
     # BERT: [CLS] red lap ##top [SEP]; CLIP: <start> red</w> la pt op</w> <end>
     assert tokens.encodings[0].tokens == ['[CLS]', 'red', 'lap', '##top', '[SEP]']
-    prior = model.prior(['red laptop'], tokens.encodings, tokens.ids, ['record'])[0]
+    prior = model.prior(['red laptop'], tokens, ['record']).tokens[0]
     clip = CLIPTextModelWithProjection.from_pretrained(encoders / 'clip').eval()
     batch = CLIPTokenizer.from_pretrained(encoders / 'clip')('red laptop', return_tensors='pt')
     assert batch.input_ids.shape == (1, 6)
@@ -104,7 +104,7 @@ def test_adapters_and_pgt_follow_the_formula(encoders):
     features, padding = said.tokens, said.padding_mask
 
     tokens = model.tokenize(PHRASES[:1], RECORDS[:1])
-    prior = model.prior(PHRASES[:1], tokens.encodings, tokens.ids, RECORDS[:1])
+    prior = model.prior(PHRASES[:1], tokens, RECORDS[:1]).tokens
     seen = int((~padding).sum())
     bert = BertModel.from_pretrained(encoders / 'bert').eval()
     x = bert.embeddings(tokens.ids[:, :seen])
@@ -192,7 +192,7 @@ def test_a_phrase_that_clip_truncates_is_counted_and_ends_in_its_end(encoders, m
     # One word for BERT, more tokens than CLIP has positions.
     text = f'the red {"♥" * 50} left'
     tokens = model.tokenize([text], ['ref_id 7'])
-    (prior,) = model.prior([text], tokens.encodings, tokens.ids, ['ref_id 7'])
+    (prior,) = model.prior([text], tokens, ['ref_id 7']).tokens
     assert [len(e) for e in tokens.encodings] == [6]
     torch.testing.assert_close(prior[4], prior[5])
     assert not torch.allclose(prior[3], prior[5])
