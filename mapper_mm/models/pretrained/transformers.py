@@ -84,7 +84,8 @@ def _config_of_dict(
     problem = problem or why_not_computed(arch)
     if problem is None:
         try:
-            config = family.config_class(**{k: v for k, v in arch.items() if k != 'model_type'})
+            with quiet():
+                config = family.config_class(**{k: v for k, v in arch.items() if k != 'model_type'})
         # Of values of other types transformers raises kinds of its own.
         except Exception as error:
             problem = f'is none of {family.config_class.__name__}: {_short(error)}'

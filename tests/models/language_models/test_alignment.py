@@ -98,5 +98,7 @@ def test_characters_are_never_mixed_up(lengths, data):
     np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-6)
     for row, (start, end) in zip(weights[1:-1], here.offsets[1:-1], strict=True):
         characters = set(range(start, end))
-        overlapping = {j for j, token in enumerate(there.offsets) if characters & set(range(*token))}
+        overlapping = {
+            j for j, token in enumerate(there.offsets) if characters & set(range(*token))
+        }
         assert set(np.flatnonzero(row)) == overlapping

@@ -117,7 +117,9 @@ def test_a_roberta_that_says_nothing_or_bert_is_no_bert(tmp_path):
             )
         )
     )
-    with pytest.raises(WrongWeightsError, match="pretrained=.*it.*another model's.*is byte-level BPE, not Wo"):
+    with pytest.raises(
+        WrongWeightsError, match="pretrained=.*it.*another model's.*is byte-level BPE, not Wo"
+    ):
         load(folder, folder).tokenizer  # noqa: B018
 
 
