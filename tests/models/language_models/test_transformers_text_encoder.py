@@ -1,5 +1,6 @@
 """Every family, made tiny, against transformers' own model of it."""
 
+import re
 from copy import deepcopy
 
 import pytest
@@ -86,7 +87,8 @@ def test_every_tensor_of_a_released_file_is_accounted_for(kind, releases, tmp_pa
     with pytest.raises(WrongWeightsError) as error:
         build(releases, kind, pretrained=str(tmp_path))
     assert f'missing: {name.removeprefix(prefix)}' in str(error.value)
-    assert f'left over: {prefix}another.weight' in str(error.value)
+    # transformers takes the prefix of a whole CLIP's text side off.
+    assert re.search(rf'left over: ({prefix})?another\.weight', str(error.value))
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -109,9 +111,10 @@ def test_a_tokenizer_comes_through_a_checkpoint(kind, releases):
     model, other = build(releases, kind), build(releases, kind, pretrained=None)
     files = model.tokenizer_files()
     other.use_checkpoint_tokenizer(files, 'whole.pth')
+    # What a checkpoint holds once, it holds again.
+    assert other.tokenizer_files() == files
     ids = [m.tokenize(PHRASES, RECORDS).ids.tolist() for m in (model, other)]
     assert ids[0] == ids[1]
-    assert other.tokenizer_files() == files
 
 
 # Where in a layer the parts of the two formulas below are: of each sub-layer the last linear map,
@@ -139,7 +142,7 @@ PARTS = {
 }
 
 
-def listen(layer, **paths):
+def listen(listened, /, **paths):
     """What modules of a layer read ('in') and gave ('out') in the last forward pass."""
     heard = {}
 
@@ -153,12 +156,12 @@ def listen(layer, **paths):
         return keep
 
     for name, path in paths.items():
-        layer.get_submodule(path).register_forward_hook(hook(name), with_kwargs=True)
+        listened.get_submodule(path).register_forward_hook(hook(name), with_kwargs=True)
     return heard
 
 
 @pytest.mark.parametrize('placement', ['parallel', 'sequential', 'post_norm'])
-@pytest.mark.parametrize('number, sublayer', enumerate(['attention', 'mlp']))
+@pytest.mark.parametrize('number, sublayer', [(0, 'attention'), (1, 'mlp')])
 @pytest.mark.parametrize('kind', KINDS)
 def test_adapters_stand_where_they_are_said_to(kind, number, sublayer, placement, releases):
     """Against the formulas, from what the parts of a layer without adapters read and give."""
@@ -198,19 +201,12 @@ def test_adapters_stand_where_they_are_said_to(kind, number, sublayer, placement
     torch.testing.assert_close(found, wanted)
 
 
-class Prior(nn.Module):
-    """Stands where a prior does."""
-
-
-PRIOR = dict(type='TransformersTextPrior')
-
-
 def guided(releases, kind, **adapter):
     folder = str(releases['bert'][0])
     return build(
         releases,
         kind,
-        prior=dict(PRIOR, arch=folder, pretrained=folder),
+        prior=dict(type='TransformersTextPrior', arch=folder, pretrained=folder),
         adapter=dict(type='DyPA', rank=4, **adapter),
         pgt=dict(type='PGT'),
     )
@@ -218,7 +214,7 @@ def guided(releases, kind, **adapter):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_dypa_pgt_and_gradients(kind, releases):
-    """DyPA reads the layer's own prior, only adapters learn, and a copy listens to its own parts."""
+    """DyPA reads the tokens' prior, only adapters learn, a copy listens to its own parts."""
     model = guided(releases, kind)
     adapters = [m for m in model.modules() if type(m).__name__ == 'DyPA']
     assert len(adapters) == 2
@@ -263,12 +259,15 @@ def test_dypa_reads_the_prior_of_the_phrase(kind, releases):
 @pytest.mark.parametrize('kind', ['roberta', 'distilbert', 'modernbert', 'siglip'])
 @pytest.mark.parametrize('method', ['FullTuning', 'BitFit'])
 def test_other_methods_train_what_is_used(kind, method, releases):
+    if (kind, method) == ('modernbert', 'BitFit'):
+        with pytest.raises(ValueError, match="BitFit'.*ModernBertModel has no bias"):
+            build(releases, kind, adapter=dict(type=method))
+        return
     model = build(releases, kind, adapter=dict(type=method)).train()
     model(PHRASES, RECORDS).tokens.square().sum().backward()
     learn = {name for name, param in model.named_parameters() if param.requires_grad}
     # SigLIP's head makes no feature of a token.
     assert learn and not any('.head.' in name for name in learn)
-    # ModernBERT has biases where its config says so, and no token types but RoBERTa's are unused.
     without = {name for name in learn if model.get_parameter(name).grad is None}
     assert not without
 

@@ -276,10 +276,14 @@ def tokenizer(model_type):
 def arch(model_type):
     """``arch`` of the family's tiny encoder, a dict."""
     sizes = {} if model_type == 'distilbert' else SIZES
+    words = tokenizer(model_type)
+    ends = {}
+    if model_type == 'clip':
+        ends = dict(bos_token_id=words.bos_token_id, eos_token_id=words.eos_token_id)
     return dict(
         model_type=model_type,
-        vocab_size=len(tokenizer(model_type)),
-        **{**sizes, **TINY[model_type][2]},
+        vocab_size=len(words),
+        **{**sizes, **TINY[model_type][2], **ends},
     )
 
 
