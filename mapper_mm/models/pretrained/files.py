@@ -20,9 +20,29 @@ WEIGHT_FILES = ('.safetensors', '.pth', '.pt', '.bin')
 PACKAGE = 'mapper_mm::'
 _DINOV2_RELEASE = re.compile(r'(dinov2_vit[sblg]14)(_reg4)?_pretrain\.pth')
 _CONFIGS = 'config.json tokenizer.json tokenizer_config.json'
+# Of a repository what transformers reads, and no other framework's weights.
+_TEXT = '--include "*.json" "*.txt" "*.model" model.safetensors'
+_TEXT_BIN = '--include "*.json" "*.txt" "*.model" pytorch_model.bin'
 _ON_THE_HUB = {
     'bert-base-uncased': ('google-bert', f'{_CONFIGS} vocab.txt model.safetensors'),
     'bert-large-uncased': ('google-bert', f'{_CONFIGS} vocab.txt model.safetensors'),
+    'roberta-base': ('FacebookAI', _TEXT),
+    'roberta-large': ('FacebookAI', _TEXT),
+    'xlm-roberta-base': ('FacebookAI', _TEXT),
+    'distilbert-base-uncased': ('distilbert', _TEXT),
+    'electra-small-discriminator': ('google', _TEXT_BIN),
+    'electra-base-discriminator': ('google', _TEXT_BIN),
+    'mpnet-base': ('microsoft', _TEXT_BIN),
+    'all-mpnet-base-v2': ('sentence-transformers', _TEXT),
+    'all-MiniLM-L6-v2': ('sentence-transformers', _TEXT),
+    'deberta-v3-small': ('microsoft', _TEXT_BIN),
+    'deberta-v3-base': ('microsoft', _TEXT_BIN),
+    'ModernBERT-base': ('answerdotai', _TEXT),
+    'ModernBERT-large': ('answerdotai', _TEXT),
+    'clip-vit-large-patch14': ('openai', _TEXT),
+    'CLIP-ViT-B-32-laion2B-s34B-b79K': ('laion', _TEXT),
+    'siglip-base-patch16-224': ('google', _TEXT),
+    'siglip2-base-patch16-224': ('google', _TEXT),
     'clip-vit-base-patch16': ('openai', f'{_CONFIGS} vocab.json merges.txt pytorch_model.bin'),
 }
 
