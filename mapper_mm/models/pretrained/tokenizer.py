@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +14,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from mapper_mm.errors import MissingWeightsError, WrongWeightsError
+from mapper_mm.errors import MissingPackageError, MissingWeightsError, WrongWeightsError
 
 from .files import resolve_source
 from .text_families import TextFamily
@@ -26,6 +27,8 @@ _JSON = (
     *('added_tokens.json', 'vocab.json', 'config.json'),
 )
 _LINES = ('vocab.txt', 'merges.txt')
+# What sentencepiece writes, which transformers reads with its help only.
+_SENTENCEPIECE = ('spm.model', 'spiece.model', 'sentencepiece.bpe.model', 'tokenizer.model')
 
 
 def load_tokenizer(
@@ -45,6 +48,7 @@ def load_tokenizer(
 
     Raises:
         MissingWeightsError: if there is neither.
+        MissingPackageError: if a package is needed to read it.
         WrongWeightsError: if a file is damaged, or it is not the model's tokenizer.
     """
     if name_or_dir is None:
@@ -58,6 +62,13 @@ def load_tokenizer(
             f'`{config_key}={name_or_dir!r}`: {problem}. Get the file again, or name another '
             'directory.'
         )
+    for name in _SENTENCEPIECE:
+        alone = Path(source, name).is_file() and not Path(source, 'tokenizer.json').is_file()
+        if alone and find_spec('sentencepiece') is None:
+            raise MissingPackageError(
+                f'`{config_key}={name_or_dir!r}`: to read its {name} needs `pip install '
+                'sentencepiece protobuf`; or put a tokenizer.json there.'
+            )
     try:
         tokenizer = _read_tokenizer(source)
         problem = _why_not(tokenizer, family, config)

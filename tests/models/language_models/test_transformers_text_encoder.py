@@ -9,9 +9,10 @@ from safetensors.torch import load_file, save_file
 from tiny_families import PREFIX, SIZES, TINY, arch, tokenizer, write_release, write_tokenizer
 from torch import nn
 
-from mapper_mm.errors import WrongConfigError, WrongWeightsError
+from mapper_mm.errors import MissingPackageError, WrongConfigError, WrongWeightsError
 from mapper_mm.models.adapters.insertion import frozen_tensors
 from mapper_mm.models.language_models import PriorGuidedBERT, TransformersTextEncoder
+from mapper_mm.models.pretrained import tokenizer as pretrained_tokenizer
 from mapper_mm.models.pretrained.text_families import family_of
 from mapper_mm.models.pretrained.transformers import transformers_config
 
@@ -369,3 +370,13 @@ def test_bert_by_either_class(releases):
 def test_a_prior_that_is_none(releases):
     with pytest.raises(WrongConfigError, match='language_model.prior is a BoxHead, which is no Te'):
         build(releases, 'bert', prior=dict(type='BoxHead', embed_dims=8))
+
+
+@pytest.mark.parametrize('kind, name', [('deberta-v2', 'spm.model'), ('siglip', 'spiece.model')])
+def test_a_file_of_sentencepiece_alone(kind, name, releases, tmp_path, monkeypatch):
+    """As DeBERTa-v3 is released."""
+    monkeypatch.setattr(pretrained_tokenizer, 'find_spec', lambda package: None)
+    (tmp_path / name).write_bytes(b'x')
+    model = build(releases, kind, tokenizer=str(tmp_path))
+    with pytest.raises(MissingPackageError, match=f'tokenizer=.*{name} needs .*sentencepiece'):
+        model.tokenizer  # noqa: B018
