@@ -140,9 +140,10 @@ def test_all_attention_is_sdpa(model, config, dataset_root, monkeypatch):
     )
     batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader'))
     text = model.language_model
+    ids, padding_mask = torch.ones(1, 4, dtype=torch.int64), torch.zeros(1, 4, dtype=torch.bool)
     parts = [
         (model.backbone.layers, lambda: model.backbone(batch['inputs'])),
-        (text.prior.layers, lambda: text.prior.features(torch.ones(1, 4, dtype=torch.int64))),
+        (text.prior.layers, lambda: text.prior.features(ids, padding_mask)),
         ([*text.layers, *text.prior.layers], lambda: text(['the star'], ['record'])),
         (
             [*model.backbone.layers, *text.layers, *text.prior.layers, *model.neck.layers],
