@@ -2,12 +2,8 @@
 # With './', or a folder that is missing would be looked for on a hub.
 model = dict(
     type='MaPPER',
-    data_preprocessor=dict(
-        type='GroundingDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
+    # Its mean and std are those of the image encoder.
+    data_preprocessor=dict(type='GroundingDataPreprocessor', bgr_to_rgb=True),
     backbone=dict(
         type='DINOv2',
         arch='base',

@@ -3,12 +3,8 @@ tiny_encoders = 'mapper_mm::assets/tiny_encoders/'
 
 model = dict(
     type='MaPPER',
-    data_preprocessor=dict(
-        type='GroundingDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
+    # Its mean and std are those of the image encoder.
+    data_preprocessor=dict(type='GroundingDataPreprocessor', bgr_to_rgb=True),
     backbone=dict(
         type='DINOv2',
         arch=dict(patch_size=16, embed_dim=128, depth=6, num_heads=4, init_values=1.0),

@@ -1,5 +1,6 @@
 """MaPPER: the grounder that puts the parts together."""
 
+import numpy as np
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import SampleList
@@ -15,7 +16,7 @@ from mapper_mm.models.necks import Neck
 from mapper_mm.models.structures import Fusion, ImageTokens, select
 from mapper_mm.registry import MODELS
 
-from ..data_preprocessors import content_box, padding_masks
+from ..data_preprocessors import GroundingDataPreprocessor, content_box, padding_masks
 
 
 @MODELS.register_module()
@@ -29,13 +30,15 @@ class MaPPER(BaseDetector):
         language_model: config of the language model, a :class:`LanguageModel`.
         neck: config of the :class:`Neck`; widths and token counts are filled in from the encoders.
         bbox_head: config of the :class:`Head`; its width is filled in from the neck.
-        data_preprocessor: config of the data preprocessor.
+        data_preprocessor: config of the data preprocessor; mean and std are filled in from the
+            image encoder.
         share_images: encode an image that several expressions of a batch are about only once. In
             training LoCA's BatchNorm then counts it once; the published code counts it each time.
         init_cfg: MMEngine's initialization config.
 
     Raises:
-        WrongConfigError: if one of the four is not what it has to be.
+        WrongConfigError: if one of the four is not what it has to be, or pictures are to be
+            normalised otherwise than the image encoder was trained with.
     """
 
     def __init__(
@@ -48,9 +51,12 @@ class MaPPER(BaseDetector):
         share_images: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        encoder = _build(backbone, ImageEncoder, 'backbone')
+        super().__init__(
+            data_preprocessor=_normalised_for(encoder, data_preprocessor), init_cfg=init_cfg
+        )
         self.share_images = share_images
-        self.backbone = _build(backbone, ImageEncoder, 'backbone')
+        self.backbone = encoder
         self.language_model = _build(language_model, LanguageModel, 'language_model')
         filled_in = dict(
             image_dims=self.backbone.embed_dims,
@@ -197,3 +203,25 @@ def _between_patches(box: tuple[int, int, int, int], rows: int, columns: int) ->
     """Whether a picture at x0, y0, x1, y1 of the canvas holds no patch's first pixel."""
     x0, y0, x1, y1 = box
     return -(-x0 // columns) * columns >= x1 or -(-y0 // rows) * rows >= y1
+
+
+def _normalised_for(encoder: ImageEncoder, config: dict | None) -> dict | None:
+    """Fill in what pictures are normalised with, or compare it.
+
+    Raises:
+        WrongConfigError: if the config says otherwise than the encoder, and does not insist.
+    """
+    kind = None if config is None else config.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if not isinstance(kind, type) or not issubclass(kind, GroundingDataPreprocessor):
+        return config
+    right = dict(mean=list(encoder.mean), std=list(encoder.std))
+    said = {name: config.get(name) or value for name, value in right.items()}
+    for name, value in said.items():
+        if config.get('check_mean_std', True) and not np.allclose(value, right[name], atol=0.05):
+            raise WrongConfigError(
+                f'`model.data_preprocessor.{name}={list(value)}` is not what the image encoder was '
+                f'trained with: leave mean and std out, or set mean={right["mean"]} and '
+                f'std={right["std"]}. With check_mean_std=False yours are taken.'
+            )
+    return {**config, **said}

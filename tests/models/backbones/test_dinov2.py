@@ -11,6 +11,7 @@ from mapper_mm.errors import MissingWeightsError, WrongWeightsError
 from mapper_mm.models.adapters import LoCA
 from mapper_mm.models.backbones import DINOv2
 
+READ = 'mapper_mm.models.backbones.timm_encoder.read_weights'
 TINY = dict(patch_size=14, embed_dim=24, depth=4, num_heads=2, init_values=0.1)
 ADAPTER = dict(type='LoCA', layers=(1, 3), bottleneck=12, scale=0.2)
 
@@ -124,7 +125,7 @@ def test_every_released_file_fits_its_model(arch, width, depth, registers, monke
         shapes = release_shapes(width, depth, registers, gated=arch == 'giant')
         state = {name: torch.empty(shape) for name, shape in shapes.items()}
         backbone = DINOv2(arch=arch, registers=registers, pretrained='dinov2.pth', adapter=ADAPTER)
-    monkeypatch.setattr('mapper_mm.models.backbones.dinov2.read_weights', lambda *_: dict(state))
+    monkeypatch.setattr(READ, lambda *_: dict(state))
     backbone.init_weights()
     assert (backbone.num_prefix_tokens, backbone.grid) == (1 + registers, (37, 37))
     state.pop('norm.bias')
@@ -227,7 +228,7 @@ def test_a_mismatch_in_size_names_the_option(arch, width, depth, monkeypatch):
     with torch.device('meta'):
         state = {name: torch.empty(s) for name, s in release_shapes(width, depth).items()}
         backbone = DINOv2(arch='small', pretrained='dinov2.pth')
-    monkeypatch.setattr('mapper_mm.models.backbones.dinov2.read_weights', lambda *_: dict(state))
+    monkeypatch.setattr(READ, lambda *_: dict(state))
     with pytest.raises(WrongWeightsError, match=f"width {width}.*set `backbone.arch='{arch}'`"):
         backbone.init_weights()
 
@@ -324,7 +325,7 @@ def test_the_releases_name_says_how_many_heads(monkeypatch):
         state = {name: torch.empty(s) for name, s in release_shapes(384, 12).items()}
         arch = dict(TINY, embed_dim=384, depth=12, num_heads=8)
         backbone = DINOv2(arch=arch, pretrained='dinov2_vits14_pretrain.pth')
-    monkeypatch.setattr('mapper_mm.models.backbones.dinov2.read_weights', lambda *_: dict(state))
+    monkeypatch.setattr(READ, lambda *_: dict(state))
     with pytest.raises(WrongWeightsError, match='patch14_dinov2 by its name.*num_heads 6, not 8'):
         backbone.init_weights()
 

@@ -7,7 +7,7 @@ from mmengine.dataset import pseudo_collate
 
 from mapper_mm.errors import WrongConfigError
 from mapper_mm.models.adapters.parameters import trainable_params
-from mapper_mm.models.backbones import DINOv2
+from mapper_mm.models.backbones import TimmViT
 from mapper_mm.models.grounders import mapper
 from mapper_mm.models.structures import select
 from mapper_mm.registry import DATASETS, MODELS
@@ -276,6 +276,23 @@ def test_a_part_in_anothers_place_is_named(part, other, base, config):
 
 
 def test_what_a_part_lacks_is_named(config, monkeypatch):
-    monkeypatch.delattr(DINOv2, 'std')
-    with pytest.raises(WrongConfigError, match=r"`model.backbone.type='DINOv2'` has no std: "):
+    monkeypatch.delattr(TimmViT, 'patch_size')
+    with pytest.raises(
+        WrongConfigError, match=r"`model.backbone.type='DINOv2'` has no patch_size: "
+    ):
         MODELS.build(copy.deepcopy(config.model))
+
+
+def test_pictures_are_normalised_as_the_image_encoder_was_trained(config):
+    cfg = copy.deepcopy(config.model)
+    tiny = dict(depth=2, embed_dim=48, num_heads=2)
+    cfg.backbone = dict(
+        type='TimmViT', model_name='vit_base_patch16_siglip_224', img_size=128, **tiny
+    )
+    assert MODELS.build(cfg).data_preprocessor.mean.flatten().tolist() == [127.5] * 3
+    cfg.data_preprocessor.mean = [123.675, 116.28, 103.53]
+    with pytest.raises(WrongConfigError, match=r'leave mean and std out, or .*\[127.5, 127.5'):
+        MODELS.build(cfg)
+    cfg.data_preprocessor.check_mean_std = False
+    preprocessor = MODELS.build(cfg).data_preprocessor
+    torch.testing.assert_close(preprocessor.mean.flatten(), torch.tensor([123.675, 116.28, 103.53]))
