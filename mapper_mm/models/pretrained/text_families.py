@@ -28,10 +28,10 @@ from mapper_mm.models.adapters.insertion import (
     AdapterWrapper,
     ParallelWrapper,
     PostNormWrapper,
-    ReadsWrapper,
     ResidualWrapper,
     SequentialWrapper,
 )
+from mapper_mm.models.adapters.reads_wrapper import ReadsWrapper
 
 Points = Mapping[tuple[str, str], tuple[str, Callable[..., AdapterWrapper]]]
 

@@ -53,7 +53,8 @@ def load_tokenizer(
     """
     if name_or_dir is None:
         raise MissingWeightsError(
-            f'`{config_key}` is None: without it there is no tokenizer to read phrases with.'
+            f'`{config_key}` is None: without it there is no tokenizer to read phrases with. Name '
+            'it, or a directory with a tokenizer as `tokenizer` beside it.'
         )
     source = resolve_source(name_or_dir)
     problem = _damage(Path(source))
