@@ -48,7 +48,7 @@ def use_checkpoint_tokenizers(model: nn.Module, checkpoint: Mapping, source: str
     """Give a model the tokenizers that a checkpoint holds.
 
     An encoder that has loaded from ``pretrained`` the very weights of the checkpoint has their
-    tokenizer there too, and keeps it.
+    tokenizer there too, and keeps it, unless it is told to take one from elsewhere.
 
     Args:
         model: The model that loads the checkpoint, before it does.
@@ -65,7 +65,8 @@ def use_checkpoint_tokenizers(model: nn.Module, checkpoint: Mapping, source: str
             continue
         encoder = encoders[name]
         sha256 = record.get(name, {}).get('sha256')
-        if not (encoder.has_pretrained and encoder.content_hash() == sha256):
+        same = encoder.has_pretrained and encoder.content_hash() == sha256
+        if encoder.tokenizer_source is not None or not same:
             encoder.use_checkpoint_tokenizer(files, source)
 
 

@@ -20,10 +20,12 @@ from .upgrade import upgrade_config
 COMPARED = ('data_preprocessor', 'backbone', 'language_model', 'neck')
 # Where frozen weights come from, of which their fingerprints say more, and what input is refused.
 _NOT_COMPARED = {'pretrained', 'init_cfg', 'truncation'}
+_FILLED_IN = ('data_preprocessor.mean', 'data_preprocessor.std')
 _SHOWN = 5
 # Of mmdet, what the configs here use and what may take its place.
 _OF_OTHERS = {
-    *('L1Loss', 'SmoothL1Loss', 'MSELoss', 'IoULoss', 'GIoULoss', 'DIoULoss', 'CIoULoss'),
+    *('L1Loss', 'SmoothL1Loss', 'MSELoss', 'IoULoss', 'GIoULoss'),
+    *('DIoULoss', 'CIoULoss', 'SIoULoss'),
     *('LoadImageFromFile', 'LoadAnnotations', 'PackDetInputs'),
 }
 # Where MMEngine may look names up; another package it would import.
@@ -197,6 +199,9 @@ def differences(
     elif _are_parts(here) and _are_parts(there) and len(here) == len(there):
         for number, pair in enumerate(zip(here, there, strict=True)):
             yield from differences(*pair, f'{key}.{number}', ignored)
+    # What is not set is the image encoder's, and that is compared.
+    elif key.endswith(_FILLED_IN) and None in (here, there):
+        return
     # A name of an architecture does not say whether it is another than one that is spelled out.
     elif not key.endswith('.arch') and _plain(here) != _plain(there):
         yield f'{key} was {_short(there)} and is {_short(here)}'

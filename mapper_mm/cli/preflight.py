@@ -127,16 +127,24 @@ def _left_out_weights(config: Config, held: Collection[str]) -> Iterator[str]:
     for encoder in encoders_missing_from(model, held).values():
         if encoder.pretrained is not None:
             yield encoder.pretrained
+        yield from _elsewhere(getattr(encoder, 'tokenizer_source', None))
 
 
 def _named_weights(node: object) -> Iterator[str]:
     if isinstance(node, dict):
         if isinstance(node.get('pretrained'), str):
             yield node['pretrained']
+        yield from _elsewhere(node.get('tokenizer'))
         node = list(node.values())
     if isinstance(node, list | tuple):
         for part in node:
             yield from _named_weights(part)
+
+
+def _elsewhere(tokenizer: object) -> Iterator[str]:
+    # Its directory needs no config.json, by which a model's is known.
+    if isinstance(tokenizer, str) and not Path(resolve_source(tokenizer)).is_dir():
+        yield tokenizer
 
 
 def _is_there(name: str) -> bool:

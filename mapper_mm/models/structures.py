@@ -4,9 +4,13 @@ A part knows the part before it by these classes and :class:`~mmdet.structures.D
 so that each can be replaced by one that was written elsewhere.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 from torch import Tensor
+
+_Structure = TypeVar('_Structure', 'ImageTokens', 'Fusion')
 
 
 @dataclass
@@ -70,3 +74,18 @@ class Fusion:
     query: Tensor
     grid: tuple[int, int]
     attention: Tensor | None = None
+
+
+def select(structure: _Structure, rows: Sequence[int]) -> _Structure:
+    """Choose rows of a batch.
+
+    Args:
+        structure: every tensor in it begins with the batch.
+        rows: numbers from 0, in any order; one may be there several times.
+
+    Returns:
+        The same of these rows.
+    """
+    values = {field.name: getattr(structure, field.name) for field in fields(structure)}
+    chosen = {name: value[rows] for name, value in values.items() if isinstance(value, Tensor)}
+    return replace(structure, **chosen)

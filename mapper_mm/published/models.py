@@ -5,15 +5,17 @@
 
 from collections.abc import Sequence
 
+import torch
 from mmdet.structures import DetDataSample
-from tokenizers import Encoding
 from torch import Tensor
 
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.models.heads import BoxHead
 from mapper_mm.models.heads.box_head import with_area
 from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
+from mapper_mm.models.language_models.phrases import Tokens
 from mapper_mm.models.necks import FusionEncoder
+from mapper_mm.models.structures import Prior
 from mapper_mm.registry import MODELS
 
 _TOKEN_TYPES = 'embeddings.token_type_embeddings.weight'
@@ -58,26 +60,26 @@ class PublishedCLIPTextPrior(CLIPTextPrior):
 
     reads_phrases = False
 
-    def forward(
-        self,
-        texts: Sequence[str],
-        bert_encodings: Sequence[Encoding],
-        bert_ids: Tensor,
-        records: Sequence[str],
-    ) -> Tensor:
+    def forward(self, texts: Sequence[str], tokens: Tokens, records: Sequence[str]) -> Prior:
         """Compute the prior from numbers alone.
 
         Args:
             texts: Not read.
-            bert_encodings: Not read.
-            bert_ids: (B, L), numbers of BERT's tokens.
+            tokens: BERT's tokens, of which the numbers are read.
             records: Not read.
 
         Returns:
-            Tensor: (B, L, P), of padding too.
+            Prior: Of padding too. That of the phrase is that of its last token.
         """
+        device = self.encoder.device
+        padding_mask = tokens.padding_mask.to(device)
         # BERT's vocabulary is the larger one in the embedded default only.
-        return self.features(bert_ids % self.clip.config.vocab_size)
+        features = self.features(
+            tokens.ids.to(device) % self.encoder.config.vocab_size, padding_mask
+        )
+        last = (~padding_mask).sum(1) - 1
+        phrase = features[torch.arange(len(features), device=device), last]
+        return Prior(features, phrase.unsqueeze(1))
 
 
 @MODELS.register_module()

@@ -10,6 +10,7 @@ from mapper_mm.checkpoints.io import write_weights
 from mapper_mm.checkpoints.partial import strip_frozen
 from mapper_mm.errors import WrongWeightsError
 from mapper_mm.models.adapters.parameters import adapters, tuned_tensors
+from mapper_mm.models.structures import ImageTokens, TextTokens
 from mapper_mm.registry import MODELS
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'mapper_shapes.py'
@@ -45,16 +46,18 @@ def write(model, path, whole=False):
 @torch.no_grad()
 def encoded(model):
     images = torch.linspace(-1, 1, 3 * 128 * 128).reshape(1, 3, 128, 128)
-    tokens, *_ = model.language_model(['the red circle'], ['a'])
-    return model.backbone(images), tokens
+    return model.backbone(images).tokens, model.language_model(['the red circle'], ['a']).tokens
 
 
 @torch.no_grad()
 def everything(model):
     image, text = encoded(model)
     masks = (torch.zeros(tokens.shape[:2], dtype=torch.bool) for tokens in (image, text))
-    reg, _ = model.neck(image, next(masks), text, next(masks))
-    return image, text, model.bbox_head(reg)
+    fusion = model.neck(
+        ImageTokens(image, 1, model.backbone.grid, next(masks)),
+        TextTokens(text, next(masks), [False]),
+    )
+    return image, text, model.bbox_head(fusion)
 
 
 @pytest.mark.parametrize('whole', [False, True])

@@ -33,7 +33,9 @@ def image(tmp_path_factory):
 def fixed_box(inferencer, monkeypatch):
     """The model answers with a box in the middle of the canvas, half as wide, a quarter as high."""
     box = torch.tensor([0.5, 0.5, 0.5, 0.25])
-    monkeypatch.setattr(inferencer.model.bbox_head, 'forward', lambda reg: box.expand(len(reg), 4))
+    monkeypatch.setattr(
+        inferencer.model.bbox_head, 'forward', lambda fusion: box.expand(len(fusion.query), 4)
+    )
 
 
 def test_boxes_are_in_pixels_of_the_original_image(inferencer, image, fixed_box):

@@ -157,10 +157,21 @@ def test_settings_that_leave_no_trace_in_weights_are_compared(warnings):
 )
 def test_what_makes_weights_mean_something_else_is_compared(key, value, warnings):
     config = Config.fromfile(ROOT / 'configs' / 'mapper_shapes.py')
+    config.model.data_preprocessor.mean = [1.0, 1.0, 1.0]
     checkpoint = dict(meta=dict(cfg=config.pretty_text))
     config.merge_from_dict({f'model.{key}': value})
     warn_of_other_settings(config.model, checkpoint, 'best.pth')
     assert len(warnings) == 1 and f'model.{key} was ' in warnings[0]
+
+
+def test_what_is_filled_in_from_the_image_encoder_is_no_difference(warnings):
+    config = Config.fromfile(ROOT / 'configs' / 'mapper_shapes.py')
+    stored = copy.deepcopy(config)
+    stored.model.data_preprocessor.update(
+        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]
+    )
+    warn_of_other_settings(config.model, dict(meta=dict(cfg=stored.pretty_text)), 'best.pth')
+    assert warnings == []
 
 
 def test_an_architecture_may_have_a_name_or_be_spelled_out(warnings):

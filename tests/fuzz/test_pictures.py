@@ -18,6 +18,7 @@ from mapper_mm.datasets.image_size import read_image_size
 from mapper_mm.datasets.transforms import LoadGroundingImage
 from mapper_mm.models.grounders import MaPPER
 from mapper_mm.models.heads import BoxHead
+from mapper_mm.models.structures import Fusion
 from mapper_mm.registry import TRANSFORMS
 
 pytestmark = [
@@ -207,7 +208,7 @@ def box_on(size, shares_of_sides):
 
 def sees_a_patch(sample):
     """Whether a model of the canvas's patches, of 14 pixels, sees some of the picture."""
-    backbone = SimpleNamespace(patch_size=(14, 14), num_tokens=1 + (CANVAS // 14) ** 2)
+    backbone = SimpleNamespace(patch_size=(14, 14), num_prefix_tokens=1)
     inputs = torch.zeros(1, 3, CANVAS, CANVAS)
     mask = MaPPER._patch_padding(SimpleNamespace(backbone=backbone), inputs, [sample])
     return not mask[0, 1:].all()
@@ -216,8 +217,8 @@ def sees_a_patch(sample):
 class Says(BoxHead):
     """A head that says given boxes."""
 
-    def forward(self, reg):
-        return reg
+    def forward(self, fusion):
+        return fusion.query
 
 
 @fuzz(
@@ -256,6 +257,6 @@ def test_any_shape_and_mode_gets_through_both_pipelines(
         else:
             np.testing.assert_allclose([left, top, right, bottom], box, rtol=1e-6, atol=1e-6)
         sample.set_metainfo(dict(batch_input_shape=(CANVAS, CANVAS)))
-        [found] = Says().predict(torch.tensor([said]), [sample])
+        [found] = Says().predict(Fusion(torch.tensor([said]), (37, 37)), [sample])
         left, top, right, bottom = found.bboxes[0].tolist()
         assert 0 <= left < right <= width and 0 <= top < bottom <= height

@@ -12,7 +12,9 @@ from mmdet.structures import DetDataSample
 from transformers import BertModel, CLIPTextModelWithProjection
 
 from mapper_mm.models.adapters.parameters import trainable_params
+from mapper_mm.models.language_models.phrases import Tokens
 from mapper_mm.models.pretrained.files import resolve_source
+from mapper_mm.models.structures import Fusion, ImageTokens, TextTokens
 from mapper_mm.published.models import (
     PublishedBERT,
     PublishedBoxHead,
@@ -36,7 +38,7 @@ def bert(**kwargs):
 
 def is_noisy(model):
     with torch.no_grad():
-        return not torch.equal(*(model(PHRASES, RECORDS)[0] for _ in range(2)))
+        return not torch.equal(*(model(PHRASES, RECORDS).tokens for _ in range(2)))
 
 
 def test_token_types_are_left_out():
@@ -45,7 +47,8 @@ def test_token_types_are_left_out():
     assert plain.embeddings.token_type_embeddings.weight.abs().max() > 0
     plain.embeddings.token_type_embeddings.weight.data.zero_()
     ids = model.tokenize(PHRASES[:1], RECORDS[:1]).ids[:, :6]
-    features, padding, _ = model(PHRASES[:1], RECORDS[:1])
+    said = model(PHRASES[:1], RECORDS[:1])
+    features, padding = said.tokens, said.padding_mask
     torch.testing.assert_close(features[~padding], plain(ids).last_hidden_state[0])
 
 
@@ -71,10 +74,13 @@ def test_the_prior_reads_berts_numbers():
     ids = torch.tensor([[2, 6, 3, 0]])
     model = CLIPTextModelWithProjection.from_pretrained(CLIP, dtype=torch.float32).eval()
     expected = model.text_projection(model.text_model(input_ids=ids).last_hidden_state)
-    torch.testing.assert_close(prior(['red'], [], ids, []), expected)
+    padding_mask = torch.tensor([[False, False, False, True]])
+    said = prior(['red'], Tokens(ids, padding_mask, [], [False]), [])
+    torch.testing.assert_close(said.tokens, expected)
+    torch.testing.assert_close(said.phrase, expected[:, 2:3])
     # Numbers beyond CLIP's vocabulary, where BERT's is the larger one, start again.
-    beyond = ids + model.config.vocab_size
-    torch.testing.assert_close(prior(['red'], [], beyond, []), expected)
+    beyond = Tokens(ids + model.config.vocab_size, padding_mask, [], [False])
+    torch.testing.assert_close(prior(['red'], beyond, []).tokens, expected)
     assert not prior.reads_phrases
 
 
@@ -83,7 +89,8 @@ def test_padding_is_let_in(options, excluded):
     encoder = PublishedFusionEncoder(
         image_dims=6,
         text_dims=5,
-        num_image_tokens=10,
+        num_prefix_tokens=1,
+        grid=(3, 3),
         max_tokens=4,
         embed_dims=16,
         num_layers=2,
@@ -94,17 +101,23 @@ def test_padding_is_let_in(options, excluded):
     image, text = torch.randn(2, 10, 6), torch.randn(2, 4, 5)
     image_mask, text_mask = torch.zeros(2, 10).bool(), torch.zeros(2, 4).bool()
     image_mask[:, -3:] = text_mask[:, -2:] = True
-    before = encoder(image, image_mask, text, text_mask)[0]
+    text_tokens = TextTokens(text, text_mask, [False, False])
+    before = encoder(ImageTokens(image, 1, (3, 3), image_mask), text_tokens).query
     image = image.masked_fill(image_mask[..., None], 100.0)
-    change = (encoder(image, image_mask, text, text_mask)[0] - before).abs().max()
+    after = encoder(ImageTokens(image, 1, (3, 3), image_mask), text_tokens).query
+    change = (after - before).abs().max()
     assert change == 0 if excluded else change > 1e-3
 
 
 class Says(PublishedBoxHead):
     """A head that says given boxes."""
 
-    def forward(self, reg):
-        return reg
+    def forward(self, fusion):
+        return fusion.query
+
+
+def fusion(query):
+    return Fusion(query, grid=(1, 1))
 
 
 def sample(width, height, canvas, homography):
@@ -119,7 +132,7 @@ def sample(width, height, canvas, homography):
 
 def test_predictions_stay_on_the_canvas_only():
     samples = [sample(200, 100, 200, [[1, 0, 0], [0, 1, 50], [0, 0, 1]])]
-    [result] = Says().predict(torch.tensor([[0.5, 0.5, 1.2, 1.2]]), samples)
+    [result] = Says().predict(fusion(torch.tensor([[0.5, 0.5, 1.2, 1.2]])), samples)
     torch.testing.assert_close(result.bboxes, torch.tensor([[0.0, -50.0, 200.0, 150.0]]))
 
 
@@ -133,6 +146,6 @@ def test_every_prediction_has_an_area(said, width, height, rescale):
     ratio = 518 / max(width, height)
     left, top = ((518 - max(round(side * ratio), 1)) // 2 for side in (width, height))
     samples = [sample(width, height, 518, [[ratio, 0, left], [0, ratio, top], [0, 0, 1]])]
-    [result] = Says().predict(torch.tensor([said]), samples, rescale)
+    [result] = Says().predict(fusion(torch.tensor([said])), samples, rescale)
     x1, y1, x2, y2 = result.bboxes[0].tolist()
     assert x1 < x2 and y1 < y2

@@ -20,6 +20,7 @@ from mapper_mm.cli.config_check import check_config
 from mapper_mm.cli.json_report import add_json_argument, write_json
 from mapper_mm.models.adapters.insertion import added_params
 from mapper_mm.models.adapters.parameters import adapters, num_tuned_in_encoders, trainable_params
+from mapper_mm.models.encoders.text_encoder import TextEncoder
 from mapper_mm.registry import MODELS
 
 
@@ -52,10 +53,16 @@ def _part(name: str, model: nn.Module) -> str:
     if name.startswith('language_model.prior.'):
         return type(model.language_model.prior).__name__
     if name.startswith('language_model.'):
-        return 'BERT'
+        return _language_model(model)
     if name.startswith('neck.layers.'):
         return 'fusion encoder layers'
     return 'projections, positions, [REG], head'
+
+
+def _language_model(model: nn.Module) -> str:
+    """What the language model is called: by its family, if it is one of transformers'."""
+    encoder = model.language_model
+    return encoder.family.name if isinstance(encoder, TextEncoder) else type(encoder).__name__
 
 
 @dataclass
@@ -84,7 +91,11 @@ def tunable_share(model: nn.Module, counts: dict[str, Count]) -> TunableShare:
     tuned = num_tuned_in_encoders(model)
     mask_token, width = model.backbone.embed_dims, model.language_model.embed_dims
     not_loaded = mask_token + (width + 1) * width
-    backbones = counts[type(model.backbone).__name__].total + counts['BERT'].total + not_loaded
+    backbones = (
+        counts[type(model.backbone).__name__].total
+        + counts[_language_model(model)].total
+        + not_loaded
+    )
     unused = sum(
         (adapter.prior_dims + 1) * adapter.down.out_features
         for _, adapter in adapters(model)

@@ -31,10 +31,6 @@ model = dict(
         loss_l1=dict(type='L1Loss', loss_weight=1.0),
         loss_iou=dict(type='GIoULoss', loss_weight=1.0),
     ),
-    data_preprocessor=dict(
-        type='GroundingDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
+    # Its mean and std are those of the image encoder.
+    data_preprocessor=dict(type='GroundingDataPreprocessor', bgr_to_rgb=True),
 )

@@ -41,10 +41,6 @@ model = dict(
         # Not in the paper: see AttentionLoss for why a ten-minute training wants it.
         loss_attention=dict(type='AttentionLoss', loss_weight=2.0),
     ),
-    data_preprocessor=dict(
-        type='GroundingDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
+    # Its mean and std are those of the image encoder.
+    data_preprocessor=dict(type='GroundingDataPreprocessor', bgr_to_rgb=True),
 )

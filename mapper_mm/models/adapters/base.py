@@ -15,7 +15,8 @@ class Adapter(nn.Module):
         placement: where a sub-layer takes it unless the config says otherwise.
         reads_prior: the text prior that it is called with as well: 'token' (B, L, P), 'sentence'
             (B, 1, P) or None. A class that may read one takes ``prior_dims``, None without a prior.
-        reads_patches: whether it needs tokens that are patches of a picture.
+        reads_patches: whether it needs tokens that are patches of a picture. Such a class takes
+            ``grid``, rows and columns of patches.
         enabled: whether it is computed. Whoever calls an adapter (a wrapper) asks first, and works
             without one that is disabled; see :mod:`mapper_mm.apis.adapter_sets`.
     """

@@ -14,6 +14,18 @@ class BitFit(TuningMethod):
     The encoder stays in evaluation mode, as beside adapters.
     """
 
+    def inject(self, encoder: nn.Module) -> None:
+        """Add nothing.
+
+        Raises:
+            ValueError: if the encoder has no bias.
+        """
+        if not self.tuned(encoder.encoder):
+            raise ValueError(
+                f"{encoder.config_key}.adapter.type='BitFit': {type(encoder.encoder).__name__} has "
+                'no bias to tune; choose another method.'
+            )
+
     def tuned(self, module: nn.Module) -> set[str]:
         """All parameters whose own name is ``bias``."""
         return {name for name, _ in module.named_parameters() if name.split('.')[-1] == 'bias'}

@@ -42,10 +42,18 @@ class AdapterWrapper(nn.Module):
         self.scale = scale
         self.prior: Tensor | None = None
 
+    def attach(self, layer: nn.Module) -> None:
+        """Do what is left once it stands in its layer; nothing, unless a subclass says so."""
+
     def adapted(self, x: Tensor) -> Tensor:
-        """What the adapter makes of (B, L, C), scaled; 0 if it is not enabled."""
+        """What the adapter makes of (B, L, C), scaled; 0 if it is not enabled.
+
+        Patches may also come as a map, (B, rows, columns, C).
+        """
         if not self.adapter.enabled:
             return x.new_zeros(())
+        if x.dim() == 4:
+            return self.adapted(x.flatten(1, 2)).unflatten(1, x.shape[1:3])
         if self.adapter.reads_prior:
             return self.scale * self.adapter(x, self.prior)
         return self.scale * self.adapter(x)
@@ -164,25 +172,36 @@ class InsertedAdapters(TuningMethod):
                 known = ', '.join(f'{point!r}' for point in encoder.insertion_points)
                 raise ValueError(
                     f'{key}: {type(encoder).__name__} has no place for (sublayers, placement) = '
-                    f'{(sublayer, self.placement)}; it has {known}.'
+                    f'{(sublayer, self.placement)}; '
+                    + (f'it has {known}.' if known else 'it takes FullTuning, BitFit and LoRA.')
                 )
+        layers = chosen_layers(encoder, self.layers)
+        sizes = [encoder.sizes_of(layer) for layer in layers]
+        if self.shared and any(size != sizes[0] for size in sizes):
+            raise ValueError(
+                f'{key}.shared=True: the layers of {type(encoder).__name__} differ in width or '
+                'grid. Choose `layers` of one stage, or set shared=False.'
+            )
         owned = {}
-        for layer in chosen_layers(encoder, self.layers):
+        for layer in layers:
             for sublayer in self.sublayers:
                 path, wrapper = encoder.insertion_points[sublayer, self.placement]
                 adapter = owned.get(sublayer)
                 is_new = adapter is None
                 if is_new:
-                    adapter = self._adapter(encoder)
+                    adapter = self._adapter(encoder, layer)
                 if self.shared:
                     owned[sublayer] = adapter
                 base_layer = layer.get_submodule(path)
                 parent, _, name = path.rpartition('.')
                 wrapped = wrapper(base_layer, adapter, self.scale, is_new)
                 setattr(layer.get_submodule(parent), name, wrapped)
+                wrapped.attach(layer)
 
-    def _adapter(self, encoder: nn.Module) -> Adapter:
-        widths = dict(embed_dims=encoder.embed_dims)
+    def _adapter(self, encoder: nn.Module, layer: nn.Module) -> Adapter:
+        widths = encoder.sizes_of(layer)
+        if not self.kind.reads_patches:
+            widths.pop('grid', None)
         if self.kind.reads_prior:
             widths['prior_dims'] = encoder.prior_dims
         return self.kind(**{**widths, **self.kwargs})

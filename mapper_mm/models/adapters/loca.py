@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from math import isqrt
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +34,7 @@ class LoCA(Adapter):
             the bottleneck.
         norm_eval: keep BatchNorm's statistics as they are while training. For batches too small to
             estimate them from, and for several processes without synchronised BatchNorm.
+        grid: rows and columns of patches.
 
     Raises:
         ValueError: if the branches' channels do not add up to ``bottleneck``, or a convolution has
@@ -49,8 +49,10 @@ class LoCA(Adapter):
         bottleneck: int = 288,
         branches: Sequence[dict] = PAPER_BRANCHES,
         norm_eval: bool = False,
+        grid: tuple[int, int] = (37, 37),
     ) -> None:
         super().__init__()
+        self.grid = tuple(grid)
         self.norm_eval = norm_eval
         self.down = nn.Linear(embed_dims, bottleneck)
         self.branches = nn.ModuleList(_branch(bottleneck, **branch) for branch in branches)
@@ -73,17 +75,16 @@ class LoCA(Adapter):
         """Adapt tokens.
 
         Args:
-            x: (B, prefix + S * S, C), what the sub-layer reads; up to 2 * S prefix tokens (CLS,
-                registers).
+            x: (B, prefix + N, C), what the sub-layer reads; N is the number of patches.
 
         Returns:
-            Tensor: (B, prefix + S * S, C), to be scaled and added to the sub-layer's output.
+            Tensor: (B, prefix + N, C), to be scaled and added to the sub-layer's output.
         """
         z = self.down(x).relu()
-        side = isqrt(z.shape[1])
-        prefix, patches = z.split([z.shape[1] - side**2, side**2], dim=1)
+        rows, columns = self.grid
+        prefix, patches = z.split([z.shape[1] - rows * columns, rows * columns], dim=1)
         # A permuted view is PyTorch's channels-last layout: no copy on the way in or out.
-        grid = patches.unflatten(1, (side, side)).permute(0, 3, 1, 2)
+        grid = patches.unflatten(1, self.grid).permute(0, 3, 1, 2)
         local = torch.cat([branch(grid) for branch in self.branches], dim=1)
         patches = patches + local.permute(0, 2, 3, 1).flatten(1, 2)
         # The prefix is added to itself too: in the published code it passes the branches by as

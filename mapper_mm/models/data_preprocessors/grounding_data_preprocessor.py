@@ -10,6 +10,9 @@ from torch import Tensor
 
 from mapper_mm.registry import MODELS
 
+_IMAGENET_MEAN = (123.675, 116.28, 103.53)
+_IMAGENET_STD = (58.395, 57.12, 57.375)
+
 
 @MODELS.register_module()
 class GroundingDataPreprocessor(DetDataPreprocessor):
@@ -19,20 +22,29 @@ class GroundingDataPreprocessor(DetDataPreprocessor):
     0. The pictures travel as one uint8 tensor.
 
     Args:
-        mean: Of R, G and B, in levels of 0..255. Defaults to ImageNet's, as DINOv2 expects.
+        mean: Of R, G and B, in levels of 0..255. None: the image encoder's, which the grounder
+            fills in; by itself ImageNet's.
         std: The same.
         bgr_to_rgb: Whether the pictures are BGR, as OpenMMLab's loaders give them.
         non_blocking: Whether a copy from pinned memory may overlap with computing.
+        check_mean_std: Whether the grounder refuses other values than the image encoder's.
     """
 
     def __init__(
         self,
-        mean: Sequence[float] = (123.675, 116.28, 103.53),
-        std: Sequence[float] = (58.395, 57.12, 57.375),
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         bgr_to_rgb: bool = True,
         non_blocking: bool = True,
+        check_mean_std: bool = True,
     ) -> None:
-        super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb, non_blocking=non_blocking)
+        super().__init__(
+            mean=mean or _IMAGENET_MEAN,
+            std=std or _IMAGENET_STD,
+            bgr_to_rgb=bgr_to_rgb,
+            non_blocking=non_blocking,
+        )
+        self.check_mean_std = check_mean_std
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare a batch.

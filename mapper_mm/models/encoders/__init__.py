@@ -1,1 +1,1 @@
-"""Frozen encoders: what those of images and of text have in common."""
+"""What encoders of images and of text have in common, and what each must give."""

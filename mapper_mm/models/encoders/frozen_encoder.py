@@ -1,7 +1,7 @@
 """What the encoders have in common: pre-trained weights, frozen but for what a method tunes."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from mmengine.model import BaseModule
@@ -21,6 +21,7 @@ class FrozenEncoder(BaseModule):
 
     Attributes:
         config_key: where it stands in the model's config, for messages.
+        arch_key: what its own config calls its architecture, for messages.
         insertion_points: where a layer takes adapters: by sub-layer ('attention' or 'mlp') and
             placement the module's name in the layer and the class of the wrapper around it.
         has_patches: whether its tokens are patches of a picture.
@@ -33,7 +34,8 @@ class FrozenEncoder(BaseModule):
     """
 
     config_key: ClassVar[str]
-    insertion_points: ClassVar[Mapping[tuple[str, str], tuple[str, type[AdapterWrapper]]]] = {}
+    arch_key: ClassVar[str] = 'arch'
+    insertion_points: Mapping[tuple[str, str], tuple[str, type[AdapterWrapper]]] = {}
     has_patches: ClassVar[bool] = False
     prior_dims: int | None = None
     never_tuned: frozenset[str] = frozenset()
@@ -53,8 +55,17 @@ class FrozenEncoder(BaseModule):
 
     @property
     @abstractmethod
-    def layers(self) -> nn.ModuleList | nn.Sequential:
+    def layers(self) -> Sequence[nn.Module]:
         """The encoder's layers, in order."""
+
+    def sizes_of(self, layer: nn.Module) -> dict:
+        """What an adapter in a layer is built for: ``embed_dims`` and, with patches, ``grid``.
+
+        Args:
+            layer: one of :attr:`layers`.
+        """
+        sizes = dict(embed_dims=self.embed_dims)
+        return dict(sizes, grid=self.grid) if self.has_patches else sizes
 
     def _inject(self, adapter: dict | None) -> None:
         """Build the method that a config's ``adapter`` names, and inject it into the encoder."""
@@ -81,7 +92,13 @@ class FrozenEncoder(BaseModule):
                 left over.
         """
         if self.pretrained is not None:
-            load_frozen(self.encoder, self._pretrained_weights(), self.pretrained, self.config_key)
+            load_frozen(
+                self.encoder,
+                self._pretrained_weights(),
+                self.pretrained,
+                self.config_key,
+                self.arch_key,
+            )
             self.source = self.pretrained
             # A model on the meta device has names and shapes, but no values.
             if not any(tensor.is_meta for tensor in self.frozen().values()):

@@ -1,14 +1,22 @@
 """MaPPER: the grounder that puts the parts together."""
 
+import numpy as np
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import SampleList
 from mmdet.utils import reduce_mean
+from mmengine.model import BaseModule
 from torch import Tensor
 
+from mapper_mm.errors import WrongConfigError
+from mapper_mm.models.encoders.image_encoder import ImageEncoder
+from mapper_mm.models.encoders.language_model import LanguageModel
+from mapper_mm.models.heads import Head
+from mapper_mm.models.necks import Neck
+from mapper_mm.models.structures import Fusion, ImageTokens, select
 from mapper_mm.registry import MODELS
 
-from ..data_preprocessors import content_box, padding_masks
+from ..data_preprocessors import GroundingDataPreprocessor, content_box, padding_masks
 
 
 @MODELS.register_module()
@@ -18,14 +26,19 @@ class MaPPER(BaseDetector):
     Image and phrase in, the box of the one thing meant out (Liu et al., EMNLP 2024).
 
     Args:
-        backbone: config of the image encoder.
-        language_model: config of the language model.
-        neck: config of the fusion encoder; widths and token counts are filled in from the encoders.
-        bbox_head: config of the box head; its width is filled in from the neck.
-        data_preprocessor: config of the data preprocessor.
+        backbone: config of the image encoder, an :class:`ImageEncoder`.
+        language_model: config of the language model, a :class:`LanguageModel`.
+        neck: config of the :class:`Neck`; widths and token counts are filled in from the encoders.
+        bbox_head: config of the :class:`Head`; its width is filled in from the neck.
+        data_preprocessor: config of the data preprocessor; mean and std are filled in from the
+            image encoder.
         share_images: encode an image that several expressions of a batch are about only once. In
             training LoCA's BatchNorm then counts it once; the published code counts it each time.
         init_cfg: MMEngine's initialization config.
+
+    Raises:
+        WrongConfigError: if one of the four is not what it has to be, or pictures are to be
+            normalised otherwise than the image encoder was trained with.
     """
 
     def __init__(
@@ -38,45 +51,50 @@ class MaPPER(BaseDetector):
         share_images: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        encoder = _build(backbone, ImageEncoder, 'backbone')
+        super().__init__(
+            data_preprocessor=_normalised_for(encoder, data_preprocessor), init_cfg=init_cfg
+        )
         self.share_images = share_images
-        self.backbone = MODELS.build(backbone)
-        self.language_model = MODELS.build(language_model)
-        widths = dict(
+        self.backbone = encoder
+        self.language_model = _build(language_model, LanguageModel, 'language_model')
+        filled_in = dict(
             image_dims=self.backbone.embed_dims,
             text_dims=self.language_model.embed_dims,
-            num_image_tokens=self.backbone.num_tokens,
+            num_prefix_tokens=self.backbone.num_prefix_tokens,
+            grid=self.backbone.grid,
             max_tokens=self.language_model.max_tokens,
-            reg_attention=bbox_head.get('loss_attention') is not None,
         )
-        self.neck = MODELS.build({**widths, **neck})
-        self.bbox_head = MODELS.build({'embed_dims': self.neck.embed_dims, **bbox_head})
+        self.neck = _build({**filled_in, **neck}, Neck, 'neck')
+        self.bbox_head = _build(
+            {'embed_dims': self.neck.embed_dims, **bbox_head}, Head, 'bbox_head'
+        )
 
     def extract_feat(
-        self, batch_inputs: Tensor, batch_data_samples: SampleList
-    ) -> tuple[Tensor, Tensor | None, list[bool]]:
+        self, batch_inputs: Tensor, batch_data_samples: SampleList, with_attention: bool = False
+    ) -> tuple[Fusion, list[bool]]:
         """Encode and fuse.
 
         Args:
             batch_inputs: (B, 3, H, W), normalised.
             batch_data_samples: with ``text`` and ``content_box``; ``record`` or ``img_path`` names
                 the sample in errors.
+            with_attention: see :class:`Neck`.
 
         Returns:
-            tuple[Tensor, Tensor | None, list[bool]]: what [REG] read and, for a loss on it, where,
-            see :class:`FusionEncoder`; and which samples nothing is to be learned from.
+            tuple[Fusion, list[bool]]: what the neck read, and which samples nothing is to be
+            learned from.
         """
-        image_tokens = self._encode_images(batch_inputs, batch_data_samples)
-        text_tokens, text_padding_mask, skipped = self.language_model(
+        image = self._encode_images(batch_inputs, batch_data_samples)
+        text = self.language_model(
             [sample.text for sample in batch_data_samples],
             [sample.get('record', sample.get('img_path')) for sample in batch_data_samples],
         )
-        image_padding_mask = self._patch_padding(batch_inputs, batch_data_samples)
-        reg, attention = self.neck(image_tokens, image_padding_mask, text_tokens, text_padding_mask)
-        return reg, attention, skipped
+        image.padding_mask = self._patch_padding(batch_inputs, batch_data_samples)
+        return self.neck(image, text, with_attention=with_attention), text.skipped
 
-    def _encode_images(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
-        """(B, prefix + N, C): what the backbone makes of the images, each distinct one just once.
+    def _encode_images(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> ImageTokens:
+        """What the backbone makes of the images, each distinct one just once.
 
         No word reaches the image encoder, so expressions about one image can share its tokens.
         """
@@ -97,7 +115,7 @@ class MaPPER(BaseDetector):
             rows.append(row)
         if len(chosen) == len(rows):
             return self.backbone(batch_inputs)
-        return self.backbone(batch_inputs[chosen])[rows]
+        return select(self.backbone(batch_inputs[chosen]), rows)
 
     def _patch_padding(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
         """(B, prefix + N) bool: patches are padding by their first pixel, prefix tokens never.
@@ -118,41 +136,92 @@ class MaPPER(BaseDetector):
             pixels = mask[thin].unflatten(2, (-1, columns)).unflatten(1, (-1, rows))
             patches[thin] = pixels.all(4).all(2)
         patches = patches.flatten(1)
-        prefix = self.backbone.num_tokens - patches.shape[1]
-        return torch.cat([patches.new_zeros(len(patches), prefix), patches], dim=1)
+        prefix = patches.new_zeros(len(patches), self.backbone.num_prefix_tokens)
+        return torch.cat([prefix, patches], dim=1)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
-        """Losses of a batch, less the samples that are skipped; see :meth:`BoxHead.loss`."""
-        reg, attention, skipped = self.extract_feat(batch_inputs, batch_data_samples)
+        """Losses of a batch, less the samples that are skipped; see :meth:`Head.loss`."""
+        fusion, skipped = self.extract_feat(
+            batch_inputs, batch_data_samples, with_attention=self.bbox_head.reads_attention
+        )
         kept = [row for row, skip in enumerate(skipped) if not skip]
         if 0 < len(kept) < len(skipped):
-            reg, attention = reg[kept], None if attention is None else attention[kept]
+            fusion = select(fusion, kept)
             batch_data_samples = [batch_data_samples[row] for row in kept]
-        losses = self.bbox_head.loss(reg, batch_data_samples, attention)
+        losses = self.bbox_head.loss(fusion, batch_data_samples)
         if not kept:
             # Their losses become 0 below: every parameter still has a gradient.
             losses.pop('acc@0.5', None)
         # Processes' losses are averaged: each counts by how many samples it has left.
-        count = torch.tensor(float(len(kept)), device=reg.device)
+        count = torch.tensor(float(len(kept)), device=batch_inputs.device)
         weight = count / reduce_mean(count).clamp(min=1e-6)
         return {name: weight * value if 'loss' in name else value for name, value in losses.items()}
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
     ) -> SampleList:
-        """Put ``pred_instances`` into the samples; see :meth:`BoxHead.predict`."""
-        reg, *_ = self.extract_feat(batch_inputs, batch_data_samples)
+        """Put ``pred_instances`` into the samples; see :meth:`Head.predict`."""
+        fusion = self._fusion_for_boxes(batch_inputs, batch_data_samples)
         return self.add_pred_to_datasample(
-            batch_data_samples, self.bbox_head.predict(reg, batch_data_samples, rescale)
+            batch_data_samples, self.bbox_head.predict(fusion, batch_data_samples, rescale)
         )
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
         """Boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas, without post-processing."""
-        reg, *_ = self.extract_feat(batch_inputs, batch_data_samples)
-        return self.bbox_head(reg)
+        return self.bbox_head(self._fusion_for_boxes(batch_inputs, batch_data_samples))
+
+    def _fusion_for_boxes(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Fusion:
+        fusion, _ = self.extract_feat(
+            batch_inputs,
+            batch_data_samples,
+            with_attention=self.bbox_head.predicts_from_attention,
+        )
+        return fusion
+
+
+def _build(config: dict, base: type[BaseModule], key: str) -> BaseModule:
+    """Build a part, and check that it is what the grounder will use it as."""
+    kind = config.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    # What is not known at all is for the registry to say.
+    if isinstance(kind, type) and not issubclass(kind, base):
+        raise WrongConfigError(
+            f'`model.{key}.type={config.get("type")!r}` is no {base.__name__}: name one that is, '
+            f'or derive yours from {base.__module__}.{base.__name__}.'
+        )
+    part = MODELS.build(config)
+    lacks = [name for name in base.__annotations__ if not hasattr(part, name)]
+    if lacks:
+        raise WrongConfigError(
+            f'`model.{key}.type={config.get("type")!r}` has no {", ".join(lacks)}: '
+            f'{base.__module__}.{base.__name__} says what that must be.'
+        )
+    return part
 
 
 def _between_patches(box: tuple[int, int, int, int], rows: int, columns: int) -> bool:
     """Whether a picture at x0, y0, x1, y1 of the canvas holds no patch's first pixel."""
     x0, y0, x1, y1 = box
     return -(-x0 // columns) * columns >= x1 or -(-y0 // rows) * rows >= y1
+
+
+def _normalised_for(encoder: ImageEncoder, config: dict | None) -> dict | None:
+    """Fill in what pictures are normalised with, or compare it.
+
+    Raises:
+        WrongConfigError: if the config says otherwise than the encoder, and does not insist.
+    """
+    kind = None if config is None else config.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if not isinstance(kind, type) or not issubclass(kind, GroundingDataPreprocessor):
+        return config
+    right = dict(mean=list(encoder.mean), std=list(encoder.std))
+    said = {name: config.get(name) or value for name, value in right.items()}
+    for name, value in said.items():
+        if config.get('check_mean_std', True) and not np.allclose(value, right[name], atol=0.05):
+            raise WrongConfigError(
+                f'`model.data_preprocessor.{name}={list(value)}` is not what the image encoder was '
+                f'trained with: leave mean and std out, or set mean={right["mean"]} and '
+                f'std={right["std"]}. With check_mean_std=False yours are taken.'
+            )
+    return {**config, **said}

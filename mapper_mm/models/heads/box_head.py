@@ -4,30 +4,32 @@ import torch
 from mmdet.models.layers import MLP
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps, bbox_xyxy_to_cxcywh
-from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mapper_mm.errors import WrongConfigError
+from mapper_mm.models.structures import Fusion
 from mapper_mm.registry import MODELS
+
+from .base import Head
 
 _L1 = dict(type='L1Loss')
 _GIOU = dict(type='GIoULoss')
 
 
 @MODELS.register_module()
-class BoxHead(BaseModule):
+class BoxHead(Head):
     """MLP to a sigmoid box (cx, cy, w, h) in [0, 1] of the canvas; L1 and GIoU losses.
 
     Args:
-        embed_dims: width D of the [REG] token.
+        embed_dims: width D of the query.
         num_layers: linear layers of the MLP.
         loss_l1: config of the loss on (cx, cy, w, h), summed over the four; mmdet's L1Loss by
             default. None: no such loss.
         loss_iou: config of the loss on (x1, y1, x2, y2); mmdet's GIoULoss by default. None: no
             such loss.
-        loss_attention: config of a loss on where [REG] looks, :class:`AttentionLoss`. None, as in
-            the paper: no such loss.
+        loss_attention: config of a loss on where the query looks, :class:`AttentionLoss`. None, as
+            in the paper: no such loss.
 
     Raises:
         WrongConfigError: if every loss is None.
@@ -52,28 +54,26 @@ class BoxHead(BaseModule):
         self.loss_l1, self.loss_iou, self.loss_attention = (
             None if loss is None else MODELS.build(loss) for loss in losses
         )
+        self.reads_attention = loss_attention is not None
 
-    def forward(self, reg: Tensor) -> Tensor:
-        """Map (B, D) to boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas."""
-        return self.mlp(reg).sigmoid()
+    def forward(self, fusion: Fusion) -> Tensor:
+        """Map the query (B, D) to boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas."""
+        return self.mlp(fusion.query).sigmoid()
 
-    def loss(
-        self, reg: Tensor, data_samples: SampleList, attention: Tensor | None = None
-    ) -> dict[str, Tensor]:
+    def loss(self, fusion: Fusion, data_samples: SampleList) -> dict[str, Tensor]:
         """Losses and training accuracy.
 
         Args:
-            reg: (B, D).
+            fusion: of B samples; with attention for ``loss_attention``.
             data_samples: with ``gt_instances.bboxes`` (1, 4), (x1, y1, x2, y2) in canvas pixels,
                 and ``batch_input_shape`` (H, W).
-            attention: (B, prefix + N), where [REG] looks; needed for ``loss_attention``.
 
         Returns:
             dict[str, Tensor]: ``loss_l1``, ``loss_iou`` and ``loss_attention``, those that are not
             None, and ``acc@0.5``, the share of the batch with IoU of at least 0.5, in [0, 1].
         """
         # Under autocast the head's output is half precision; boxes and losses are not.
-        pred = self(reg).float()
+        pred = self(fusion).float()
         truth = torch.cat([sample.gt_instances.bboxes for sample in data_samples])
         truth = bbox_xyxy_to_cxcywh(truth.to(pred) / _canvas(pred, data_samples))
         pred_xyxy, truth_xyxy = bbox_cxcywh_to_xyxy(pred), bbox_cxcywh_to_xyxy(truth)
@@ -86,11 +86,13 @@ class BoxHead(BaseModule):
             losses['loss_iou'] = self.loss_iou(pred_xyxy, truth_xyxy)
         losses['acc@0.5'] = (iou >= 0.5).float().mean()
         if self.loss_attention is not None:
-            losses['loss_attention'] = self.loss_attention(attention, truth_xyxy)
+            losses['loss_attention'] = self.loss_attention(
+                fusion.attention, fusion.grid, truth_xyxy
+            )
         return losses
 
     def predict(
-        self, reg: Tensor, data_samples: SampleList, rescale: bool = True
+        self, fusion: Fusion, data_samples: SampleList, rescale: bool = True
     ) -> list[InstanceData]:
         """Boxes for pictures; each has an area.
 
@@ -98,7 +100,7 @@ class BoxHead(BaseModule):
         made as long as a pixel, at the nearest place in the picture.
 
         Args:
-            reg: (B, D).
+            fusion: of B samples.
             data_samples: with ``batch_input_shape`` and, to rescale, ``homography_matrix`` and
                 ``ori_shape``.
             rescale: give boxes in pixels of the original pictures, cut to them, instead of in
@@ -108,7 +110,7 @@ class BoxHead(BaseModule):
             list[InstanceData]: one a picture, each with one box: ``bboxes`` (1, 4) as
             (x1, y1, x2, y2), ``scores`` (1,) of 1 and ``labels`` (1,) of 0.
         """
-        pred = self(reg).float()
+        pred = self(fusion).float()
         boxes = bbox_cxcywh_to_xyxy(pred).clamp(0, 1) * _canvas(pred, data_samples)
         if rescale:
             pairs = zip(boxes, data_samples, strict=True)

@@ -2,5 +2,12 @@
 
 from .clip_text_prior import CLIPTextPrior
 from .prior_guided_bert import PriorGuidedBERT
+from .transformers_text_encoder import TransformersTextEncoder
+from .transformers_text_prior import TransformersTextPrior
 
-__all__ = ['CLIPTextPrior', 'PriorGuidedBERT']
+__all__ = [
+    'CLIPTextPrior',
+    'PriorGuidedBERT',
+    'TransformersTextEncoder',
+    'TransformersTextPrior',
+]

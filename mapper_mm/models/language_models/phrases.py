@@ -1,4 +1,4 @@
-"""Phrases to BERT's token ids, with everything that can be wrong with a phrase said by name."""
+"""Phrases to a language model's tokens, and all that can be wrong with a phrase said by name."""
 
 import re
 from collections.abc import Sequence
@@ -10,8 +10,10 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from mapper_mm.errors import PhraseError
+from mapper_mm.models.pretrained.vocabulary import vocabulary_kind
 from mapper_mm.utils.counted_warning import CountedWarning
-from mapper_mm.utils.english import is_like_a_word
+
+from .words import unknown_words
 
 # Half of a character: what Python makes of bytes that are not in the terminal's encoding.
 _HALF_A_CHARACTER = re.compile('[\ud800-\udfff]')
@@ -49,19 +51,26 @@ def check_characters(text: str, record: str) -> None:
 
 
 class PhraseTokenizer:
-    """Tokenizes phrases to a fixed number of BERT tokens.
+    """Tokenizes phrases to a fixed number of a language model's tokens.
 
     Args:
-        tokenizer: BERT's.
-        max_tokens: length L, with [CLS] and [SEP].
+        tokenizer: the language model's.
+        max_tokens: length L, with special tokens ([CLS] and [SEP] of BERT).
         truncation: read the beginning of a longer phrase, with a counted warning. False: it is an
             error.
+        name: what messages call the language model.
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, max_tokens: int, truncation: bool = False
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_tokens: int,
+        truncation: bool = False,
+        name: str = 'BERT',
     ) -> None:
         self.tokenizer = tokenizer
+        self.kind = vocabulary_kind(tokenizer)
+        self.name = name
         self.max_tokens = max_tokens
         self.truncation = truncation
         done = 'truncated' if truncation else 'skipped'
@@ -105,41 +114,23 @@ class PhraseTokenizer:
 
     def _check_words(self, encoding: Encoding, text: str, record: str) -> str | None:
         """Say what is wrong with a phrase; a line about it is returned if it is mostly unknown."""
-        words = encoding.ids[1:-1]
-        if not words:
+        marks = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
+        words = [number for number, special in marks if not special]
+        if not words or not text.strip():
             raise PhraseError(f'{record}: the phrase {text!r} has no words.')
         known = len(words) - words.count(self.tokenizer.unk_token_id)
         if 2 * known < len(words):
-            return f'{record}: BERT knows {known} of {len(words)} tokens of the phrase {text!r}'
-        spelled, count = self._spelled_out(encoding, text)
+            return (
+                f'{record}: {self.name} knows {known} of {len(words)} tokens of the phrase {text!r}'
+            )
+        spelled, count = unknown_words(encoding, text, self.kind, self.tokenizer.unk_token_id)
         if 2 * len(spelled) <= count:
             return None
         return (
-            f'{record}: BERT knows {count - len(spelled)} of {count} words of the phrase {text!r}, '
-            f'and spells out {spelled[0]!r} ({" ".join(self.tokenizer.tokenize(spelled[0]))})'
+            f'{record}: {self.name} knows {count - len(spelled)} of {count} words of the phrase '
+            f'{text!r}, and spells out {spelled[0]!r} '
+            f'({" ".join(self.tokenizer.tokenize(spelled[0]))})'
         )
-
-    def _spelled_out(self, encoding: Encoding, text: str) -> tuple[list[str], int]:
-        """The words that are unknown, or spelled out in pieces of a letter or two; and all's count.
-
-        Some that are English, or nearly, a small vocabulary spells out, too; it can learn them.
-        """
-        pieces: dict[int, list[int]] = {}
-        for token, word in enumerate(encoding.word_ids):
-            if word is not None:
-                pieces.setdefault(word, []).append(token)
-        spelled, count = [], 0
-        for tokens in pieces.values():
-            word = text[encoding.offsets[tokens[0]][0] : encoding.offsets[tokens[-1]][1]]
-            unknown = encoding.ids[tokens[0]] == self.tokenizer.unk_token_id
-            # A mark that is known makes nonsense no better.
-            count += unknown or any(map(str.isalnum, word))
-            # Of scripts without capitals a letter may be a syllable, and of codes a digit a word.
-            # Three letters are often short for something: BBQ, KFC.
-            letters = word.isalpha() and word.lower() != word.upper() and len(word) > 3
-            if unknown or letters and 1 < len(tokens) >= len(word) / 2 and not is_like_a_word(word):
-                spelled.append(word)
-        return spelled, count
 
     def _check_length(self, encoding: Encoding, text: str, record: str, strict: bool) -> bool:
         """Whether a phrase is to be skipped, as it is too long."""
@@ -148,7 +139,7 @@ class PhraseTokenizer:
         if strict and not self.truncation:
             raise PhraseError(
                 f'{record}: the phrase {text!r} has {len(self.tokenizer(text).input_ids)} tokens '
-                f'with [CLS] and [SEP], the model reads {self.max_tokens} '
+                f'with special ones, the model reads {self.max_tokens} '
                 '(`language_model.max_tokens`). Make it shorter, or set '
                 '`language_model.truncation=True` for its beginning to be read.'
             )

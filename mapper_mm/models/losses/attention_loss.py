@@ -1,7 +1,5 @@
 """A loss on where [REG] looks."""
 
-from math import isqrt
-
 import torch
 from torch import Tensor, nn
 
@@ -25,23 +23,27 @@ class AttentionLoss(nn.Module):
         super().__init__()
         self.loss_weight = loss_weight
 
-    def forward(self, attention: Tensor, boxes: Tensor) -> Tensor:
+    def forward(self, attention: Tensor, grid: tuple[int, int], boxes: Tensor) -> Tensor:
         """Compute the loss.
 
         Args:
-            attention: (B, prefix + S * S), [REG]'s attention to the image tokens, at most 1 in all.
+            attention: (B, N), [REG]'s attention to the patches, row by row, at most 1 in all.
+            grid: rows and columns of patches.
             boxes: (B, 4), the true (x1, y1, x2, y2) in [0, 1] of the canvas.
 
         Returns:
             Tensor: (), the mean over the batch, at least 0.
         """
-        side = isqrt(attention.shape[1])
-        patches = attention[:, -(side**2) :].float().unflatten(1, (side, side))
-        start = torch.arange(side, device=boxes.device) / side
-        end = start + 1 / side
+        patches = attention.float().unflatten(1, grid)
         x1, y1, x2, y2 = boxes.T[..., None]
         # A patch counts by the share of it that is inside: a box smaller than a patch has one too.
-        width = (torch.minimum(x2, end) - torch.maximum(x1, start)).clamp(min=0) * side
-        height = (torch.minimum(y2, end) - torch.maximum(y1, start)).clamp(min=0) * side
+        height, width = _shares(y1, y2, grid[0]), _shares(x1, x2, grid[1])
         inside = (patches * (height[:, :, None] * width[:, None, :])).sum((1, 2))
         return -self.loss_weight * inside.clamp(min=1e-6).log().mean()
+
+
+def _shares(first: Tensor, last: Tensor, count: int) -> Tensor:
+    """(B, count): of each of so many equal parts of [0, 1] the share between two places (B, 1)."""
+    start = torch.arange(count, device=first.device) / count
+    end = start + 1 / count
+    return (torch.minimum(last, end) - torch.maximum(first, start)).clamp(min=0) * count

@@ -4,10 +4,12 @@ import math
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mapper_mm.models.structures import Fusion, ImageTokens, TextTokens
 from mapper_mm.registry import MODELS
+
+from .base import Neck
 
 
 class FusionEncoderLayer(nn.Module):
@@ -91,14 +93,15 @@ class FusionEncoderLayer(nn.Module):
 
 
 @MODELS.register_module()
-class FusionEncoder(BaseModule):
+class FusionEncoder(Neck):
     """Fuses [REG], text and image tokens; the [REG] token's output stands for the thing meant.
 
     Args:
         image_dims: width of the image tokens.
         text_dims: width of the text tokens.
-        num_image_tokens: prefix + N image tokens (1 + 37 * 37 = 1370 for 518 pixels in patches of
-            14, 4 more with registers).
+        num_prefix_tokens: image tokens before those of the patches: 1 for [CLS], 4 more with
+            registers.
+        grid: rows and columns of patches; 37 each for 518 pixels in patches of 14.
         max_tokens: L text tokens, as the language model's ``max_tokens``.
         embed_dims: width D of the encoder.
         num_layers: encoder layers.
@@ -110,8 +113,6 @@ class FusionEncoder(BaseModule):
             came with, so that the box head learns sooner from what [REG] reads.
         embed_std: standard deviation that [REG] and the position embeddings start with. 1 is what
             the published code starts with; a smaller one lets attention begin with content.
-        reg_attention: in training, also put out where [REG] looks in the last layer, for a loss on
-            it (see :class:`AttentionLoss`).
 
     Attributes:
         padding_bias: what is added to the attention logits of padding. Minus infinity excludes it.
@@ -123,7 +124,8 @@ class FusionEncoder(BaseModule):
         self,
         image_dims: int = 768,
         text_dims: int = 768,
-        num_image_tokens: int = 1370,
+        num_prefix_tokens: int = 1,
+        grid: tuple[int, int] = (37, 37),
         max_tokens: int = 20,
         embed_dims: int = 256,
         num_layers: int = 6,
@@ -132,15 +134,14 @@ class FusionEncoder(BaseModule):
         dropout: float = 0.1,
         pre_norm: bool = False,
         embed_std: float = 1.0,
-        reg_attention: bool = False,
     ) -> None:
         super().__init__()
         self.embed_dims = embed_dims
-        self.reg_attention = reg_attention
         self.image_proj = nn.Linear(image_dims, embed_dims)
         self.text_proj = nn.Linear(text_dims, embed_dims)
         self.reg_token = nn.Embedding(1, embed_dims)
-        self.pos_embed = nn.Embedding(1 + max_tokens + num_image_tokens, embed_dims)
+        num_tokens = 1 + max_tokens + num_prefix_tokens + grid[0] * grid[1]
+        self.pos_embed = nn.Embedding(num_tokens, embed_dims)
         self.layers = nn.ModuleList(
             FusionEncoderLayer(embed_dims, num_heads, ffn_dims, dropout, pre_norm)
             for _ in range(num_layers)
@@ -152,30 +153,22 @@ class FusionEncoder(BaseModule):
             if param.dim() > 1:
                 nn.init.xavier_uniform_(param)
 
-    def forward(
-        self,
-        image_tokens: Tensor,
-        image_padding_mask: Tensor,
-        text_tokens: Tensor,
-        text_padding_mask: Tensor,
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, image: ImageTokens, text: TextTokens, with_attention: bool = False) -> Fusion:
         """Fuse.
 
         Args:
-            image_tokens: (B, prefix + N, image_dims).
-            image_padding_mask: (B, prefix + N) bool, True where the patch is padding.
-            text_tokens: (B, L, text_dims).
-            text_padding_mask: (B, L) bool, True where there is no word.
+            image: with a padding mask.
+            text: of as many phrases.
+            with_attention: also put out where [REG] looks in the last layer.
 
         Returns:
-            tuple[Tensor, Tensor | None]: (B, D), the [REG] token's output; and, in training with
-            ``reg_attention``, (B, prefix + N), its attention to the image tokens in the last layer.
+            Fusion: the [REG] token's output, and its attention if it was asked for.
         """
-        image, text = self.image_proj(image_tokens), self.text_proj(text_tokens)
-        reg = self.reg_token.weight.to(image.dtype).expand(len(image), 1, -1)
-        x = torch.cat([reg, text, image], dim=1)
+        image_tokens, text_tokens = self.image_proj(image.tokens), self.text_proj(text.tokens)
+        reg = self.reg_token.weight.to(image_tokens.dtype).expand(len(image_tokens), 1, -1)
+        x = torch.cat([reg, text_tokens, image_tokens], dim=1)
         padding_mask = torch.cat(
-            [text_padding_mask.new_zeros(len(reg), 1), text_padding_mask, image_padding_mask], dim=1
+            [text.padding_mask.new_zeros(len(reg), 1), text.padding_mask, image.padding_mask], dim=1
         )
         bias = torch.zeros_like(padding_mask, dtype=x.dtype)
         bias = bias.masked_fill(padding_mask, self.padding_bias)
@@ -183,12 +176,8 @@ class FusionEncoder(BaseModule):
             x, _ = layer(x, self.pos_embed.weight, bias)
         # Only [REG] is read from the last layer, so only [REG] is computed there.
         x, attention = self.layers[-1](
-            x,
-            self.pos_embed.weight,
-            bias,
-            num_queries=1,
-            with_attention=self.reg_attention and self.training,
+            x, self.pos_embed.weight, bias, num_queries=1, with_attention=with_attention
         )
         if attention is not None:
-            attention = attention[:, 0, -image_tokens.shape[1] :]
-        return self.norm(x[:, 0]), attention
+            attention = attention[:, 0, -(image.grid[0] * image.grid[1]) :]
+        return Fusion(self.norm(x[:, 0]), image.grid, attention)

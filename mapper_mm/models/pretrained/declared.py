@@ -1,7 +1,7 @@
 """What is said of an image encoder's weights besides them: by a config.json beside, or their name.
 
-Many vision transformers have tensors of one shape. How many heads share a width, and which model it
-is, only shows there.
+Many vision transformers have tensors of one shape. How many heads share a width, which model it is,
+and what its pictures were normalised with, only shows there.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import timm
 import torch
-from timm.models.vision_transformer import VisionTransformer
+from torch import nn
 
 from mapper_mm.errors import WrongWeightsError
 
@@ -20,14 +20,17 @@ _SIZES = dict(s='small', b='base', l='large', g='giant')
 _RELEASE = re.compile(r'dinov2_vit([sblg])14(_reg4)?_pretrain\.pth')
 
 
-def check_declared(path: Path, vit: VisionTransformer, arch: str | dict, where: str) -> None:
+def check_declared(
+    path: Path, own: nn.Module, key: str, where: str, family: str | None = None
+) -> None:
     """Compare what is said of a file of weights with the model that they are for.
 
     Args:
         path: The file.
-        vit: The model.
-        arch: How the config names it. A name is one of DINOv2's, a dict may be any model.
+        own: The model, as timm has it.
+        key: The config key that names its architecture.
         where: What messages call the file: the config key and its value.
+        family: See :func:`check_same`.
 
     Raises:
         WrongWeightsError: If they are known to be another model's, or the config.json is damaged.
@@ -37,54 +40,66 @@ def check_declared(path: Path, vit: VisionTransformer, arch: str | dict, where: 
         name, arguments = f'vit_{_SIZES[release[1]]}_patch14_dinov2', {}
         where = f'{where} is {name} by its name, which'
     else:
-        values = _config_beside(path, where)
+        values = config_beside(path, where)
         name = values.get('architecture')
         if name is None and 'model_type' in values:
             raise WrongWeightsError(
                 f'{where}: the config.json beside it is of model_type {values["model_type"]!r}, '
-                "transformers' format. Wanted is the file of the DINOv2 release or timm's."
+                "transformers' format. Wanted is the file of the model's release or timm's."
             )
         if not isinstance(name, str):
             return
         arguments = values.get('model_args')
         where = f'{where} is {name} by the config.json beside it, which'
     theirs = _build(name, arguments if isinstance(arguments, dict) else {}, where)
-    check_same(name, theirs, vit, arch, where)
+    check_same(name, theirs, own, key, where, family)
 
 
 def check_same(
-    name: str, theirs: torch.nn.Module | None, vit: VisionTransformer, arch: str | dict, where: str
+    name: str,
+    theirs: nn.Module | None,
+    own: nn.Module,
+    key: str,
+    where: str,
+    family: str | None = None,
 ) -> None:
     """Compare what does not show in the shapes of weights.
 
     Args:
         name: timm's name of the model that weights are of.
         theirs: That model, on any device; None: timm does not know it.
-        vit: The model that they are for.
-        arch: How the config names it.
+        own: The model that they are for.
+        key: The config key that names its architecture.
         where: What messages call the weights.
+        family: A model that is only to be had from weights whose name has this in it, for example
+            'DINOv2'. None: the rest of what is compared decides.
 
     Raises:
         WrongWeightsError: If something differs.
     """
     problem = None
-    if isinstance(arch, str) and 'dinov2' not in name:
-        problem = f'is no DINOv2, which `backbone.arch={arch!r}` is'
-    elif theirs is not None and not isinstance(theirs, VisionTransformer):
-        problem = f'is a {type(theirs).__name__} and no plain vision transformer'
+    if family is not None and family.lower() not in name:
+        problem = f'is no {family}, which `{key}` is'
+    elif theirs is not None and type(theirs) is not type(own):
+        problem = f'is a {type(theirs).__name__}, not a {type(own).__name__} as `{key}`'
     # Of another size the shapes tell.
-    elif theirs is not None and _size(theirs) == _size(vit):
-        own = _computed(vit)
+    elif theirs is not None and _size(theirs) == _size(own):
+        ours = _computed(own)
         problem = ', '.join(
-            f'has {key} {value}, not {own[key]} as `backbone.arch`'
-            for key, value in _computed(theirs).items()
-            if value != own[key]
+            f'has {what} {value}, not {ours[what]} as `{key}`'
+            for what, value in _computed(theirs).items()
+            if value != ours[what]
         )
     if problem:
-        raise WrongWeightsError(f'{where} {problem}: change `backbone.arch` or name other weights.')
+        raise WrongWeightsError(f'{where} {problem}: change `{key}` or name other weights.')
 
 
-def _config_beside(path: Path, where: str) -> dict:
+def config_beside(path: Path, where: str) -> dict:
+    """Read the config.json in a file's folder; an empty dict: there is none.
+
+    Raises:
+        WrongWeightsError: If it is damaged.
+    """
     config = path.with_name('config.json')
     if not config.is_file():
         return {}
@@ -100,7 +115,7 @@ def _config_beside(path: Path, where: str) -> dict:
     return values
 
 
-def _build(name: str, arguments: dict, where: str) -> torch.nn.Module | None:
+def _build(name: str, arguments: dict, where: str) -> nn.Module | None:
     if not timm.is_model(name):
         return None
     arguments = {key: arguments[key] for key in _ARGUMENTS if key in arguments}
@@ -120,22 +135,25 @@ def _build(name: str, arguments: dict, where: str) -> torch.nn.Module | None:
         raise WrongWeightsError(f'{where} cannot be built: {error}') from error
 
 
-def _size(vit: VisionTransformer) -> tuple[int, int]:
-    return vit.embed_dim, len(vit.blocks)
+def _size(model: nn.Module) -> tuple[int, int]:
+    return model.num_features, len(getattr(model, 'blocks', ()))
 
 
-def _computed(vit: VisionTransformer) -> dict[str, object]:
-    """What a vision transformer computes besides its weights."""
+def _computed(model: nn.Module) -> dict[str, object]:
+    """What a vision transformer computes besides its weights; nothing of other models."""
+    if not hasattr(model, 'blocks') or not hasattr(model.blocks[0], 'attn'):
+        return {}
+    block, norm = model.blocks[0], model.norm
     # Adapters may stand around the block's parts.
-    attention, mlp = (_inside(getattr(vit.blocks[0], name)) for name in ('attn', 'mlp'))
+    attention, mlp = (_inside(getattr(block, name, None)) for name in ('attn', 'mlp'))
     return dict(
-        num_heads=attention.num_heads,
-        activation=type(mlp.act).__name__,
-        norm=f'{type(vit.norm).__name__} with eps {vit.norm.eps:g}',
+        num_heads=getattr(attention, 'num_heads', None),
+        activation=type(getattr(mlp, 'act', None)).__name__,
+        norm=f'{type(norm).__name__} with eps {getattr(norm, "eps", 0):g}',
     )
 
 
-def _inside(module: torch.nn.Module) -> torch.nn.Module:
+def _inside(module: nn.Module | None) -> nn.Module | None:
     while hasattr(module, 'base_layer'):
         module = module.base_layer
     return module

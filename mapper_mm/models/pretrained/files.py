@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -20,9 +20,29 @@ WEIGHT_FILES = ('.safetensors', '.pth', '.pt', '.bin')
 PACKAGE = 'mapper_mm::'
 _DINOV2_RELEASE = re.compile(r'(dinov2_vit[sblg]14)(_reg4)?_pretrain\.pth')
 _CONFIGS = 'config.json tokenizer.json tokenizer_config.json'
+# Of a repository what transformers reads, and no other framework's weights.
+_TEXT = '--include "*.json" "*.txt" "*.model" model.safetensors'
+_TEXT_BIN = '--include "*.json" "*.txt" "*.model" pytorch_model.bin'
 _ON_THE_HUB = {
     'bert-base-uncased': ('google-bert', f'{_CONFIGS} vocab.txt model.safetensors'),
     'bert-large-uncased': ('google-bert', f'{_CONFIGS} vocab.txt model.safetensors'),
+    'roberta-base': ('FacebookAI', _TEXT),
+    'roberta-large': ('FacebookAI', _TEXT),
+    'xlm-roberta-base': ('FacebookAI', _TEXT),
+    'distilbert-base-uncased': ('distilbert', _TEXT),
+    'electra-small-discriminator': ('google', _TEXT_BIN),
+    'electra-base-discriminator': ('google', _TEXT_BIN),
+    'mpnet-base': ('microsoft', _TEXT_BIN),
+    'all-mpnet-base-v2': ('sentence-transformers', _TEXT),
+    'all-MiniLM-L6-v2': ('sentence-transformers', _TEXT),
+    'deberta-v3-small': ('microsoft', _TEXT_BIN),
+    'deberta-v3-base': ('microsoft', _TEXT_BIN),
+    'ModernBERT-base': ('answerdotai', _TEXT),
+    'ModernBERT-large': ('answerdotai', _TEXT),
+    'clip-vit-large-patch14': ('openai', _TEXT),
+    'CLIP-ViT-B-32-laion2B-s34B-b79K': ('laion', _TEXT),
+    'siglip-base-patch16-224': ('google', _TEXT),
+    'siglip2-base-patch16-224': ('google', _TEXT),
     'clip-vit-base-patch16': ('openai', f'{_CONFIGS} vocab.json merges.txt pytorch_model.bin'),
 }
 
@@ -66,12 +86,15 @@ def how_to_get(source: str) -> str | None:
     return None
 
 
-def read_weights(source: str, config_key: str) -> dict[str, Tensor]:
+def read_weights(
+    source: str, config_key: str, unwrap: Callable[[dict], dict] = lambda state: state
+) -> dict[str, Tensor]:
     """Read a flat state dict from a ``.safetensors`` or a PyTorch file without running any code.
 
     Args:
         source: the file.
         config_key: where the encoder stands in the model's config, for messages.
+        unwrap: finds the state dict in what training code may put it into.
 
     Returns:
         dict[str, Tensor]: tensors by name, on the CPU.
@@ -94,6 +117,7 @@ def read_weights(source: str, config_key: str) -> dict[str, Tensor]:
     # safetensors, torch and pickle raise many kinds for a file that is no state dict.
     except Exception as error:
         raise unreadable(config_key, source, error) from error
+    state = unwrap(state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) and is_plain(value)
         for name, value in state.items()
@@ -113,7 +137,13 @@ def unreadable(config_key: str, source: str, error: Exception) -> WrongWeightsEr
     )
 
 
-def load_frozen(module: nn.Module, state: dict[str, Tensor], source: str, config_key: str) -> None:
+def load_frozen(
+    module: nn.Module,
+    state: dict[str, Tensor],
+    source: str,
+    config_key: str,
+    arch_key: str = 'arch',
+) -> None:
     """Load an encoder's own weights around its adapters; they must fit tensor by tensor.
 
     Args:
@@ -121,6 +151,7 @@ def load_frozen(module: nn.Module, state: dict[str, Tensor], source: str, config
         state: tensors by the names they have in the bare encoder.
         source: where they came from, for messages.
         config_key: where the encoder stands in the model's config, for messages.
+        arch_key: what that config calls the architecture.
 
     Raises:
         WrongWeightsError: if a tensor is missing, left over, of another shape or kind, or not
@@ -135,7 +166,7 @@ def load_frozen(module: nn.Module, state: dict[str, Tensor], source: str, config
     ]
     if wrong:
         raise WrongWeightsError(
-            f'`{config_key}.pretrained={source!r}` does not fit `{config_key}.arch`:\n  '
+            f'`{config_key}.pretrained={source!r}` does not fit `{config_key}.{arch_key}`:\n  '
             + first_lines(wrong)
         )
     with torch.no_grad():

@@ -1,23 +1,21 @@
-"""Whose model a transformers directory holds, by its config.json; only BERT and CLIP compute alike.
+"""Whose model a transformers directory holds, by its config.json; each family computes its own way.
 
 transformers loads any directory into any class: RoBERTa's tensors have BERT's names and shapes, and
-what has other names gets random weights. So a config.json must say that it is of the model.
+what has other names gets random weights. So a config.json must say that it is of the family.
 """
 
+import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import BertConfig, CLIPTextConfig, PreTrainedConfig
+from transformers import BertConfig, PreTrainedConfig
 
 from mapper_mm.errors import WrongWeightsError
 
-# What is to be named, by the class that is built.
-KIND_OF = {BertConfig: 'BERT', CLIPTextConfig: 'CLIP, whole or its text side'}
-# By the class that is built: the `model_type` of directories that it is for, and how the names of
-# its kind's classes begin.
-_KINDS = {BertConfig: (('bert',), 'Bert'), CLIPTextConfig: (('clip', 'clip_text_model'), 'CLIP')}
+from .text_families import TextFamily, families, family_of
+
 # What a config.json without a `model_type`, as of BERT's first releases, has to say.
 _SIZES = (
     *('vocab_size', 'hidden_size', 'num_hidden_layers'),
@@ -60,27 +58,49 @@ def read_config_json(source: str, where: str) -> dict[str, Any]:
     return values
 
 
-def why_another_kind(values: Mapping[str, Any], config_class: type[PreTrainedConfig]) -> str | None:
-    """Say why what a config.json describes is not what a class computes.
+def named_family(values: Mapping[str, Any], default: TextFamily) -> TextFamily | str:
+    """The family that a config.json, or a dict of an architecture, is of by its ``model_type``.
+
+    Args:
+        values: what is in it.
+        default: the family of one that does not say.
+
+    Returns:
+        TextFamily | str: the family; or what is wrong, to be put behind "its config.json".
+    """
+    found = values.get('model_type')
+    if found is None:
+        return default
+    family = family_of(found) if isinstance(found, str) else None
+    if family is not None:
+        return family
+    known = [name for name, _ in families()]
+    near = difflib.get_close_matches(str(found), known, n=1)
+    hint = f'; did you mean {near[0]!r}?' if near else ''
+    return f'is of model_type {found!r}, which is none of {", ".join(known)}{hint}'
+
+
+def why_another_kind(values: Mapping[str, Any], family: TextFamily) -> str | None:
+    """Say why what a config.json describes is not what a family computes.
 
     ``model_type`` decides. Where there is none, as in BERT's first releases, ``architectures`` must
     not name another kind's classes and all sizes must be there; names of tensors show the rest.
 
     Args:
         values: what is in the config.json.
-        config_class: ``BertConfig`` or ``CLIPTextConfig``.
+        family: the family that is wanted.
 
     Returns:
         str | None: what is wrong, to be put behind "its config.json"; None: nothing is.
     """
-    types, beginning = _KINDS[config_class]
-    wanted = ' or '.join(map(repr, types))
+    wanted = ' or '.join(map(repr, family.model_types))
     found = values.get('model_type')
     own = values
     if isinstance(values.get('text_config'), Mapping) and found != 'bert':
         own = values['text_config']
     if found is None:
         names = values.get('architectures') or []
+        beginning = family.model_class.__name__.removesuffix('Model').removesuffix('Text')
         foreign = [name for name in names if not str(name).startswith(beginning)]
         lacks = [name for name in _SIZES if name not in own]
         if foreign:
@@ -88,9 +108,9 @@ def why_another_kind(values: Mapping[str, Any], config_class: type[PreTrainedCon
         if lacks:
             return f'has neither model_type ({wanted}) nor {", ".join(lacks)}'
         # RoBERTa's kind pads with 1, and counts positions from there.
-        if config_class is BertConfig and own.get('pad_token_id') not in (None, 0):
+        if family.config_class is BertConfig and own.get('pad_token_id') not in (None, 0):
             return f'has no model_type and pad_token_id {own["pad_token_id"]!r}, where BERT has 0'
-    elif found not in types:
+    elif found not in family.model_types:
         return f'is of model_type {found!r}, not {wanted}'
     return why_not_computed(own) or (why_not_computed(values) if own is not values else None)
 
@@ -112,15 +132,14 @@ def why_not_computed(settings: Mapping[str, Any]) -> str | None:
     return None
 
 
-def why_no_sizes(config: PreTrainedConfig) -> str | None:
+def why_no_sizes(config: PreTrainedConfig, family: TextFamily) -> str | None:
     """Say which size of an architecture is none; None: all can be built."""
-    names = [*_SIZES, 'max_position_embeddings']
-    names += ['type_vocab_size'] if isinstance(config, BertConfig) else ['projection_dim']
-    for name in names:
+    inside = 'intermediate_size' if hasattr(config, 'intermediate_size') else 'hidden_dim'
+    for name in (*_SIZES[:-1], inside, 'max_position_embeddings', *family.sizes):
         value, least = getattr(config, name), 0 if name == 'num_hidden_layers' else 1
         if not isinstance(value, int) or value < least:
             return f'has {name} {value!r}, which must be {least} or more'
-    width, hidden = config.hidden_size, config.intermediate_size
+    width, hidden = config.hidden_size, getattr(config, inside)
     numbers = (config.vocab_size + config.max_position_embeddings) * width
     numbers += config.num_hidden_layers * (4 * width * width + 2 * width * hidden)
     if numbers > _MOST_NUMBERS:

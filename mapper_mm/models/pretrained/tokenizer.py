@@ -2,16 +2,24 @@
 
 import json
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
-from mapper_mm.errors import MissingWeightsError, WrongWeightsError
+from mapper_mm.errors import MissingPackageError, MissingWeightsError, WrongWeightsError
 
 from .files import resolve_source
+from .text_families import TextFamily
 from .transformers import missing
+from .vocabulary import lower_cased, vocabulary_kind, why_cut
 
 # The files of tokenizers that hold an object, and those that hold lines.
 _JSON = (
@@ -19,12 +27,12 @@ _JSON = (
     *('added_tokens.json', 'vocab.json', 'config.json'),
 )
 _LINES = ('vocab.txt', 'merges.txt')
-# No more embeddings than that are without a token, for their number to be round.
-_ROUNDED_BY = 128
+# What sentencepiece writes, which transformers reads with its help only.
+_SENTENCEPIECE = ('spm.model', 'spiece.model', 'sentencepiece.bpe.model', 'tokenizer.model')
 
 
 def load_tokenizer(
-    name_or_dir: str | None, config_key: str, vocab_size: int, kinds: tuple[str, ...]
+    name_or_dir: str | None, config_key: str, family: TextFamily, config: PreTrainedConfig
 ) -> PreTrainedTokenizerBase:
     """Load a tokenizer.
 
@@ -35,17 +43,18 @@ def load_tokenizer(
     Args:
         name_or_dir: a directory with the tokenizer's files, or a hub name.
         config_key: the config key it stands under, for the error message.
-        vocab_size: how many tokens the model has embeddings of.
-        kinds: the kinds of vocabulary that it may have, as ``tokenizers`` names them: 'WordPiece',
-            'BPE' and so on.
+        family: the model's family, which says what kinds of vocabulary it may have.
+        config: the model's architecture.
 
     Raises:
         MissingWeightsError: if there is neither.
+        MissingPackageError: if a package is needed to read it.
         WrongWeightsError: if a file is damaged, or it is not the model's tokenizer.
     """
     if name_or_dir is None:
         raise MissingWeightsError(
-            f'`{config_key}` is None: without it there is no tokenizer to read phrases with.'
+            f'`{config_key}` is None: without it there is no tokenizer to read phrases with. Name '
+            'it, or a directory with a tokenizer as `tokenizer` beside it.'
         )
     source = resolve_source(name_or_dir)
     problem = _damage(Path(source))
@@ -54,9 +63,16 @@ def load_tokenizer(
             f'`{config_key}={name_or_dir!r}`: {problem}. Get the file again, or name another '
             'directory.'
         )
+    for name in _SENTENCEPIECE:
+        alone = Path(source, name).is_file() and not Path(source, 'tokenizer.json').is_file()
+        if alone and find_spec('sentencepiece') is None:
+            raise MissingPackageError(
+                f'`{config_key}={name_or_dir!r}`: to read its {name} needs `pip install '
+                'sentencepiece protobuf`; or put a tokenizer.json there.'
+            )
     try:
         tokenizer = _read_tokenizer(source)
-        problem = _why_not(tokenizer, vocab_size, kinds)
+        problem = _why_not(tokenizer, family, config)
     except OSError as error:
         raise missing(name_or_dir, config_key, error) from error
     # Of files that are none of a tokenizer's, transformers raises almost anything.
@@ -70,9 +86,9 @@ def load_tokenizer(
         raise WrongWeightsError(
             f'`{config_key}={name_or_dir!r}`: its tokenizer {problem}. Put the tokenizer files '
             'that belong to the model there (tokenizer.json; or vocab.txt of BERT, vocab.json and '
-            'merges.txt of CLIP).'
+            'merges.txt of CLIP or RoBERTa).'
         )
-    return tokenizer
+    return lower_cased(tokenizer) if family.lower_case else tokenizer
 
 
 def tokenizer_to_files(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
@@ -88,15 +104,15 @@ def tokenizer_to_files(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
 
 
 def tokenizer_from_files(
-    files: Mapping[str, str], source: str, vocab_size: int, kinds: tuple[str, ...]
+    files: Mapping[str, str], source: str, family: TextFamily, config: PreTrainedConfig
 ) -> PreTrainedTokenizerBase:
     """Load a tokenizer from the texts of its files, without running any code.
 
     Args:
         files: as of :func:`tokenizer_to_files`.
         source: what messages call it.
-        vocab_size: how many tokens the model has embeddings of.
-        kinds: as of :func:`load_tokenizer`.
+        family: the model's family.
+        config: the model's architecture.
 
     Raises:
         WrongWeightsError: if they are no tokenizer, or not the model's.
@@ -111,17 +127,25 @@ def tokenizer_from_files(
             if damage is not None:
                 raise ValueError(damage)
             tokenizer = _read_tokenizer(folder)
-            problem = _why_not(tokenizer, vocab_size, kinds)
+            problem = _why_not(tokenizer, family, config)
         # Of what is no tokenizer.json, tokenizers raises Exception itself.
         except Exception as error:
             raise WrongWeightsError(f'{source} cannot be read: {_short(error)}') from error
     if problem is not None:
         raise WrongWeightsError(f'{source} {problem}.')
-    return tokenizer
+    return lower_cased(tokenizer) if family.lower_case else tokenizer
 
 
 def _read_tokenizer(source: str) -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    # It needs the sentencepiece package.
+    except ImportError:
+        tokenizer = None
+    # SigLIP's is in Python, and knows no characters, even where the same tokenizer's file is there.
+    if type(tokenizer).__name__ in ('NoneType', 'SiglipTokenizer'):
+        return PreTrainedTokenizerFast.from_pretrained(source)
+    return tokenizer
 
 
 def _damage(folder: Path) -> str | None:
@@ -151,49 +175,38 @@ def _damage(folder: Path) -> str | None:
 
 
 def _why_not(
-    tokenizer: PreTrainedTokenizerBase, vocab_size: int, kinds: tuple[str, ...]
+    tokenizer: PreTrainedTokenizerBase, family: TextFamily, config: PreTrainedConfig
 ) -> str | None:
-    """Say why a tokenizer is not one of BERT's or CLIP's kind, or of another model; None: it is."""
+    """Say why a tokenizer is not one of a family's kind, or of another model; None: it is."""
     # Embeddings are made a few more than there are tokens, for round numbers. Vocabularies of
     # other models, as BERT's cased one beside the uncased, differ by more.
-    fewest = max(0.9 * vocab_size, vocab_size - _ROUNDED_BY)
+    vocab_size = config.vocab_size
+    fewest = max(0.9 * vocab_size, vocab_size - family.rounded_by)
     if not fewest <= len(tokenizer) <= vocab_size:
         return f'has {len(tokenizer)} tokens, the model {vocab_size}'
     if not tokenizer.is_fast:
         return f'is a {type(tokenizer).__name__}, of which the characters of a token are not known'
     if max(tokenizer.get_vocab().values()) >= vocab_size:
         return f'has token {max(tokenizer.get_vocab().values())}, the model {vocab_size} tokens'
-    model = tokenizer.backend_tokenizer.model
-    kind = type(model).__name__
+    kind, kinds = vocabulary_kind(tokenizer), family.vocabularies
     if kind not in kinds:
         return f"is another model's: its vocabulary is {kind}, not {' or '.join(kinds)}"
-    # RoBERTa's and GPT-2's, which are BPE too, mark the beginnings of words.
-    if kind == 'BPE' and not model.end_of_word_suffix:
-        return "is another model's: its BPE does not mark the ends of words, as CLIP's does"
     (phrase,) = tokenizer(['a']).encodings
-    if not phrase.ids or phrase.special_tokens_mask[0] != 1 or phrase.special_tokens_mask[-1] != 1:
-        return 'puts no special token before or behind a phrase'
-    if None in (tokenizer.pad_token_id, tokenizer.unk_token_id):
+    mask = phrase.special_tokens_mask or [0]
+    for wanted, special, where in zip(
+        family.special_tokens, (mask[0], mask[-1]), ('before', 'behind'), strict=True
+    ):
+        if wanted and not special:
+            return f'puts no special token {where} a phrase, as {family.name} wants'
+    # Where words are spelled out in bytes, none is unknown.
+    if tokenizer.pad_token_id is None or tokenizer.unk_token_id is None and 'byte' not in kind:
         return 'has no token for padding or for unknown words'
-    if kind == 'BPE':
-        return _cut_merges(tokenizer)
-    return None
-
-
-def _cut_merges(tokenizer: PreTrainedTokenizerBase) -> str | None:
-    """Say so if tokens come of no merge of a BPE: its words would be read in pieces."""
-    model = json.loads(tokenizer.backend_tokenizer.to_str())['model']
-    pairs = (pair.split(' ') if isinstance(pair, str) else pair for pair in model['merges'])
-    made = {''.join(pair) for pair in pairs}
-    suffix, special = model['end_of_word_suffix'], set(tokenizer.get_added_vocab())
-    never = [
-        token
-        for token in model['vocab'].keys() - made - special
-        if len(token.removesuffix(suffix)) > 1
-    ]
-    if never:
-        return f'is cut: {len(never)} of its tokens, {min(never)!r} for one, come of no merge'
-    return None
+    padding = family.first_position(config) - 1
+    if padding >= 0 and tokenizer.pad_token_id != padding:
+        return (
+            f'pads with token {tokenizer.pad_token_id}, the model with {padding} (`pad_token_id`)'
+        )
+    return why_cut(tokenizer)
 
 
 def _short(error: Exception) -> str:

@@ -14,103 +14,129 @@ from mapper_mm.utils.checksums import check_zip
 from mapper_mm.utils.text import first_lines
 
 from .files import PACKAGE, how_to_get, resolve_source, unreadable
-from .model_kind import KIND_OF, read_config_json, why_another_kind, why_no_sizes, why_not_computed
+from .model_kind import (
+    named_family,
+    read_config_json,
+    why_another_kind,
+    why_no_sizes,
+    why_not_computed,
+)
+from .text_families import FAMILIES, TextFamily
 
-# What two models of one class can differ in. The last four do not show in any tensor's shape.
+# What two models of one family can differ in. The last four do not show in any tensor's shape.
 _ARCHITECTURE = (
-    *('hidden_size', 'num_hidden_layers', 'intermediate_size', 'vocab_size'),
+    *('hidden_size', 'num_hidden_layers', 'intermediate_size', 'hidden_dim', 'vocab_size'),
     *('max_position_embeddings', 'type_vocab_size', 'projection_dim'),
     *('num_attention_heads', 'hidden_act', 'layer_norm_eps', 'is_decoder'),
 )
 # What a config.json says of its file, and not of the model.
 _OF_THE_FILE = {'architectures', 'dtype', 'model_type', 'transformers_version'}
 _PLAIN = (str, int, float, bool, type(None))
+# The family of a directory or dict that does not say which it is of.
+_FIRST = FAMILIES[0]
 
 
 def transformers_config(
-    config_class: type[PreTrainedConfig], arch: str | dict, config_key: str
-) -> PreTrainedConfig:
-    """The architecture of a transformers model.
+    family: TextFamily | None, arch: str | dict, config_key: str
+) -> tuple[TextFamily, PreTrainedConfig]:
+    """The architecture of a text encoder.
 
     Args:
-        config_class: its class; the defaults of its arguments are the 'base' architecture.
-        arch: 'base', a directory with a config.json of the class's kind of model, or a dict of the
-            class's arguments.
+        family: the family that it must be of; the defaults of its arguments are the 'base'
+            architecture. None: any, as its ``model_type`` says, and then there is no 'base'.
+        arch: 'base', a directory with a config.json, or a dict of the family's arguments, with
+            ``model_type`` where the family is not given.
         config_key: the config key it stands under, for the error message.
+
+    Returns:
+        tuple[TextFamily, PreTrainedConfig]: its family, and the architecture.
 
     Raises:
         MissingWeightsError: if there is no such directory.
         WrongWeightsError: if its config.json cannot be read, or is of another kind of model.
         WrongConfigError: if a dict is no architecture.
     """
-    if arch == 'base':
-        return config_class()
+    if arch == 'base' and family is not None:
+        return family, family.config_class()
     if isinstance(arch, dict):
-        return _config_of_dict(config_class, arch, config_key)
+        return _config_of_dict(family, arch, config_key)
     directory = resolve_source(arch)
     if not Path(directory, 'config.json').is_file() and not Path(directory).is_file():
         packaged = arch.startswith(PACKAGE)
         remedy = ' It comes with the package: install it again, or run tools/pretrain_tiny.py.'
+        other = 'a dict with its model_type' if family is None else "'base'"
         raise MissingWeightsError(
-            f"`{config_key}={arch!r}` is neither 'base' nor a directory with a config.json."
+            f'`{config_key}={arch!r}` is neither {other} nor a directory with a config.json.'
             + (remedy if packaged else '')
         )
-    where = f'`{config_key}={arch!r}`'
-    _check_kind(directory, config_class, where)
+    return _config_of_directory(family, directory, f'`{config_key}={arch!r}`')
+
+
+def _config_of_dict(
+    family: TextFamily | None, arch: dict, config_key: str
+) -> tuple[TextFamily, PreTrainedConfig]:
+    problem = None
+    if family is None:
+        found = named_family(arch, _FIRST) if 'model_type' in arch else 'has no model_type'
+        family, problem = (None, found) if isinstance(found, str) else (found, None)
+    elif arch.get('model_type') not in (None, *family.model_types):
+        problem = f'is of model_type {arch["model_type"]!r}, not {family.model_types[-1]!r}'
+    problem = problem or why_not_computed(arch)
+    if problem is None:
+        try:
+            with quiet():
+                config = family.config_class(**{k: v for k, v in arch.items() if k != 'model_type'})
+        # Of values of other types transformers raises kinds of its own.
+        except Exception as error:
+            problem = f'is none of {family.config_class.__name__}: {_short(error)}'
+        else:
+            problem = why_no_sizes(config, family)
+    if problem is not None:
+        raise WrongConfigError(f'`{config_key}`, a dict, {problem}.')
+    return family, config
+
+
+def _config_of_directory(
+    family: TextFamily | None, directory: str, where: str
+) -> tuple[TextFamily, PreTrainedConfig]:
+    values = read_config_json(directory, where)
+    found = named_family(values, _FIRST) if family is None else family
+    problem = found if isinstance(found, str) else why_another_kind(values, found)
+    if problem is not None:
+        name = 'one of these' if isinstance(found, str) else found.directory
+        raise WrongWeightsError(
+            f"{where}: its config.json {problem}. Another model's weights would run and give "
+            f'nonsense: name a directory of {name}.'
+        )
     try:
         with quiet():
-            config = config_class.from_pretrained(directory)
+            config = found.config_class.from_pretrained(directory)
     # transformers and its checks of types raise many kinds.
     except Exception as error:
         raise WrongWeightsError(
             f'{where}: its config.json cannot be read: {_short(error)}'
         ) from error
-    problem = why_no_sizes(config)
+    if 'text_config' in values and 'projection_dim' in found.sizes:
+        # That of a whole CLIP, whatever its text side says: OpenCLIP's files leave another there.
+        config.projection_dim = values.get('projection_dim', 512)
+    problem = why_no_sizes(config, found)
     if problem is not None:
         raise WrongWeightsError(f'{where}: its config.json {problem}.')
     # Files may hold half precision; what is computed in is for autocast to say.
     config.dtype = torch.float32
-    return config
-
-
-def _config_of_dict(
-    config_class: type[PreTrainedConfig], arch: dict, config_key: str
-) -> PreTrainedConfig:
-    kind = arch.get('model_type', config_class.model_type)
-    problem = f'is of model_type {kind!r}' if kind != config_class.model_type else None
-    problem = problem or why_not_computed(arch)
-    if problem is None:
-        try:
-            config = config_class(**arch)
-        # Of values of other types transformers raises kinds of its own.
-        except Exception as error:
-            problem = f'is none of {config_class.__name__}: {_short(error)}'
-        else:
-            problem = why_no_sizes(config)
-    if problem is not None:
-        raise WrongConfigError(f'`{config_key}`, a dict, {problem}.')
-    return config
-
-
-def _check_kind(source: str, config_class: type[PreTrainedConfig], where: str) -> None:
-    problem = why_another_kind(read_config_json(source, where), config_class)
-    if problem is not None:
-        raise WrongWeightsError(
-            f"{where}: its config.json {problem}. Another model's weights would run and give "
-            f'nonsense: name a directory of {KIND_OF[config_class]}.'
-        )
+    return found, config
 
 
 def transformers_model(
-    model_class: type[PreTrainedModel], arch: str | dict, config_key: str, **kwargs
-) -> PreTrainedModel:
-    """Build a transformers model with random weights.
+    family: TextFamily | None, arch: str | dict, config_key: str, prior: bool = False
+) -> tuple[TextFamily, PreTrainedModel]:
+    """Build a text encoder with random weights.
 
     Args:
-        model_class: its class.
+        family: as of :func:`transformers_config`.
         arch: as of :func:`transformers_config`.
         config_key: where the encoder stands in the model's config, for messages.
-        **kwargs: more arguments of the class.
+        prior: whether it is a prior, for which some families have another class.
 
     Raises:
         MissingWeightsError: if there is no such directory.
@@ -119,9 +145,9 @@ def transformers_model(
         WrongConfigError: if a dict is no architecture.
     """
     key = f'{config_key}.arch'
-    config = transformers_config(model_class.config_class, arch, key)
+    family, config = transformers_config(family, arch, key)
     try:
-        return model_class(config, **kwargs)
+        return family, _class_of(family, prior)(config, **family.options)
     # A function that there is not, numbers that do not divide each other, too much memory.
     except (
         ArithmeticError,
@@ -139,38 +165,42 @@ def transformers_model(
         raise kind(f'{what} is of a model that cannot be built: {_short(error)}') from error
 
 
-def spelled_out(config: PreTrainedConfig) -> dict:
+def _class_of(family: TextFamily, prior: bool) -> type[PreTrainedModel]:
+    return prior and family.prior_class or family.model_class
+
+
+def spelled_out(family: TextFamily, config: PreTrainedConfig) -> dict:
     """An architecture as the arguments of its class, for :func:`transformers_config`.
 
     Args:
+        family: its family.
         config: the architecture.
     """
     # What is neither number nor word is about other uses: names of classes, settings of tasks.
-    return {
+    values = {
         name: value
         for name, value in config.to_diff_dict().items()
-        if name not in _OF_THE_FILE and isinstance(value, _PLAIN)
+        if name not in _OF_THE_FILE and (isinstance(value, _PLAIN) or name in family.compared)
     }
+    return dict(model_type=family.config_class.model_type, **values)
 
 
 def transformers_weights(
-    model_class: type[PreTrainedModel],
+    family: TextFamily,
     name_or_dir: str,
     config_key: str,
     own: PreTrainedConfig,
-    not_needed: tuple[str, ...],
-    **kwargs,
+    prior: bool = False,
 ) -> dict[str, Tensor]:
-    """Load the weights of a transformers model, by name, accounting for every tensor.
+    """Load the weights of a text encoder, by name, accounting for every tensor.
 
     Args:
-        model_class: the class to read them as.
+        family: the family that they have to be of.
         name_or_dir: a directory with config.json and weights (model.safetensors if it is there,
             else pytorch_model.bin, which is read without running any code), or a hub name.
         config_key: where the encoder stands in the model's config, for messages.
         own: the architecture of the model that the weights are for.
-        not_needed: beginnings of the names of tensors that such files hold for other uses.
-        **kwargs: more arguments of the class.
+        prior: as of :func:`transformers_model`.
 
     Returns:
         dict[str, Tensor]: the model's parameters and saved buffers.
@@ -182,17 +212,19 @@ def transformers_weights(
     """
     key = f'{config_key}.pretrained'
     source = resolve_source(name_or_dir)
+    model_class = _class_of(family, prior)
     try:
-        _check_kind(source, model_class.config_class, f'`{key}={name_or_dir!r}`')
+        _, config = _config_of_directory(family, source, f'`{key}={name_or_dir!r}`')
         _check_files(Path(source))
         with quiet():
             model, info = model_class.from_pretrained(
                 source,
+                config=config,
                 output_loading_info=True,
                 # So that it is reported below, with the rest.
                 ignore_mismatched_sizes=True,
                 dtype='float32',
-                **kwargs,
+                **family.options,
             )
     except OSError as error:
         raise missing(name_or_dir, key, error) from error
@@ -201,7 +233,7 @@ def transformers_weights(
     # safetensors, torch, pickle and transformers raise many kinds for what cannot be read.
     except Exception as error:
         raise unreadable(config_key, name_or_dir, error) from error
-    unknown = [name for name in info['unexpected_keys'] if not name.startswith(not_needed)]
+    unknown = [name for name in info['unexpected_keys'] if not name.startswith(family.not_needed)]
     wrong = [f'missing: {name}' for name in sorted(info['missing_keys'])]
     wrong += [f'left over: {name}' for name in sorted(unknown)]
     wrong += [
@@ -214,7 +246,7 @@ def transformers_weights(
         )
     differences = [
         f'{name} is {getattr(model.config, name)!r}, not {getattr(own, name)!r}'
-        for name in _ARCHITECTURE
+        for name in dict.fromkeys((*_ARCHITECTURE, *family.sizes, *family.compared))
         if getattr(model.config, name, None) != getattr(own, name, None)
     ]
     if differences:

@@ -99,7 +99,7 @@ def test_a_shared_adapter_has_one_name_and_learns_from_every_layer():
     assert frozen_tensors(encoder.vit).keys() == plain.vit.state_dict().keys()
     used = []
     blocks[0].mlp.adapter.register_forward_hook(lambda *_: used.append(1))
-    encoder(torch.randn(1, 3, 28, 28)).pow(3).sum().backward()
+    encoder(torch.randn(1, 3, 28, 28)).tokens.pow(3).sum().backward()
     assert len(used) == 3 and blocks[0].mlp.adapter.factor.grad.abs().sum() > 0
     copied = copy.deepcopy(encoder).vit.blocks
     assert copied[2].mlp.adapter is copied[0].mlp.adapter is not blocks[0].mlp.adapter
@@ -120,7 +120,7 @@ def test_what_does_not_fit_is_named():
 def test_dypa_without_a_prior_reads_none():
     encoder = DINOv2(arch=VIT, img_size=28, adapter=dict(type='DyPA', placement='parallel', rank=2))
     assert encoder.vit.blocks[0].mlp.adapter.prior_dims is None
-    assert encoder(torch.randn(1, 3, 28, 28)).shape == (1, 5, 16)
+    assert encoder(torch.randn(1, 3, 28, 28)).tokens.shape == (1, 5, 16)
     with pytest.raises(ValueError, match='no prior'):
         DyPA(16, None, prior='sentence')
     with pytest.raises(ValueError, match="prior='word'"):

@@ -18,7 +18,7 @@ RENAMED = {
 @pytest.fixture
 def loca(reference):
     tensors = reference('loca')
-    adapter = LoCA()
+    adapter = LoCA(grid=(5, 5))
     state = reference.state(tensors, RENAMED)
     missing, unexpected = adapter.load_state_dict(state, strict=False)
     assert not unexpected
@@ -59,7 +59,7 @@ def test_published_size():
 
 def test_a_patch_reaches_its_neighbours_and_no_further():
     torch.manual_seed(0)
-    adapter = LoCA(embed_dims=8, bottleneck=96).eval()
+    adapter = LoCA(embed_dims=8, bottleneck=96, grid=(7, 7)).eval()
     x = torch.randn(1, 1 + 49, 8, requires_grad=True)
     centre = 1 + 3 * 7 + 3
     adapter(x)[0, centre].sum().backward()
@@ -68,9 +68,18 @@ def test_a_patch_reaches_its_neighbours_and_no_further():
     assert rows_columns == {(r, c) for r in (2, 3, 4) for c in (2, 3, 4)}
 
 
+def test_a_wide_grid_is_laid_out_row_by_row():
+    """All that a patch reaches on 3 x 5 patches, and that no square is looked for in 16 tokens."""
+    adapter = LoCA(embed_dims=8, bottleneck=96, grid=(3, 5)).eval()
+    x = torch.randn(1, 1 + 15, 8, requires_grad=True)
+    adapter(x)[0, 1 + 1 * 5 + 4].sum().backward()
+    seen = (x.grad[0, 1:].abs().sum(1) > 0).unflatten(0, (3, 5))
+    assert seen.nonzero().tolist() == [[row, column] for row in range(3) for column in (3, 4)]
+
+
 @pytest.mark.parametrize('prefix', [0, 1, 5])
 def test_prefix_tokens_do_not_touch_the_branches(prefix):
-    adapter = LoCA(embed_dims=8, bottleneck=12).eval()
+    adapter = LoCA(embed_dims=8, bottleneck=12, grid=(4, 4)).eval()
     x = torch.randn(2, prefix + 16, 8)
     x[:, prefix:] = 0
     out = adapter(x)
@@ -80,7 +89,7 @@ def test_prefix_tokens_do_not_touch_the_branches(prefix):
 
 def test_three_branches():
     branches = [dict(kernel_size=k, share=1 / 3) for k in (1, 3, 5)]
-    adapter = LoCA(embed_dims=8, bottleneck=12, branches=branches)
+    adapter = LoCA(embed_dims=8, bottleneck=12, branches=branches, grid=(3, 3))
     assert adapter(torch.randn(2, 10, 8)).shape == (2, 10, 8)
 
 
@@ -105,7 +114,7 @@ def test_every_convolution_has_channels(bottleneck, said):
 )
 def test_any_kernels_reach_as_far_as_the_largest(kernels):
     branches = [dict(kernel_size=k, share=1 / len(kernels)) for k in kernels]
-    adapter = LoCA(8, 12, branches=branches).eval()
+    adapter = LoCA(8, 12, branches=branches, grid=(9, 9)).eval()
     x = torch.randn(1, 1 + 9 * 9, 8, requires_grad=True)
     adapter(x)[0, 1 + 4 * 9 + 4].sum().backward()
     reached = x.grad[0, 1:].abs().sum(-1).unflatten(0, (9, 9)) > 0
@@ -116,7 +125,7 @@ def test_any_kernels_reach_as_far_as_the_largest(kernels):
 
 
 def test_norm_eval_keeps_statistics():
-    adapter = LoCA(embed_dims=8, bottleneck=12, norm_eval=True).train()
+    adapter = LoCA(embed_dims=8, bottleneck=12, norm_eval=True, grid=(3, 3)).train()
     before = {name: b.clone() for name, b in adapter.named_buffers()}
     adapter(torch.randn(2, 10, 8))
     assert all(torch.equal(b, before[name]) for name, b in adapter.named_buffers())

@@ -11,6 +11,7 @@ from mapper_mm.errors import MissingWeightsError, WrongWeightsError
 from mapper_mm.models.adapters import LoCA
 from mapper_mm.models.backbones import DINOv2
 
+READ = 'mapper_mm.models.backbones.timm_encoder.read_weights'
 TINY = dict(patch_size=14, embed_dim=24, depth=4, num_heads=2, init_values=0.1)
 ADAPTER = dict(type='LoCA', layers=(1, 3), bottleneck=12, scale=0.2)
 
@@ -37,7 +38,9 @@ def test_without_adapters_it_is_timms_encoder(released, weight_file):
     backbone = build(adapter=None, pretrained=str(weight_file))
     backbone.init_weights()
     x = torch.randn(2, 3, 56, 56)
-    torch.testing.assert_close(backbone(x), released.eval().forward_features(x), rtol=0, atol=0)
+    torch.testing.assert_close(
+        backbone(x).tokens, released.eval().forward_features(x), rtol=0, atol=0
+    )
 
 
 def test_adapters_are_inserted_where_the_paper_says(released, weight_file):
@@ -53,7 +56,7 @@ def test_adapters_are_inserted_where_the_paper_says(released, weight_file):
         if i in (1, 3):
             out = out + 0.2 * backbone.vit.blocks[i].mlp.adapter(n)
         x = x + block.ls2(out)
-    torch.testing.assert_close(backbone(images), released.norm(x))
+    torch.testing.assert_close(backbone(images).tokens, released.norm(x))
 
 
 def test_only_adapters_learn_and_nothing_before_them_has_a_graph():
@@ -63,7 +66,7 @@ def test_only_adapters_learn_and_nothing_before_them_has_a_graph():
         block.register_forward_hook(
             lambda module, inputs, out, i=i: graphs.update({i: out.requires_grad})
         )
-    backbone(torch.randn(2, 3, 56, 56)).sum().backward()
+    backbone(torch.randn(2, 3, 56, 56)).tokens.sum().backward()
     assert graphs == {0: False, 1: True, 2: True, 3: True}
     for name, param in backbone.named_parameters():
         assert (param.grad is not None) == ('adapter' in name), name
@@ -122,9 +125,9 @@ def test_every_released_file_fits_its_model(arch, width, depth, registers, monke
         shapes = release_shapes(width, depth, registers, gated=arch == 'giant')
         state = {name: torch.empty(shape) for name, shape in shapes.items()}
         backbone = DINOv2(arch=arch, registers=registers, pretrained='dinov2.pth', adapter=ADAPTER)
-    monkeypatch.setattr('mapper_mm.models.backbones.dinov2.read_weights', lambda *_: dict(state))
+    monkeypatch.setattr(READ, lambda *_: dict(state))
     backbone.init_weights()
-    assert backbone.num_tokens == 1 + registers + 37 * 37
+    assert (backbone.num_prefix_tokens, backbone.grid) == (1 + registers, (37, 37))
     state.pop('norm.bias')
     with pytest.raises(WrongWeightsError, match='missing: norm.bias'):
         backbone.init_weights()
@@ -172,7 +175,7 @@ def test_release_file_with_and_without_registers(registers, tmp_path):
         n = nn.functional.linear(nn.functional.gelu(n), p['mlp.fc2.weight'], p['mlp.fc2.bias'])
         x = x + p['ls2.gamma'] * n
     expected = nn.functional.layer_norm(x, (24,), state['norm.weight'], state['norm.bias'], 1e-6)
-    torch.testing.assert_close(backbone(images), expected)
+    torch.testing.assert_close(backbone(images).tokens, expected)
 
 
 @pytest.mark.parametrize('registers', [0, 4])
@@ -204,7 +207,7 @@ def test_timms_own_file_and_a_timm_name(registers, tmp_path):
     for source in (f'{tmp_path}/model.safetensors', f'local-dir:{tmp_path}'):
         ours = build(adapter=None, registers=registers, pretrained=source).eval()
         ours.init_weights()
-        torch.testing.assert_close(ours(x), theirs.forward_features(x), rtol=0, atol=0)
+        torch.testing.assert_close(ours(x).tokens, theirs.forward_features(x), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize('held, wanted', [(4, 0), (0, 4)])
@@ -225,7 +228,7 @@ def test_a_mismatch_in_size_names_the_option(arch, width, depth, monkeypatch):
     with torch.device('meta'):
         state = {name: torch.empty(s) for name, s in release_shapes(width, depth).items()}
         backbone = DINOv2(arch='small', pretrained='dinov2.pth')
-    monkeypatch.setattr('mapper_mm.models.backbones.dinov2.read_weights', lambda *_: dict(state))
+    monkeypatch.setattr(READ, lambda *_: dict(state))
     with pytest.raises(WrongWeightsError, match=f"width {width}.*set `backbone.arch='{arch}'`"):
         backbone.init_weights()
 
@@ -322,7 +325,7 @@ def test_the_releases_name_says_how_many_heads(monkeypatch):
         state = {name: torch.empty(s) for name, s in release_shapes(384, 12).items()}
         arch = dict(TINY, embed_dim=384, depth=12, num_heads=8)
         backbone = DINOv2(arch=arch, pretrained='dinov2_vits14_pretrain.pth')
-    monkeypatch.setattr('mapper_mm.models.backbones.dinov2.read_weights', lambda *_: dict(state))
+    monkeypatch.setattr(READ, lambda *_: dict(state))
     with pytest.raises(WrongWeightsError, match='patch14_dinov2 by its name.*num_heads 6, not 8'):
         backbone.init_weights()
 
@@ -390,7 +393,7 @@ def test_published_sizes():
     assert tuned == 1_581_912
     # The published count includes the mask token of the DINOv2 release, which is never used.
     assert sum(p.numel() for p in backbone.parameters()) - tuned == 86_580_480 - 768
-    assert backbone.num_tokens == 1 + 37 * 37
+    assert (backbone.num_prefix_tokens, backbone.grid) == (1, (37, 37))
 
 
 def test_images_of_another_size_are_an_error():

@@ -6,8 +6,11 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from mapper_mm.datasets import set_canvas
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.models.adapters.parameters import trainable_params
+from mapper_mm.models.backbones import TimmViT
 from mapper_mm.models.grounders import mapper
+from mapper_mm.models.structures import select
 from mapper_mm.registry import DATASETS, MODELS
 
 CONFIG = 'configs/mapper_shapes.py'
@@ -31,6 +34,10 @@ def samples(config, root, loader, count=4):
     cfg.update(data_root=root, num_scenes=scenes, workers=0)
     dataset = DATASETS.build(cfg)
     return pseudo_collate([dataset[i] for i in range(count)])
+
+
+def batch_of(batch):
+    return {f'batch_{name}': value for name, value in batch.items()}
 
 
 @pytest.fixture
@@ -63,11 +70,9 @@ def test_nothing_is_learned_from_a_phrase_that_is_too_long(model, config, datase
         batch['data_samples'][row].set_metainfo(dict(text='the red star ' * 9))
     kept = [row for row in range(4) if row not in long]
     with torch.no_grad():
-        reg, attention, _ = copy.deepcopy(model).extract_feat(
-            batch['inputs'], batch['data_samples']
-        )
+        fusion, _ = copy.deepcopy(model).extract_feat(**batch_of(batch), with_attention=True)
     of_kept = [batch['data_samples'][row] for row in kept]
-    expected = kept and model.bbox_head.loss(reg[kept], of_kept, attention[kept])
+    expected = kept and model.bbox_head.loss(select(fusion, kept), of_kept)
     losses = model(**batch, mode='loss')
     of_all = {'loss_l1', 'loss_iou', 'loss_attention'}
     assert set(losses) == ({*of_all, 'acc@0.5'} if kept else of_all)
@@ -138,9 +143,10 @@ def test_all_attention_is_sdpa(model, config, dataset_root, monkeypatch):
     )
     batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader'))
     text = model.language_model
+    ids, padding_mask = torch.ones(1, 4, dtype=torch.int64), torch.zeros(1, 4, dtype=torch.bool)
     parts = [
         (model.backbone.layers, lambda: model.backbone(batch['inputs'])),
-        (text.prior.layers, lambda: text.prior.features(torch.ones(1, 4, dtype=torch.int64))),
+        (text.prior.layers, lambda: text.prior.features(ids, padding_mask)),
         ([*text.layers, *text.prior.layers], lambda: text(['the star'], ['record'])),
         (
             [*model.backbone.layers, *text.layers, *text.prior.layers, *model.neck.layers],
@@ -176,12 +182,13 @@ def test_an_image_is_encoded_once_for_all_of_its_phrases(model, config, dataset_
     encoded = []
     model.backbone.register_forward_pre_hook(lambda _, args: encoded.append(len(args[0])))
     with torch.no_grad():
-        tokens = model.eval()._encode_images(inputs, data_samples)
+        tokens = model.eval()._encode_images(inputs, data_samples).tokens
         assert encoded == [2]
-        torch.testing.assert_close(tokens, model.backbone(inputs), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(tokens, model.backbone(inputs).tokens, rtol=1e-4, atol=1e-5)
         encoded.clear()
         model.share_images = False
-        torch.testing.assert_close(model._encode_images(inputs, data_samples), tokens)
+        same = model._encode_images(inputs, data_samples).tokens
+        torch.testing.assert_close(same, tokens)
         assert encoded == [4], 'as published'
 
 
@@ -228,7 +235,7 @@ def test_registers_go_all_the_way(config, dataset_root):
     model.init_weights()
     assert len(model.neck.pos_embed.weight) == 1 + model.language_model.max_tokens + 5 + 64
     batch = model.data_preprocessor(samples(config, dataset_root, 'train_dataloader'), True)
-    mask = model._patch_padding(**{f'batch_{name}': value for name, value in batch.items()})
+    mask = model._patch_padding(**batch_of(batch))
     assert mask.shape == (4, 5 + 64) and not mask[:, :5].any()
     loss, _ = model.parse_losses(model.train()(**batch, mode='loss'))
     loss.backward()
@@ -254,3 +261,41 @@ def test_paper_recipe_builds_offline(pytestconfig):
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
     assert sum(p.numel() for p in trainable_params(model).values()) == 11_547_167 - 49_248
+
+
+@pytest.mark.parametrize(
+    'part, other, base',
+    [
+        ('backbone', 'PriorGuidedBERT', 'ImageEncoder'),
+        ('language_model', 'DINOv2', 'LanguageModel'),
+        ('neck', 'BoxHead', 'Neck'),
+        ('bbox_head', 'mmdet.FPN', 'Head'),
+    ],
+)
+def test_a_part_in_anothers_place_is_named(part, other, base, config):
+    cfg = dict(copy.deepcopy(config.model), **{part: dict(type=other)})
+    with pytest.raises(WrongConfigError, match=f"`model.{part}.type='{other}'` is no {base}"):
+        MODELS.build(cfg)
+
+
+def test_what_a_part_lacks_is_named(config, monkeypatch):
+    monkeypatch.delattr(TimmViT, 'patch_size')
+    with pytest.raises(
+        WrongConfigError, match=r"`model.backbone.type='DINOv2'` has no patch_size: "
+    ):
+        MODELS.build(copy.deepcopy(config.model))
+
+
+def test_pictures_are_normalised_as_the_image_encoder_was_trained(config):
+    cfg = copy.deepcopy(config.model)
+    tiny = dict(depth=2, embed_dim=48, num_heads=2)
+    cfg.backbone = dict(
+        type='TimmViT', model_name='vit_base_patch16_siglip_224', img_size=128, **tiny
+    )
+    assert MODELS.build(cfg).data_preprocessor.mean.flatten().tolist() == [127.5] * 3
+    cfg.data_preprocessor.mean = [123.675, 116.28, 103.53]
+    with pytest.raises(WrongConfigError, match=r'leave mean and std out, or .*\[127.5, 127.5'):
+        MODELS.build(cfg)
+    cfg.data_preprocessor.check_mean_std = False
+    preprocessor = MODELS.build(cfg).data_preprocessor
+    torch.testing.assert_close(preprocessor.mean.flatten(), torch.tensor([123.675, 116.28, 103.53]))

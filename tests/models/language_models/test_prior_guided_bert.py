@@ -69,7 +69,8 @@ def build(encoders, **kwargs):
 
 def test_without_extras_it_is_transformers_bert(encoders):
     model = build(encoders, prior=None, adapter=None, pgt=None).eval()
-    features, padding, _ = model(PHRASES, RECORDS)
+    said = model(PHRASES, RECORDS)
+    features, padding = said.tokens, said.padding_mask
     bert = BertModel.from_pretrained(encoders / 'bert').eval()
     tokenizer = BertTokenizer.from_pretrained(encoders / 'bert')
     batch = tokenizer(PHRASES, padding='max_length', max_length=10, return_tensors='pt')
@@ -84,7 +85,7 @@ def test_clip_reads_with_its_own_tokenizer_aligned_by_characters(encoders):
     tokens = model.tokenize(['red laptop'], ['a'])
     # BERT: [CLS] red lap ##top [SEP]; CLIP: <start> red</w> la pt op</w> <end>
     assert tokens.encodings[0].tokens == ['[CLS]', 'red', 'lap', '##top', '[SEP]']
-    prior = model.prior(['red laptop'], tokens.encodings, tokens.ids, ['record'])[0]
+    prior = model.prior(['red laptop'], tokens, ['record']).tokens[0]
     clip = CLIPTextModelWithProjection.from_pretrained(encoders / 'clip').eval()
     batch = CLIPTokenizer.from_pretrained(encoders / 'clip')('red laptop', return_tensors='pt')
     assert batch.input_ids.shape == (1, 6)
@@ -99,10 +100,11 @@ def test_adapters_and_pgt_follow_the_formula(encoders):
     model = build(encoders).eval()
     for layer in (1, 2):
         torch.nn.init.normal_(model.bert.encoder.layer[layer].output.adapter.up.weight)
-    features, padding, _ = model(PHRASES[:1], RECORDS[:1])
+    said = model(PHRASES[:1], RECORDS[:1])
+    features, padding = said.tokens, said.padding_mask
 
     tokens = model.tokenize(PHRASES[:1], RECORDS[:1])
-    prior = model.prior(PHRASES[:1], tokens.encodings, tokens.ids, RECORDS[:1])
+    prior = model.prior(PHRASES[:1], tokens, RECORDS[:1]).tokens
     seen = int((~padding).sum())
     bert = BertModel.from_pretrained(encoders / 'bert').eval()
     x = bert.embeddings(tokens.ids[:, :seen])
@@ -134,7 +136,7 @@ def test_dypa_reads_the_prior_of_tokens_of_the_phrase_or_none(encoders):
 
 def test_only_adapters_and_pgt_learn(encoders):
     model = build(encoders).train()
-    model(PHRASES, RECORDS)[0].sum().backward()
+    model(PHRASES, RECORDS).tokens.sum().backward()
     for name, param in model.named_parameters():
         own = 'adapter' in name or name.startswith('pgt')
         assert param.requires_grad == own, name
@@ -144,7 +146,7 @@ def test_only_adapters_and_pgt_learn(encoders):
 def test_frozen_dropout_is_off(encoders):
     model = build(encoders).train()
     with torch.no_grad():
-        assert torch.equal(*(model(PHRASES, RECORDS)[0] for _ in range(2)))
+        assert torch.equal(*(model(PHRASES, RECORDS).tokens for _ in range(2)))
 
 
 @pytest.mark.parametrize('phrase', ['', '   '])
@@ -168,13 +170,14 @@ def test_an_unknown_phrase_among_others_is_counted(encoders, monkeypatch):
     model = build(encoders).train()
     batch = ['the girl', '♥'], ['a.p: ref_id 7', 'a.p: ref_id 8']
     for _ in range(4):
-        features, padding, _ = model(*batch)
+        text = model(*batch)
+        features, padding = text.tokens, text.padding_mask
     assert features.isfinite().all() and (~padding[1]).sum() == 3
     assert model.tokenize.unknown.count == 4
     assert [message.split()[0] for message in said] == ['1', '2', '4']
     assert all("ref_id 8: BERT knows 0 of 1 tokens of the phrase '♥'" in line for line in said)
     # One alone, as an epoch's last batch may have, does not end a training.
-    assert model(['♥'], ['a.p: ref_id 8'])[0].isfinite().all()
+    assert model(['♥'], ['a.p: ref_id 8']).tokens.isfinite().all()
     with pytest.raises(PhraseError, match='ref_id 8: BERT knows 0 of 1'):
         model(['♥', 'zebra', 'the girl'], ['a.p: ref_id 8', 'b', 'c'])
     # What is measured, or asked, must not depend on what else is in a batch.
@@ -189,7 +192,7 @@ def test_a_phrase_that_clip_truncates_is_counted_and_ends_in_its_end(encoders, m
     # One word for BERT, more tokens than CLIP has positions.
     text = f'the red {"♥" * 50} left'
     tokens = model.tokenize([text], ['ref_id 7'])
-    (prior,) = model.prior([text], tokens.encodings, tokens.ids, ['ref_id 7'])
+    (prior,) = model.prior([text], tokens, ['ref_id 7']).tokens
     assert [len(e) for e in tokens.encodings] == [6]
     torch.testing.assert_close(prior[4], prior[5])
     assert not torch.allclose(prior[3], prior[5])
@@ -238,13 +241,14 @@ LONG = 'the red ' * 9, 'red'
 @pytest.mark.parametrize('training', [True, False])
 def test_long_phrases_can_be_truncated(encoders, warned, training):
     model = build(encoders, truncation=True, prior=None, adapter=None, pgt=None).train(training)
-    features, padding, skipped = model(LONG, RECORDS)
+    said = model(LONG, RECORDS)
+    features, padding = said.tokens, said.padding_mask
     assert features.shape[1] == 10 and not padding[0].any()
-    assert skipped == [False, False] and model.tokenize.long.count == 1
+    assert said.skipped == [False, False] and model.tokenize.long.count == 1
     assert len(warned) == 1 and f"{RECORDS[0]}: 'the red the red" in warned[0]
     assert 'max_tokens=10 were truncated' in warned[0]
     # As if it were just as long as it may be.
-    same, *_ = model(['the red ' * 4, 'red'], RECORDS)
+    same = model(['the red ' * 4, 'red'], RECORDS).tokens
     torch.testing.assert_close(features, same)
 
 
@@ -254,8 +258,8 @@ def test_a_long_phrase_is_an_error_but_training_goes_on(encoders, warned):
     said = 'a: the phrase .the red the.* has 20 tokens.*reads 10 .*max_tokens.*truncation'
     with pytest.raises(PhraseError, match=said):
         model(LONG, RECORDS)
-    assert model(['the red ' * 4], ['a'])[2] == [False]
-    *_, skipped = model.train()(LONG, RECORDS)
+    assert model(['the red ' * 4], ['a']).skipped == [False]
+    skipped = model.train()(LONG, RECORDS).skipped
     assert skipped == [True, False] and model.tokenize.long.count == 1
     assert len(warned) == 1 and f"{RECORDS[0]}: 'the red the red" in warned[0]
     assert 'max_tokens=10 were skipped' in warned[0]

@@ -4,13 +4,15 @@ from torch import nn
 
 from mapper_mm.models.necks import FusionEncoder
 from mapper_mm.models.necks.fusion_encoder import FusionEncoderLayer
+from mapper_mm.models.structures import ImageTokens, TextTokens
 
 
 def tiny(**kwargs):
     sizes = dict(
         image_dims=6,
         text_dims=5,
-        num_image_tokens=10,
+        num_prefix_tokens=1,
+        grid=(3, 3),
         max_tokens=4,
         embed_dims=16,
         num_layers=2,
@@ -26,7 +28,8 @@ def tokens(batch=2):
     image, text = torch.randn(batch, 10, 6), torch.randn(batch, 4, 5)
     image_mask, text_mask = torch.zeros(batch, 10).bool(), torch.zeros(batch, 4).bool()
     image_mask[:, -3:] = text_mask[:, -2:] = True
-    return [image, image_mask, text, text_mask]
+    image = ImageTokens(image, 1, (3, 3), image_mask)
+    return image, TextTokens(text, text_mask, [False] * batch)
 
 
 def test_layer_gives_published_reg_output(reference, close):
@@ -42,57 +45,58 @@ def test_layer_gives_published_reg_output(reference, close):
 def test_whole_encoder_equals_torchs_own_layers(close):
     """Plain torch.nn with a bool mask, all queries in all layers, attention written out."""
     encoder = tiny()
-    image, image_mask, text, text_mask = tokens()
+    image, text = tokens()
     x = torch.cat(
         [
             encoder.reg_token.weight.expand(2, 1, -1),
-            encoder.text_proj(text),
-            encoder.image_proj(image),
+            encoder.text_proj(text.tokens),
+            encoder.image_proj(image.tokens),
         ],
         1,
     )
-    mask = torch.cat([torch.zeros(2, 1).bool(), text_mask, image_mask], 1)
+    mask = torch.cat([torch.zeros(2, 1).bool(), text.padding_mask, image.padding_mask], 1)
     for layer in encoder.layers:
         q = k = x + encoder.pos_embed.weight
         attended = layer.self_attn(q, k, x, key_padding_mask=mask, need_weights=True)[0]
         x = layer.norm1(x + attended)
         x = layer.norm2(x + layer.linear2(torch.relu(layer.linear1(x))))
-    close(encoder(image, image_mask, text, text_mask)[0], x[:, 0])
+    close(encoder(image, text).query, x[:, 0])
 
 
 def test_pre_norm_equals_torchs_own_layers(close):
     encoder = tiny(pre_norm=True)
     nn.init.zeros_(encoder.pos_embed.weight)
     nn.init.normal_(encoder.norm.weight)
-    image, image_mask, text, text_mask = tokens()
+    image, text = tokens()
     x = torch.cat(
         [
             encoder.reg_token.weight.expand(2, 1, -1),
-            encoder.text_proj(text),
-            encoder.image_proj(image),
+            encoder.text_proj(text.tokens),
+            encoder.image_proj(image.tokens),
         ],
         1,
     )
-    mask = torch.cat([torch.zeros(2, 1).bool(), text_mask, image_mask], 1)
+    mask = torch.cat([torch.zeros(2, 1).bool(), text.padding_mask, image.padding_mask], 1)
     for layer in encoder.layers:
         torchs = nn.TransformerEncoderLayer(
             16, 4, 32, dropout=0.0, batch_first=True, norm_first=True
         )
         torchs.load_state_dict(layer.state_dict())
         x = torchs(x, src_key_padding_mask=mask)
-    close(encoder(image, image_mask, text, text_mask)[0], encoder.norm(x[:, 0]))
+    close(encoder(image, text).query, encoder.norm(x[:, 0]))
 
 
-@pytest.mark.parametrize('part', [0, 2])
+@pytest.mark.parametrize('part', [0, 1])
 def test_padding_is_excluded(part):
     encoder, inputs = tiny(), tokens()
-    before = encoder(*inputs)[0]
-    inputs[part] = inputs[part].masked_fill(inputs[part + 1][..., None], 100.0)
-    torch.testing.assert_close(encoder(*inputs)[0], before, rtol=0, atol=0)
+    before = encoder(*inputs).query
+    padded = inputs[part]
+    padded.tokens = padded.tokens.masked_fill(padded.padding_mask[..., None], 100.0)
+    torch.testing.assert_close(encoder(*inputs).query, before, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize('reg_attention', [False, True])
-def test_uses_scaled_dot_product_attention(monkeypatch, reg_attention):
+@pytest.mark.parametrize('with_attention', [False, True])
+def test_uses_scaled_dot_product_attention(monkeypatch, with_attention):
     calls = []
     original = nn.functional.scaled_dot_product_attention
 
@@ -101,8 +105,7 @@ def test_uses_scaled_dot_product_attention(monkeypatch, reg_attention):
         return original(*args, **kwargs)
 
     monkeypatch.setattr(nn.functional, 'scaled_dot_product_attention', spy)
-    encoder = tiny(reg_attention=reg_attention).train()
-    encoder(*tokens())
+    tiny().train()(*tokens(), with_attention=with_attention)
     assert [shape[-2] for shape in calls] == [15, 1], 'the last layer computes [REG] alone'
 
 
@@ -111,16 +114,16 @@ def test_published_size():
     assert sum(p.numel() for p in encoder.layers.parameters()) == 7_890_432
 
 
-def test_attention_is_put_out_in_training_when_asked_for():
-    inputs = tokens()
-    encoder = tiny(reg_attention=True)
-    reg, nothing = encoder(*inputs)
-    assert nothing is None
-    encoder = tiny(reg_attention=True, dropout=0.0).train()
-    same, attention = encoder(*inputs)
-    torch.testing.assert_close(same, reg)
-    assert attention.shape == (2, 10)
-    assert not attention[inputs[1]].any(), 'padding is not looked at'
+def test_attention_is_put_out_when_asked_for():
+    inputs = image, _ = tokens()
+    encoder = tiny()
+    plain, fusion = encoder(*inputs), encoder(*inputs, with_attention=True)
+    assert plain.attention is None
+    torch.testing.assert_close(fusion.query, plain.query, rtol=0, atol=0)
+    assert fusion.grid == (3, 3)
+    attention = fusion.attention
+    assert attention.shape == (2, 9)
+    assert not attention[image.padding_mask[:, 1:]].any(), 'padding is not looked at'
     assert ((attention.sum(1) > 0) & (attention.sum(1) < 1)).all(), 'the rest goes to the words'
 
 

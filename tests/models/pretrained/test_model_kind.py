@@ -23,6 +23,7 @@ from transformers import (
 
 from mapper_mm.errors import MissingWeightsError, WrongConfigError, WrongWeightsError
 from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
+from mapper_mm.models.pretrained.text_families import family_of
 from mapper_mm.models.pretrained.tokenizer import load_tokenizer
 
 TINY = Path(__file__).parents[3] / 'mapper_mm/assets/tiny_encoders'
@@ -116,7 +117,9 @@ def test_a_roberta_that_says_nothing_or_bert_is_no_bert(tmp_path):
             )
         )
     )
-    with pytest.raises(WrongWeightsError, match="pretrained=.*it.*another model's.*is BPE, not Wo"):
+    with pytest.raises(
+        WrongWeightsError, match="pretrained=.*it.*another model's.*is byte-level BPE, not Wo"
+    ):
         load(folder, folder).tokenizer  # noqa: B018
 
 
@@ -306,9 +309,10 @@ def test_a_vocabulary_of_nearly_as_many_words_is_anothers(tokens, fits, tmp_path
     """BERT's cased vocabulary has 28,996 words, the uncased one 30,522."""
     words = [*'[PAD] [UNK] [CLS] [SEP] [MASK]'.split(), *(f'word{n}' for n in range(tokens - 5))]
     BertTokenizer(vocab={word: n for n, word in enumerate(words)}).save_pretrained(tmp_path)
-    BertConfig(vocab_size=2000).save_pretrained(tmp_path)
+    config = BertConfig(vocab_size=2000)
+    config.save_pretrained(tmp_path)
     if fits:
-        assert len(load_tokenizer(str(tmp_path), 'key', 2000, ('WordPiece',))) == tokens
+        assert len(load_tokenizer(str(tmp_path), 'key', family_of('bert'), config)) == tokens
     else:
         with pytest.raises(WrongWeightsError, match=f'has {tokens} tokens, the model 2000'):
-            load_tokenizer(str(tmp_path), 'key', 2000, ('WordPiece',))
+            load_tokenizer(str(tmp_path), 'key', family_of('bert'), config)

@@ -1,0 +1,198 @@
+"""What timm's image encoders have in common: names, canvases, normalisation, files of weights."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import timm
+import torch
+from timm.models import PretrainedCfg
+from torch import Tensor, nn
+
+from mapper_mm.errors import WrongConfigError, WrongWeightsError
+from mapper_mm.models.encoders.frozen_encoder import FrozenEncoder
+from mapper_mm.models.encoders.image_encoder import ImageEncoder
+from mapper_mm.models.pretrained.declared import check_declared, check_same, config_beside
+from mapper_mm.models.pretrained.files import WEIGHT_FILES, read_weights, resolve_source
+from mapper_mm.models.pretrained.timm_models import (
+    converted,
+    released_model,
+    timm_model,
+    trained_as,
+    unwrapped,
+)
+
+
+class TimmEncoder(FrozenEncoder, ImageEncoder):
+    """Base of a timm model as an image encoder.
+
+    Args:
+        model_name: timm's name.
+        img_size: side, or height and width, of the canvas in pixels. None: as it was trained.
+        pretrained: see :class:`TimmViT`.
+        options: more arguments of timm's model.
+
+    Attributes:
+        family: see :func:`~mapper_mm.models.pretrained.declared.check_same`.
+
+    Raises:
+        WrongConfigError: if there is no such model, or ``img_size`` is none.
+    """
+
+    config_key = 'backbone'
+    arch_key = 'model_name'
+    has_patches = True
+    family: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        model_name: str,
+        img_size: int | Sequence[int] | None,
+        pretrained: str | None,
+        options: Mapping,
+    ) -> None:
+        super().__init__(pretrained)
+        self.model_name, self.options = model_name, dict(options)
+        trained = trained_as(model_name, self.config_key)
+        self.trained = trained
+        if pretrained is not None and timm.is_model(pretrained.partition('.')[0]):
+            trained = trained_as(pretrained, self.config_key)
+        self.mean, self.std = _levels(trained.mean), _levels(trained.std)
+        self.input_size = _height_and_width(img_size, trained)
+
+    def _inject(self, adapter: dict | None) -> None:
+        super()._inject(adapter)
+        for module in self.encoder.modules():
+            # Else timm multiplies with the weight of the map, past what is around it.
+            if getattr(module, 'qkv_bias_separate', None) is False and hasattr(
+                getattr(module, 'qkv', None), 'base_layer'
+            ):
+                module.qkv_bias_separate = True
+
+    def _whole(self, **options) -> nn.Module:
+        """The model with random weights, as timm has it."""
+        return timm_model(self.model_name, self.config_key, **{**self.options, **options})
+
+    def _said(self) -> str:
+        """What messages call the architecture: the config key and its value."""
+        return f'`{self.config_key}.model_name={self.model_name!r}`'
+
+    def _check_canvas(self, patch: Sequence[int], key: str) -> None:
+        """Check that patches fill the canvas.
+
+        Raises:
+            WrongConfigError: if they do not; it gives the nearest sizes that they do.
+        """
+        if all(side % size == 0 for side, size in zip(self.input_size, patch, strict=True)):
+            return
+        pairs = zip(self.input_size, patch, strict=True)
+        below, above = zip(*((side // n * n, -(-side // n) * n) for side, n in pairs), strict=True)
+        near = [size for size in dict.fromkeys((below, above)) if min(size) > 0]
+        named = [size[0] if size[0] == size[1] else size for size in near]
+        raise WrongConfigError(
+            f'`{self.config_key}.img_size`: a canvas of {list(self.input_size)} pixels is no '
+            f'multiple of the {key} of {self.model_name}, {list(patch)}. Set img_size='
+            f'{" or ".join(map(str, named))}, and the `size` of `Letterbox` in the pipelines to '
+            'the same.'
+        )
+
+    def _check_images(self, images: Tensor) -> None:
+        """Check that images fill the canvas.
+
+        Raises:
+            WrongConfigError: if they have another size.
+        """
+        size = tuple(images.shape[-2:])
+        if size != self.input_size:
+            raise WrongConfigError(
+                f'The images have {size} pixels, the model {self.input_size}: set '
+                f'`{self.config_key}.img_size` and the `size` of `Letterbox` in the pipelines to '
+                'the same.'
+            )
+
+    def _pretrained_weights(self) -> dict[str, Tensor]:
+        where = f'`{self.config_key}.pretrained={self.pretrained!r}`'
+        state = self._read(where)
+        with torch.device('meta'):
+            bare = self._whole()
+        state = converted(self._prepared(state, where), bare, where)
+        own = self.frozen_names()
+        # Released files have classifiers, and whatever else stands behind the tokens.
+        classifiers = self.trained.classifier or ()
+        classifiers = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
+        not_needed = (*(f'{name}.' for name in classifiers), 'head.', 'fc_norm.', 'attn_pool.')
+        if 'norm.weight' in own and 'norm.weight' not in state:
+            # Trained with its last norm behind pooling.
+            state = {
+                name.replace('fc_norm.', 'norm.') if name.startswith('fc_norm.') else name: tensor
+                for name, tensor in state.items()
+            }
+        known = bare.state_dict().keys()
+        return {
+            name: tensor
+            for name, tensor in state.items()
+            if name in own or not (name in known or name.startswith(not_needed))
+        }
+
+    @abstractmethod
+    def frozen_names(self) -> set[str]:
+        """Names of the tensors that it has, as in the bare encoder."""
+
+    def _prepared(self, state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
+        """What is to be done before timm's conversion: nothing."""
+        return state
+
+    def _read(self, where: str) -> dict[str, Tensor]:
+        key = f'{self.config_key}.{self.arch_key}'
+        if Path(self.pretrained).suffix not in WEIGHT_FILES:
+            theirs = released_model(self.pretrained, self.config_key)
+            trained = theirs.pretrained_cfg
+            name = trained.get('architecture', '')
+            check_same(name, theirs, self.encoder, key, where, self.family)
+            self._check_normalisation(trained, where)
+            return theirs.state_dict()
+        state = read_weights(self.pretrained, self.config_key, unwrapped)
+        path = Path(resolve_source(self.pretrained))
+        check_declared(path, self.encoder, key, where, self.family)
+        self._check_normalisation(config_beside(path, where).get('pretrained_cfg'), where)
+        return state
+
+    def _check_normalisation(self, trained: object, where: str) -> None:
+        """Compare what pictures are normalised with, where that is known of the weights.
+
+        Raises:
+            WrongWeightsError: if it differs.
+        """
+        trained = trained if isinstance(trained, Mapping) else {}
+        for name, own in (('mean', self.mean), ('std', self.std)):
+            theirs = trained.get(name)
+            if theirs is None or same_levels(_levels(theirs), own):
+                continue
+            tag = trained.get('tag') or 'its tag'
+            raise WrongWeightsError(
+                f'{where} was trained on pictures of {name} {_levels(theirs)}, '
+                f'{self._said()} says {own}: name the model with its tag '
+                f"('{self.model_name.partition('.')[0]}.{tag}'), or other weights."
+            )
+
+
+def same_levels(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two means or deviations, in levels of 0..255, differ by rounding at most."""
+    return all(abs(a - b) < 0.05 for a, b in zip(one, other, strict=True))
+
+
+def _levels(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(255 * value, 6) for value in values)
+
+
+def _height_and_width(
+    img_size: int | Sequence[int] | None, trained: PretrainedCfg
+) -> tuple[int, int]:
+    size = trained.input_size[-2:] if img_size is None else img_size
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+        raise WrongConfigError(
+            f'`backbone.img_size={img_size!r}`: a number of pixels, or height and width.'
+        )
+    return size

@@ -1,0 +1,325 @@
+"""Families of transformers' text encoders: what has to be known of each. Adding one is one entry.
+
+A family is what computes alike: its directories have one ``model_type``, or a few.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from transformers import (
+    BertModel,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    DebertaV2Model,
+    DistilBertModel,
+    ElectraModel,
+    ModernBertModel,
+    MPNetModel,
+    PreTrainedConfig,
+    PreTrainedModel,
+    RobertaModel,
+    Siglip2TextModel,
+    SiglipTextModel,
+    XLMRobertaModel,
+)
+
+from mapper_mm.models.adapters.insertion import (
+    AdapterWrapper,
+    ParallelWrapper,
+    PostNormWrapper,
+    ResidualWrapper,
+    SequentialWrapper,
+)
+from mapper_mm.models.adapters.reads_wrapper import ReadsWrapper
+
+Points = Mapping[tuple[str, str], tuple[str, Callable[..., AdapterWrapper]]]
+
+
+@dataclass(frozen=True)
+class TextFamily:
+    """What is known of a family.
+
+    Attributes:
+        name: what messages call it.
+        model_types: the ``model_type`` of the config.json of its directories.
+        model_class: transformers' class of the bare encoder.
+        layers: where the encoder's layers are in it.
+        insertion_points: where a layer takes adapters, see
+            :class:`~mapper_mm.models.encoders.frozen_encoder.FrozenEncoder`.
+        vocabularies: kinds of vocabulary that its tokenizers have, see
+            :func:`~mapper_mm.models.pretrained.tokenizer.vocabulary_kind`.
+        rounded_by: no more embeddings than that are without a token, for their number to be round.
+        special_tokens: whether its tokenizers put special tokens before and behind a phrase.
+        heads: beginnings of the names of tensors that its released files hold for other uses,
+            those that begin as the encoder's own aside.
+        unused: the same of tensors inside of the encoder, which a file may or may not have.
+        options: more arguments of the class.
+        sizes: sizes of its architecture besides those that every family has.
+        compared: settings besides sizes that change features and do not show in any shape.
+        first_position: the position of the first token, by the architecture. Where it is not 0,
+            padding is found by its number, which the tokenizer must have, too.
+        reads_mask: whether it is told what is padding. A causal one need not be, and one that was
+            trained with padding must not.
+        padded: whether it reads every phrase padded to all of its positions, as in training.
+        lower_case: whether phrases have to be in lower case, which its tokenizers leave to others.
+        prior_class: the class in which it is a prior. None: ``model_class``.
+        tower: where the encoder is in that class; '': it is the class.
+        head: where the linear map of features to the prior is in it. None: there is none.
+        pooling: what a prior takes for the feature of a phrase: 'mean' of its tokens, that of its
+            'first' or its 'last' one, or of the last 'position', padding or not.
+    """
+
+    name: str
+    model_types: tuple[str, ...]
+    model_class: type[PreTrainedModel]
+    layers: str
+    insertion_points: Points
+    vocabularies: tuple[str, ...]
+    rounded_by: int = 128
+    special_tokens: tuple[bool, bool] = (True, True)
+    heads: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ('pooler.', 'embeddings.position_ids')
+    options: Mapping[str, object] = field(default_factory=dict)
+    sizes: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
+    first_position: Callable[[PreTrainedConfig], int] = lambda config: 0
+    reads_mask: bool = True
+    padded: bool = False
+    lower_case: bool = False
+    prior_class: type[PreTrainedModel] | None = None
+    tower: str = ''
+    head: str | None = None
+    pooling: str = 'mean'
+
+    @property
+    def config_class(self) -> type[PreTrainedConfig]:
+        """Transformers' class of its architectures."""
+        return self.model_class.config_class
+
+    @property
+    def not_needed(self) -> tuple[str, ...]:
+        """Beginnings of the names of tensors that its files may hold besides the encoder's."""
+        prefixes = {
+            '',
+            f'{self.model_class.base_model_prefix}.',
+            'text_model.' if self.tower else '',
+        }
+        return (*self.heads, *(f'{prefix}{name}' for prefix in prefixes for name in self.unused))
+
+    @property
+    def directory(self) -> str:
+        """What a directory of it is called."""
+        whole = any(kind.endswith('_text_model') for kind in self.model_types)
+        return f'{self.name}, whole or its text side' if whole else self.name
+
+    def positions(self, config: PreTrainedConfig) -> int:
+        """How many tokens it reads, special ones among them."""
+        return config.max_position_embeddings - self.first_position(config)
+
+
+def _points(attention: dict[str, tuple], mlp: dict[str, tuple]) -> Points:
+    return {
+        (sublayer, placement): point
+        for sublayer, points in (('attention', attention), ('mlp', mlp))
+        for placement, point in points.items()
+    }
+
+
+def _residual_points(end: str) -> dict[str, tuple]:
+    """Of one whose module ``end``, which has the norm, is called with its inside and input."""
+    return dict(
+        parallel=(end, ResidualWrapper),
+        sequential=(f'{end}.dense', SequentialWrapper),
+        post_norm=(end, PostNormWrapper),
+    )
+
+
+def _joined_points(last: str, first: str, norm: str) -> dict[str, tuple]:
+    """Of a sub-layer that begins with ``first``, ends with ``last``; ``norm`` is behind both."""
+    return dict(
+        parallel=(last, partial(ReadsWrapper, reads=first)),
+        sequential=(last, SequentialWrapper),
+        post_norm=(norm, partial(ReadsWrapper, reads=first)),
+    )
+
+
+def _pre_norm_points(last: str, first: str, norm: str) -> dict[str, tuple]:
+    """Of a sub-layer behind its norm; 'post_norm' reads what the norm does: the residual stream."""
+    return dict(
+        parallel=(last, partial(ReadsWrapper, reads=first)),
+        sequential=(last, SequentialWrapper),
+        post_norm=(last, partial(ReadsWrapper, reads=norm)),
+    )
+
+
+_BERT = _points(_residual_points('attention.output'), _residual_points('output'))
+_CLIP = _points(
+    _pre_norm_points('self_attn.out_proj', 'self_attn.q_proj', 'layer_norm1'),
+    _pre_norm_points('mlp', 'mlp', 'layer_norm2') | dict(parallel=('mlp', ParallelWrapper)),
+)
+_WORD_PIECES = ('WordPiece', 'WordLevel', 'Unigram')
+_TOKEN_TYPES = ('type_vocab_size',)
+
+_siglip = partial(
+    TextFamily,
+    layers='encoder.layers',
+    insertion_points=_CLIP,
+    # SigLIP's own is Unigram, SigLIP2's is Gemma's.
+    vocabularies=('Unigram', 'BPE with byte fallback'),
+    special_tokens=(False, True),
+    heads=('vision_model.', 'logit_scale', 'logit_bias'),
+    unused=('embeddings.position_ids',),
+    sizes=('projection_size',),
+    reads_mask=False,
+    padded=True,
+    lower_case=True,
+    head='head',
+    pooling='position',
+)
+
+FAMILIES = (
+    TextFamily(
+        name='BERT',
+        model_types=('bert',),
+        model_class=BertModel,
+        layers='encoder.layer',
+        insertion_points=_BERT,
+        # Unigram is the vocabulary of BERTs for many languages.
+        vocabularies=_WORD_PIECES,
+        heads=('cls.',),
+        options=dict(add_pooling_layer=False),
+        sizes=_TOKEN_TYPES,
+    ),
+    TextFamily(
+        name='RoBERTa',
+        model_types=('roberta',),
+        model_class=RobertaModel,
+        layers='encoder.layer',
+        insertion_points=_BERT,
+        vocabularies=('byte-level BPE',),
+        heads=('lm_head.',),
+        options=dict(add_pooling_layer=False),
+        sizes=_TOKEN_TYPES,
+        first_position=lambda config: config.pad_token_id + 1,
+    ),
+    TextFamily(
+        name='XLM-RoBERTa',
+        model_types=('xlm-roberta',),
+        model_class=XLMRobertaModel,
+        layers='encoder.layer',
+        insertion_points=_BERT,
+        vocabularies=('Unigram',),
+        heads=('lm_head.',),
+        options=dict(add_pooling_layer=False),
+        sizes=_TOKEN_TYPES,
+        first_position=lambda config: config.pad_token_id + 1,
+    ),
+    TextFamily(
+        name='DistilBERT',
+        model_types=('distilbert',),
+        model_class=DistilBertModel,
+        layers='transformer.layer',
+        insertion_points=_points(
+            _joined_points('attention.out_lin', 'attention.q_lin', 'sa_layer_norm'),
+            _joined_points('ffn', 'ffn', 'output_layer_norm')
+            | dict(parallel=('ffn', ParallelWrapper), sequential=('ffn.lin2', SequentialWrapper)),
+        ),
+        vocabularies=_WORD_PIECES,
+        heads=('vocab_transform.', 'vocab_layer_norm.', 'vocab_projector.'),
+        compared=('activation',),
+    ),
+    TextFamily(
+        name='ELECTRA',
+        model_types=('electra',),
+        model_class=ElectraModel,
+        layers='encoder.layer',
+        insertion_points=_BERT,
+        vocabularies=_WORD_PIECES,
+        heads=('discriminator_predictions.', 'generator_predictions.', 'generator_lm_head.'),
+        sizes=('type_vocab_size', 'embedding_size'),
+    ),
+    TextFamily(
+        name='MPNet',
+        model_types=('mpnet',),
+        model_class=MPNetModel,
+        layers='encoder.layer',
+        insertion_points=_points(
+            _joined_points('attention.attn.o', 'attention.attn.q', 'attention.LayerNorm'),
+            _residual_points('output'),
+        ),
+        vocabularies=_WORD_PIECES,
+        heads=('lm_head.',),
+        options=dict(add_pooling_layer=False),
+        # The class does not ask the config for the number of padding.
+        first_position=lambda config: 2,
+    ),
+    TextFamily(
+        name='DeBERTa-v2',
+        model_types=('deberta-v2',),
+        model_class=DebertaV2Model,
+        layers='encoder.layer',
+        insertion_points=_BERT,
+        vocabularies=('Unigram',),
+        # As many as the one for many languages has.
+        rounded_by=1024,
+        heads=('lm_predictions.', 'mask_predictions.', 'cls.'),
+        unused=('pooler.', 'embeddings.position_ids', 'embeddings.position_embeddings.'),
+        compared=(
+            *('relative_attention', 'position_buckets', 'max_relative_positions', 'pos_att_type'),
+            *('share_att_key', 'norm_rel_ebd', 'position_biased_input', 'conv_act'),
+            *('conv_kernel_size', 'conv_groups', 'embedding_size'),
+        ),
+    ),
+    TextFamily(
+        name='ModernBERT',
+        model_types=('modernbert',),
+        model_class=ModernBertModel,
+        layers='layers',
+        insertion_points=_points(
+            _pre_norm_points('attn.Wo', 'attn.Wqkv', 'attn_norm'),
+            _pre_norm_points('mlp', 'mlp', 'mlp_norm') | dict(parallel=('mlp', ParallelWrapper)),
+        ),
+        # The latter is that of ModernBERTs for many languages.
+        vocabularies=('byte-level BPE', 'BPE with byte fallback'),
+        heads=('head.', 'decoder.'),
+        compared=(
+            *('hidden_activation', 'norm_eps', 'local_attention', 'layer_types'),
+            *('rope_parameters', 'norm_bias', 'attention_bias', 'mlp_bias'),
+        ),
+    ),
+    TextFamily(
+        name='CLIP',
+        model_types=('clip', 'clip_text_model'),
+        model_class=CLIPTextModel,
+        layers='encoder.layers',
+        insertion_points=_CLIP,
+        vocabularies=("CLIP's BPE",),
+        heads=('vision_model.', 'visual_projection.', 'logit_scale', 'text_projection.'),
+        unused=('embeddings.position_ids',),
+        sizes=('projection_dim',),
+        reads_mask=False,
+        prior_class=CLIPTextModelWithProjection,
+        tower='text_model',
+        head='text_projection',
+        pooling='last',
+    ),
+    _siglip(
+        name='SigLIP', model_types=('siglip', 'siglip_text_model'), model_class=SiglipTextModel
+    ),
+    _siglip(
+        name='SigLIP2', model_types=('siglip2', 'siglip2_text_model'), model_class=Siglip2TextModel
+    ),
+)
+
+
+def families() -> Iterator[tuple[str, TextFamily]]:
+    """Each ``model_type`` that is read, and its family."""
+    for family in FAMILIES:
+        for model_type in family.model_types:
+            yield model_type, family
+
+
+def family_of(model_type: str) -> TextFamily | None:
+    """The family of a ``model_type``; None: none here."""
+    return dict(families()).get(model_type)
