@@ -64,7 +64,8 @@ def check_names(config: Config) -> None:
                 f'{where}{name} is a setting of MMCV 1.x, and nothing reads it; it is '
                 f'{_OF_MMCV[name]} here.'
             )
-        near = meant(name, {*SETTINGS, *SWITCHES})
+        # `datasets` is a name that many give to a variable.
+        near = meant(name, {*SETTINGS, 'data_root'})
         if near is None or not _may_be(value, near) or _is_used(name, config.text or ''):
             continue
         raise WrongConfigError(
