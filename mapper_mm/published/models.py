@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.models.heads import BoxHead
-from mapper_mm.models.heads.box_head import with_area
+from mapper_mm.models.heads.single_box import with_area
 from mapper_mm.models.language_models import CLIPTextPrior, PriorGuidedBERT
 from mapper_mm.models.language_models.phrases import Tokens
 from mapper_mm.models.necks import FusionEncoder

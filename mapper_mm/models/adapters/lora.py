@@ -22,7 +22,8 @@ class LoRA(TuningMethod):
     Args:
         rank: columns of ``B``, rows of ``A``.
         targets: ends of the names of the linear maps, within a layer: 'qkv' (queries, keys and
-            values are one map) in timm's ViT; 'query', 'key', 'value' or 'output.dense' in BERT.
+            values are one map) in timm's ViT; 'query', 'key', 'value' or 'output.dense' in BERT;
+            in ConvNeXt 'mlp.fc1', in ResNet 'conv2', for convolutions are linear maps, too.
         layers: the encoder's layers (from 0) with LoRA. None: all.
         alpha: ``s = alpha / rank``. None: ``s = 1``.
         dropout: of the input of ``A``, while training.
@@ -70,15 +71,11 @@ class LoRA(TuningMethod):
         for layer in layers:
             for name, child in layer.named_modules():
                 for target in self.targets:
-                    if isinstance(child, nn.Linear) and f'.{name}'.endswith(f'.{target}'):
+                    if _is_map(child) and f'.{name}'.endswith(f'.{target}'):
                         found[target].append(names[child])
         for target, maps in found.items():
             if not maps:
-                maps = [
-                    name
-                    for name, child in encoder.layers[0].named_modules()
-                    if isinstance(child, nn.Linear)
-                ]
+                maps = [name for name, child in encoder.layers[0].named_modules() if _is_map(child)]
                 raise ValueError(
                     f'{encoder.config_key}.adapter.targets: no linear map {target!r} in a layer; '
                     f'there are {", ".join(maps)}.'
@@ -105,6 +102,10 @@ class LoRA(TuningMethod):
             # Not peft's enable_adapters(), which also decides what learns.
             layer._disable_adapters = not enabled
         self.enabled = enabled
+
+
+def _is_map(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear) or isinstance(module, nn.Conv2d) and module.groups == 1
 
 
 def _lora_layers(module: nn.Module) -> dict[str, nn.Module]:

@@ -1,6 +1,8 @@
-"""Heads: what turns the fused token into a box."""
+"""Heads: what turns the neck's output into a box."""
 
 from .base import Head
 from .box_head import BoxHead
+from .heatmap_head import HeatmapHead
+from .single_box import SingleBoxHead
 
-__all__ = ['BoxHead', 'Head']
+__all__ = ['BoxHead', 'Head', 'HeatmapHead', 'SingleBoxHead']

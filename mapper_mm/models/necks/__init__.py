@@ -1,6 +1,7 @@
 """Necks: what fuses image and text tokens."""
 
 from .base import Neck
+from .fusion_decoder import FusionDecoder
 from .fusion_encoder import FusionEncoder
 
-__all__ = ['FusionEncoder', 'Neck']
+__all__ = ['FusionDecoder', 'FusionEncoder', 'Neck']
