@@ -117,6 +117,7 @@ class TimmEncoder(FrozenEncoder, ImageEncoder):
         with torch.device('meta'):
             bare = self._whole()
         state = converted(self._prepared(state, where), bare, where)
+        state = self._fitted(state, where)
         own = self.frozen_names()
         # Released files have classifiers, and whatever else stands behind the tokens.
         classifiers = self.trained.classifier or ()
@@ -141,6 +142,10 @@ class TimmEncoder(FrozenEncoder, ImageEncoder):
 
     def _prepared(self, state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
         """What is to be done before timm's conversion: nothing."""
+        return state
+
+    def _fitted(self, state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
+        """What is to be done after timm's conversion: nothing."""
         return state
 
     def _read(self, where: str) -> dict[str, Tensor]:

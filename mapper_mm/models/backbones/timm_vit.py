@@ -145,6 +145,14 @@ class TimmViT(TimmEncoder):
                 state = {**state, name: positions}
         return state
 
+    def _fitted(self, state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
+        """Interpolate positions that timm leaves as they are, those of Perception Encoder's."""
+        positions, own = state.get('pos_embed'), getattr(self.vit, 'pos_embed', None)
+        if positions is None or own is None or positions.shape == own.shape:
+            return state
+        prefix = 0 if self.vit.no_embed_class else self.num_prefix_tokens
+        return {**state, 'pos_embed': interpolate_positions(positions, prefix, self.grid, where)}
+
     def _check_kind(self, state: dict[str, Tensor], where: str) -> None:
         """Say which option is wrong, where names of tensors would not.
 

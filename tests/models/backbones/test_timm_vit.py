@@ -141,6 +141,15 @@ def openai_clip(model):
     return {**state, 'visual.proj': torch.zeros(48, 16), 'token_embedding.weight': torch.ones(9, 4)}
 
 
+def pe_release(model):
+    state = {}
+    for name, tensor in openai_clip(model).items():
+        name = name.replace('gamma_1', 'ls_1.gamma').replace('gamma_2', 'ls_2.gamma')
+        if 'attn_pool' not in name and name != 'visual.proj':
+            state[name] = tensor
+    return state
+
+
 def deit3_release(model):
     state = {
         name.replace('ls1.gamma', 'gamma_1').replace('ls2.gamma', 'gamma_2'): tensor
@@ -155,6 +164,7 @@ def deit3_release(model):
         ('vit_base_patch16_dinov3', 16, dinov3_release),
         ('vit_base_patch16_siglip_224.v2_webli', 16, openclip_siglip),
         ('vit_base_patch16_clip_224.openai', 16, openai_clip),
+        ('vit_pe_core_base_patch16_224', 16, pe_release),
         ('deit3_base_patch16_224', 16, deit3_release),
         ('vit_base_patch16_224.mae', 16, lambda model: dict(model=model.state_dict())),
     ],
@@ -167,6 +177,16 @@ def test_a_file_with_the_releases_names(name, patch, release, tmp_path):
     images = torch.randn(2, 3, 2 * patch, 2 * patch)
     expected = theirs.forward_features(images)
     torch.testing.assert_close(encoder(images).tokens, expected, rtol=0, atol=0)
+
+
+def test_a_release_that_timm_leaves_as_large_as_it_is_goes_to_another_canvas(tmp_path):
+    name = 'vit_pe_core_base_patch16_224'
+    theirs = released(name, 32)
+    torch.save(pe_release(theirs), tmp_path / 'release.pth')
+    encoder = build(name, (32, 64), pretrained=str(tmp_path / 'release.pth'))
+    encoder.init_weights()
+    expected = timm.layers.resample_abs_pos_embed(theirs.pos_embed, [2, 4], [2, 2], 1)
+    torch.testing.assert_close(encoder.vit.pos_embed, expected, rtol=0, atol=1e-6)
 
 
 def test_biases_without_a_place_are_named(tmp_path):
