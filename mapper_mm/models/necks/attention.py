@@ -22,7 +22,7 @@ def attention(
     Returns:
         Tensor: (B, H, Q, d).
     """
-    if dropout and queries.device.type == 'cpu':
+    if dropout and queries.device.type == 'cpu' and not torch.compiler.is_compiling():
         # torch's fast kernels for CPUs have no dropout; what it does instead takes three times as
         # long as this.
         return _DroppedAttention.apply(queries, keys, values, bias.detach(), dropout)

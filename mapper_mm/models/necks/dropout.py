@@ -38,7 +38,8 @@ class Dropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop numbers of a tensor of any shape, and scale up the others."""
-        if not self.training or not 0 < self.p < 1 or x.device.type != 'cpu':
+        own = x.device.type == 'cpu' and not torch.compiler.is_compiling()
+        if not (self.training and 0 < self.p < 1 and own):
             return super().forward(x)
         factor = draw_kept(x.shape, self.p).to(x.dtype).mul_(1 / (1 - dropped_share(self.p)))
         return x * factor
