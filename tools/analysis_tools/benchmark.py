@@ -192,6 +192,7 @@ def measure(subjects: list[Subject], part: str, args: argparse.Namespace) -> lis
     steps: list[Callable] = [getattr(s, 'load' if part == 'loader' else part) for s in subjects]
     seconds: list[list[float]] = [[] for _ in subjects]
     memory = [0] * len(subjects)
+    clock = time.process_time if args.clock == 'cpu' else time.perf_counter
     try:
         for number in range(args.warmup + args.rounds):
             for row, step in enumerate(steps):
@@ -199,13 +200,13 @@ def measure(subjects: list[Subject], part: str, args: argparse.Namespace) -> lis
                 if on_cuda:
                     torch.cuda.synchronize()
                     torch.cuda.reset_peak_memory_stats()
-                start = time.perf_counter()
+                start = clock()
                 step(batch)
                 if on_cuda:
                     torch.cuda.synchronize()
                     memory[row] = max(memory[row], torch.cuda.max_memory_allocated())
                 if number >= args.warmup:
-                    seconds[row].append(time.perf_counter() - start)
+                    seconds[row].append(clock() - start)
     except MissingDataError as error:
         return [dict(part=part, config=s.name, amp=s.amp, missing=str(error)) for s in subjects]
     rows = []
@@ -299,6 +300,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--threads', type=int, help="torch's threads on the CPU")
     cuda = torch.cuda.is_available()
     parser.add_argument('--device', default='cuda' if cuda else 'cpu', help='%(default)s here')
+    parser.add_argument(
+        '--clock',
+        choices=('wall', 'cpu'),
+        default='wall',
+        help="'cpu': time that this process's threads computed, for a machine that is shared",
+    )
     parser.add_argument('--json', metavar='FILE', help='write the numbers to this file, too')
     return parser.parse_args()
 

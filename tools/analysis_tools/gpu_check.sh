@@ -36,9 +36,15 @@ else
     wrapper=OptimWrapper
 fi
 bench() { python tools/analysis_tools/benchmark.py "$@" --device "$device"; }
-data="train_dataloader.dataset.data_root=$out/shapes val_dataloader.dataset.data_root=$out/shapes"
-sizes="{'train':$scenes,'val':12,'testA':6,'testB':6}"
-few="$data train_dataloader.dataset.num_scenes=$sizes val_dataloader.dataset.num_scenes=$sizes"
+shapes="$out/shapes.py"
+cat > "$shapes" <<CONFIG
+_base_ = '$PWD/configs/mapper_shapes.py'
+small = dict(data_root='$(realpath "$out")/shapes', num_scenes=dict(train=$scenes, val=12, testA=6, testB=6))
+train_dataloader = dict(dataset=small)
+val_dataloader = dict(dataset=small)
+test_dataloader = val_dataloader
+default_hooks = dict(logger=dict(interval=10))
+CONFIG
 
 step device 60 python -c "import torch; print(torch.__version__, torch.cuda.is_available() and torch.cuda.get_device_name())"
 for amp in $amps; do
@@ -46,11 +52,11 @@ for amp in $amps; do
     typed="optim_wrapper.type=$wrapper"
     [ "$wrapper" = AmpOptimWrapper ] && typed="$typed optim_wrapper.dtype=$long"
     # shellcheck disable=SC2086
-    step "train_$amp" 150 python tools/train.py configs/mapper_shapes.py --work-dir "$out/$amp" \
-        --cfg-options $typed train_cfg.max_epochs=1 $few
+    step "train_$amp" 150 python tools/train.py "$shapes" --work-dir "$out/$amp" \
+        --cfg-options $typed train_cfg.max_epochs=1
     # shellcheck disable=SC2086
-    step "resume_$amp" 150 python tools/train.py configs/mapper_shapes.py --work-dir "$out/$amp" \
-        --resume --cfg-options $typed train_cfg.max_epochs=2 $few
+    step "resume_$amp" 150 python tools/train.py "$shapes" --work-dir "$out/$amp" \
+        --resume --cfg-options $typed train_cfg.max_epochs=2
 done
 step waits 120 python tools/analysis_tools/waits.py "$main" --device "$device"
 rounds="--rounds 10 --warmup 3"; [ "$device" = cpu ] && rounds='--rounds 1 --warmup 0'
