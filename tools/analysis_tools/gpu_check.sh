@@ -35,7 +35,7 @@ else
     batch=2 amps=bf16 scenes=12
     wrapper=OptimWrapper
 fi
-bench() { python tools/analysis_tools/benchmark.py "$@" --device "$device"; }
+bench="python tools/analysis_tools/benchmark.py --device $device"
 shapes="$out/shapes.py"
 cat > "$shapes" <<CONFIG
 _base_ = '$PWD/configs/mapper_shapes.py'
@@ -62,9 +62,9 @@ step waits 120 python tools/analysis_tools/waits.py "$main" --device "$device"
 rounds="--rounds 10 --warmup 3"; [ "$device" = cpu ] && rounds='--rounds 1 --warmup 0'
 # shellcheck disable=SC2086
 {
-    step vs_published 120 bench "$main" --vs "$published" --amp bf16 --batch-size "$batch" $rounds \
+    step vs_published 120 $bench "$main" --vs "$published" --amp bf16 --batch-size "$batch" $rounds \
         --parts train inference --json "$out/vs_published.json"
-    step memory_small 60 bench "$main" --amp bf16 --batch-size $((batch / 2)) $rounds --no-flops \
+    step memory_small 60 $bench "$main" --amp bf16 --batch-size $((batch / 2)) $rounds --no-flops \
         --parts train --json "$out/memory_small.json"
     for options in "checkpoint_activations=True" "compile=True" "frozen_dtype='bfloat16'"; do
         # A CPU may have no compiler to ask.
@@ -72,7 +72,7 @@ rounds="--rounds 10 --warmup 3"; [ "$device" = cpu ] && rounds='--rounds 1 --war
         config="$out/${options%%=*}.py"
         printf "_base_ = '%s'\ncustom_hooks = [dict(type='LayersHook', %s)]\n" \
             "$PWD/$main" "$options" > "$config"
-        step "with_${options%%=*}" 150 bench "$config" --vs "$main" --amp bf16 --no-flops \
+        step "with_${options%%=*}" 150 $bench "$config" --vs "$main" --amp bf16 --no-flops \
             --batch-size "$batch" $rounds --parts train inference --json "$config.json"
     done
 }
