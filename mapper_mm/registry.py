@@ -69,7 +69,10 @@ MODELS = Registry(
     'model',
     parent=mmdet.MODELS,
     scope=SCOPE,
-    locations=['mmdet.models', 'mapper_mm.models', 'mapper_mm.published.models'],
+    locations=[
+        *('mmdet.models', 'mapper_mm.models'),
+        *('mapper_mm.published.models', 'mapper_mm.published.computing'),
+    ],
 )
 MODEL_WRAPPERS = Registry(
     'model wrapper', parent=mmdet.MODEL_WRAPPERS, scope=SCOPE, locations=['mmdet.models']

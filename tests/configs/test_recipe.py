@@ -29,7 +29,7 @@ def test_schedule_and_batch(name, folder):
     assert (config.train_dataloader.batch_size, config.auto_scale_lr.base_batch_size) == (32, 256)
     assert config.optim_wrapper.type == 'AmpOptimWrapper'
     assert config.optim_wrapper.optimizer.to_dict() == dict(
-        type='AdamW', lr=1e-4, weight_decay=1e-4
+        type='AdamW', lr=1e-4, weight_decay=1e-4, fused=True
     )
     assert config.optim_wrapper.paramwise_cfg.custom_keys.adapter.lr_mult == 0.1
     assert config.model.language_model.max_tokens == (40 if 'refcocog' in name else 20)

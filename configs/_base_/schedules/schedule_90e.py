@@ -6,7 +6,7 @@ val_cfg = dict(type='ValLoop')
 optim_wrapper = dict(
     type='AmpOptimWrapper',
     constructor='TunedOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-4),
+    optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-4, fused=True),
     paramwise_cfg=dict(custom_keys={'adapter': dict(lr_mult=0.1)}),
 )
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[60], gamma=0.1)]

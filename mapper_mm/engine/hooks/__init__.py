@@ -3,6 +3,7 @@
 from .epoch_seed_hook import EpochSeedHook
 from .frozen_weights_hook import FrozenWeightsHook
 from .kept_results_hook import KeptResultsHook
+from .layers_hook import LayersHook
 from .pictures_hook import PicturesHook
 from .resumed_settings_hook import ResumedSettingsHook
 from .resumed_validation_hook import ResumedValidationHook
@@ -13,6 +14,7 @@ __all__ = [
     'EpochSeedHook',
     'FrozenWeightsHook',
     'KeptResultsHook',
+    'LayersHook',
     'PicturesHook',
     'ResumedSettingsHook',
     'ResumedValidationHook',

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
+from mapper_mm.models.encoders.cast_once import let_cast_once
+
 from .base import Adapter, TuningMethod
 
 
@@ -49,10 +51,14 @@ def adapter_param_names(module: nn.Module) -> set[str]:
 
 
 def freeze_all_but_adapters(module: nn.Module) -> None:
-    """Stop gradients for every parameter of ``module`` that no adapter and no method tunes."""
+    """Stop gradients for every parameter of ``module`` that no adapter and no method tunes.
+
+    Autocast then casts them once, see :mod:`mapper_mm.models.encoders.cast_once`.
+    """
     tuned = adapter_param_names(module)
     for name, param in module.named_parameters():
         param.requires_grad_(name in tuned)
+    let_cast_once(module)
 
 
 def train_adapters_only(module: nn.Module, mode: bool) -> None:

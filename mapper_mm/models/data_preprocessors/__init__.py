@@ -1,5 +1,10 @@
 """From packed samples to a batch on the device."""
 
-from .grounding_data_preprocessor import GroundingDataPreprocessor, content_box, padding_masks
+from .grounding_data_preprocessor import (
+    GroundingDataPreprocessor,
+    content_box,
+    padding_masks,
+    same_images,
+)
 
-__all__ = ['GroundingDataPreprocessor', 'content_box', 'padding_masks']
+__all__ = ['GroundingDataPreprocessor', 'content_box', 'padding_masks', 'same_images']

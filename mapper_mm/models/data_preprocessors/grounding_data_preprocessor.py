@@ -1,6 +1,7 @@
 """From packed uint8 samples to a normalised batch on the device."""
 
 from collections.abc import Sequence
+from itertools import count
 
 import torch
 from mmdet.models.data_preprocessors import DetDataPreprocessor
@@ -12,6 +13,7 @@ from mapper_mm.registry import MODELS
 
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
 _IMAGENET_STD = (58.395, 57.12, 57.375)
+_NUMBERS = count()
 
 
 @MODELS.register_module()
@@ -56,13 +58,18 @@ class GroundingDataPreprocessor(DetDataPreprocessor):
 
         Returns:
             dict: ``inputs`` (B, 3, H, W) float32, exactly 0 outside of the pictures, and
-            ``data_samples`` on the device.
+            ``data_samples`` on the device, which have the same ``image_number`` if their
+            pictures are the same; no two batches have one in common.
 
         Raises:
             ValueError: If the pictures differ in size.
             KeyError: If a sample has no content_box.
         """
         levels, data_samples = _stack(data['inputs']), data['data_samples']
+        # Before they are on a device, where comparing would make the host wait.
+        numbers = [next(_NUMBERS) for _ in data_samples]
+        for sample, row in zip(data_samples, same_images(levels, data_samples), strict=True):
+            sample.set_metainfo(dict(image_number=numbers[row]))
         if levels.device != self.device:
             levels, data_samples = self.cast_data((levels, data_samples))
         size = tuple(levels.shape[-2:])
@@ -88,6 +95,29 @@ def _stack(inputs: Tensor | Sequence[Tensor]) -> Tensor:
             'must end with one Letterbox size before PackDetInputs.'
         )
     return torch.stack(list(inputs))
+
+
+def same_images(images: Tensor, data_samples: Sequence[DetDataSample]) -> list[int]:
+    """Which pictures of a batch are the same: of one file, at one place, of the same pixels.
+
+    Args:
+        images: (B, 3, H, W).
+        data_samples: B samples; those without ``img_path`` are the same as no other.
+
+    Returns:
+        list[int]: for each the number of the first that is the same, often its own.
+    """
+    rows: list[int] = []
+    firsts: dict = {}
+    for number, sample in enumerate(data_samples):
+        # Two crops of a file are two images.
+        key = (sample.get('img_path') or number, tuple(sample.get('content_box', ())))
+        same = firsts.setdefault(key, [])
+        row = next((first for first in same if torch.equal(images[first], images[number])), number)
+        if row == number:
+            same.append(number)
+        rows.append(row)
+    return rows
 
 
 def content_box(data_sample: DetDataSample) -> tuple[int, int, int, int]:

@@ -16,7 +16,7 @@ from mapper_mm.models.necks import Neck
 from mapper_mm.models.structures import Fusion, ImageTokens, select
 from mapper_mm.registry import MODELS
 
-from ..data_preprocessors import GroundingDataPreprocessor, content_box, padding_masks
+from ..data_preprocessors import GroundingDataPreprocessor, content_box, padding_masks, same_images
 
 
 @MODELS.register_module()
@@ -100,19 +100,14 @@ class MaPPER(BaseDetector):
         """
         if not self.share_images:
             return self.backbone(batch_inputs)
-        chosen: list[int] = []
-        rows, by_path = [], {}
-        for i, sample in enumerate(batch_data_samples):
-            # Two crops of a file are two images.
-            same = by_path.setdefault(sample.get('img_path', i), [])
-            for row in same:
-                if torch.equal(batch_inputs[chosen[row]], batch_inputs[i]):
-                    break
-            else:
-                row = len(chosen)
-                chosen.append(i)
-                same.append(row)
-            rows.append(row)
+        images = [sample.get('image_number') for sample in batch_data_samples]
+        if None in images:
+            # Not from our data preprocessor, which knows before anything is on the device.
+            images = same_images(batch_inputs, batch_data_samples)
+        # Distinct ones, in the order of their first.
+        distinct = list(dict.fromkeys(images))
+        chosen = [images.index(image) for image in distinct]
+        rows = [distinct.index(image) for image in images]
         if len(chosen) == len(rows):
             return self.backbone(batch_inputs)
         return select(self.backbone(batch_inputs[chosen]), rows)

@@ -105,9 +105,10 @@ class SingleBoxHead(Head):
 
         Returns:
             list[InstanceData]: one a picture, each with one box: ``bboxes`` (1, 4) as
-            (x1, y1, x2, y2), ``scores`` (1,) of 1 and ``labels`` (1,) of 0.
+            (x1, y1, x2, y2), ``scores`` (1,) of 1 and ``labels`` (1,) of 0, on the CPU.
         """
-        pred = self(fusion).float()
+        # To the CPU once, not box by box.
+        pred = self(fusion).float().cpu()
         boxes = bbox_cxcywh_to_xyxy(pred).clamp(0, 1) * _canvas(pred, data_samples)
         if rescale:
             pairs = zip(boxes, data_samples, strict=True)

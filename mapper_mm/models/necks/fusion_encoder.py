@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from mapper_mm.models.structures import Fusion, ImageTokens, TextTokens
 from mapper_mm.registry import MODELS
 
+from .attention import attention
 from .base import Neck
+from .dropout import Dropout
 
 
 class FusionEncoderLayer(nn.Module):
@@ -33,6 +35,7 @@ class FusionEncoderLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.pre_norm = pre_norm
+        # It holds the weights; its own forward is slow in half precision and with dropout.
         self.self_attn = nn.MultiheadAttention(
             embed_dims, num_heads, dropout=dropout, batch_first=True
         )
@@ -40,7 +43,7 @@ class FusionEncoderLayer(nn.Module):
         self.linear2 = nn.Linear(ffn_dims, embed_dims)
         self.norm1 = nn.LayerNorm(embed_dims)
         self.norm2 = nn.LayerNorm(embed_dims)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,
@@ -64,32 +67,41 @@ class FusionEncoderLayer(nn.Module):
             the weights averaged over the heads, or None.
         """
         values = self.norm1(x) if self.pre_norm else x
-        keys = values + positions
-        queries = keys[:, :num_queries]
-        # Without need_weights nn.MultiheadAttention uses scaled_dot_product_attention.
-        attended, _ = self.self_attn(
-            queries, keys, values, key_padding_mask=padding_bias, need_weights=False
-        )
-        attention = self._attention(queries, keys, padding_bias) if with_attention else None
-        x = x[:, :num_queries] + self.dropout(attended)
+        q, k, v = self._project(values, positions, num_queries)
+        dropout = self.self_attn.dropout if self.training else 0.0
+        bias = padding_bias.to(q.dtype)
+        attended = attention(q, k, v, bias, dropout).transpose(1, 2).flatten(2)
+        weights = _weights(q, k, bias) if with_attention else None
+        x = x[:, :num_queries] + self.dropout(self.self_attn.out_proj(attended))
         if self.pre_norm:
-            return x + self._feed_forward(self.norm2(x)), attention
+            return x + self._feed_forward(self.norm2(x)), weights
         x = self.norm1(x)
-        return self.norm2(x + self._feed_forward(x)), attention
+        return self.norm2(x + self._feed_forward(x)), weights
 
-    def _attention(self, queries: Tensor, keys: Tensor, padding_bias: Tensor) -> Tensor:
-        """(B, Q, S), what scaled_dot_product_attention does not put out: where it looks."""
-        heads, dims = self.self_attn.num_heads, self.self_attn.head_dim
+    def _project(
+        self, values: Tensor, positions: Tensor, num_queries: int | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, Q, d), keys and values (B, H, S, d), each as one product of matrices."""
+        keys = values + positions
         weight, bias = self.self_attn.in_proj_weight, self.self_attn.in_proj_bias
-        split = heads * dims
-        q = F.linear(queries, weight[:split], bias[:split]).unflatten(-1, (heads, dims))
-        k = F.linear(keys, weight[split : 2 * split], bias[split : 2 * split])
-        k = k.unflatten(-1, (heads, dims))
-        logits = torch.einsum('bqhd,bkhd->bhqk', q, k) / math.sqrt(dims)
-        return (logits + padding_bias[:, None, None]).softmax(-1).mean(1)
+        dims = self.self_attn.embed_dim
+        if num_queries is None:
+            q, k = F.linear(keys, weight[: 2 * dims], bias[: 2 * dims]).chunk(2, -1)
+        else:
+            q = F.linear(keys[:, :num_queries], weight[:dims], bias[:dims])
+            k = F.linear(keys, weight[dims : 2 * dims], bias[dims : 2 * dims])
+        v = F.linear(values, weight[2 * dims :], bias[2 * dims :])
+        heads = (self.self_attn.num_heads, self.self_attn.head_dim)
+        return tuple(tensor.unflatten(-1, heads).transpose(1, 2) for tensor in (q, k, v))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         return self.dropout(self.linear2(self.dropout(self.linear1(x).relu())))
+
+
+def _weights(queries: Tensor, keys: Tensor, bias: Tensor) -> Tensor:
+    """(B, Q, S), what scaled_dot_product_attention does not put out: where it looks."""
+    logits = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1])
+    return (logits + bias[:, None, None]).softmax(-1).mean(1)
 
 
 @MODELS.register_module()
@@ -172,12 +184,13 @@ class FusionEncoder(Neck):
         )
         bias = torch.zeros_like(padding_mask, dtype=x.dtype)
         bias = bias.masked_fill(padding_mask, self.padding_bias)
+        positions = self.pos_embed.weight.to(x.dtype)
         for layer in self.layers[:-1]:
-            x, _ = layer(x, self.pos_embed.weight, bias)
+            x, _ = layer(x, positions, bias)
         # Only [REG] is read from the last layer, so only [REG] is computed there.
-        x, attention = self.layers[-1](
-            x, self.pos_embed.weight, bias, num_queries=1, with_attention=with_attention
+        x, weights = self.layers[-1](
+            x, positions, bias, num_queries=1, with_attention=with_attention
         )
-        if attention is not None:
-            attention = attention[:, 0, -(image.grid[0] * image.grid[1]) :]
-        return Fusion(self.norm(x[:, 0]), image.grid, attention)
+        if weights is not None:
+            weights = weights[:, 0, -(image.grid[0] * image.grid[1]) :]
+        return Fusion(self.norm(x[:, 0]), image.grid, weights)

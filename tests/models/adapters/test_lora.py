@@ -17,7 +17,7 @@ def test_adds_a_scaled_low_rank_product_to_the_chosen_maps():
     lora = dict(type='LoRA', rank=2, targets=('qkv',), layers=(1, 2), alpha=6, dropout=0.5)
     encoder = DINOv2(arch=VIT, img_size=28, adapter=lora).train()
     plain = encoder.vit.blocks[0].attn.qkv
-    assert type(plain) is torch.nn.Linear
+    assert isinstance(plain, torch.nn.Linear)
     qkv, x = encoder.vit.blocks[1].attn.qkv, torch.randn(4, 16)
     a, b = qkv.lora_A['default'].weight, qkv.lora_B['default'].weight
     assert not b.any() and a.shape == (2, 16) and b.shape == (48, 2)

@@ -5,7 +5,11 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.structures import InstanceData
 
-from mapper_mm.models.data_preprocessors import GroundingDataPreprocessor, padding_masks
+from mapper_mm.models.data_preprocessors import (
+    GroundingDataPreprocessor,
+    padding_masks,
+    same_images,
+)
 
 MEAN = np.array([123.675, 116.28, 103.53])
 STD = np.array([58.395, 57.12, 57.375])
@@ -80,3 +84,23 @@ def test_different_sizes_name_the_cure():
 def test_missing_content_box_names_the_cure():
     with pytest.raises(KeyError, match='meta_keys'):
         padding_masks([DetDataSample()], (4, 4))
+
+
+def test_same_images_are_known_from_file_place_and_pixels():
+    pictures = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
+    pictures[1:] = pictures[0]
+    pictures[3, 0, 0, 0] += 1
+    names = ['a.jpg', 'a.jpg', 'b.jpg', 'a.jpg', 'a.jpg', None]
+    boxes = [(0, 0, 8, 8)] * 4 + [(0, 0, 8, 4), (0, 0, 8, 8)]
+    data_samples = [
+        DetDataSample(metainfo=dict(img_path=name, content_box=box))
+        for name, box in zip(names, boxes, strict=True)
+    ]
+    assert same_images(pictures, data_samples) == [0, 0, 2, 3, 4, 5]
+    numbers = []
+    for _ in range(2):
+        data = GroundingDataPreprocessor()(dict(inputs=pictures, data_samples=data_samples))
+        numbers.append([sample.image_number for sample in data['data_samples']])
+    for one in numbers:
+        assert [one.index(number) for number in one] == [0, 0, 2, 3, 4, 5]
+    assert not set(numbers[0]) & set(numbers[1])

@@ -173,12 +173,17 @@ def test_the_phrase_and_the_picture_both_matter(model, config, dataset_root):
     assert (before - other).abs().max() > 1e-4
 
 
-def test_an_image_is_encoded_once_for_all_of_its_phrases(model, config, dataset_root):
-    batch = model.data_preprocessor(samples(config, dataset_root, 'val_dataloader'))
+@pytest.mark.parametrize('told', [True, False])
+def test_an_image_is_encoded_once_for_all_of_its_phrases(model, config, dataset_root, told):
+    batch = samples(config, dataset_root, 'val_dataloader')
+    # The last one is another crop, say, of the same file.
+    batch['inputs'][3] = batch['inputs'][3].flip(-1)
+    batch = model.data_preprocessor(batch)
     inputs, data_samples = batch['inputs'], batch['data_samples']
     assert len({sample.img_path for sample in data_samples}) == 1
-    # The last one is another crop, say, of the same file.
-    inputs[3] = inputs[3].flip(-1)
+    if not told:
+        for sample in data_samples:
+            sample.set_metainfo(dict(image_number=None))
     encoded = []
     model.backbone.register_forward_pre_hook(lambda _, args: encoded.append(len(args[0])))
     with torch.no_grad():

@@ -105,7 +105,7 @@ def test_uses_scaled_dot_product_attention(monkeypatch, with_attention):
         return original(*args, **kwargs)
 
     monkeypatch.setattr(nn.functional, 'scaled_dot_product_attention', spy)
-    tiny().train()(*tokens(), with_attention=with_attention)
+    tiny(dropout=0.0).train()(*tokens(), with_attention=with_attention)
     assert [shape[-2] for shape in calls] == [15, 1], 'the last layer computes [REG] alone'
 
 
@@ -134,3 +134,45 @@ def test_attention_is_what_torchs_own_module_says(close):
     keys = x + positions
     _, expected = layer.self_attn(keys[:, :2], keys, x, key_padding_mask=bias, need_weights=True)
     close(attention, expected)
+
+
+def torchs_layer(layer, x, positions, bias, dropout):
+    """The layer with nn.MultiheadAttention's own forward."""
+    values = layer.norm1(x) if layer.pre_norm else x
+    keys = values + positions
+    attended = layer.self_attn(keys, keys, values, key_padding_mask=bias, need_weights=False)[0]
+    x = x + attended
+    if layer.pre_norm:
+        return x + layer.linear2(layer.linear1(layer.norm2(x)).relu())
+    x = layer.norm1(x)
+    return layer.norm2(x + layer.linear2(layer.linear1(x).relu()))
+
+
+@pytest.mark.parametrize('pre_norm', [False, True])
+@pytest.mark.parametrize('num_queries', [None, 1])
+def test_outputs_and_gradients_are_those_of_torchs_attention(pre_norm, num_queries, close):
+    layer = FusionEncoderLayer(16, 4, 32, 0.0, pre_norm)
+    nn.init.normal_(layer.self_attn.in_proj_bias)
+    inputs = [torch.randn(2, 7, 16, requires_grad=True), torch.randn(7, 16, requires_grad=True)]
+    bias = torch.zeros(2, 7)
+    bias[0, -2:] = float('-inf')
+    params = [*inputs, *layer.parameters()]
+    ours = layer(*inputs, bias, num_queries)[0]
+    theirs = torchs_layer(layer, *inputs, bias, 0.0)[:, :num_queries]
+    close(ours, theirs)
+    seen = torch.randn_like(ours)
+    pairs = zip(
+        torch.autograd.grad((ours * seen).sum(), params),
+        torch.autograd.grad((theirs * seen).sum(), params),
+        strict=True,
+    )
+    for own, expected in pairs:
+        torch.testing.assert_close(own, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_half_precision_is_near_to_full():
+    encoder, inputs = tiny(), tokens()
+    full = encoder(*inputs)[0]
+    with torch.autocast('cpu', torch.bfloat16):
+        half = encoder(*inputs)[0]
+    torch.testing.assert_close(half.float(), full, rtol=0.05, atol=0.05)

@@ -1,0 +1,78 @@
+"""How the published code computes the network: what it costs, not what comes out.
+
+The baseline of ``tools/analysis_tools/benchmark.py``; ``configs/benchmark/`` names it.
+"""
+
+import torch
+from timm.layers import Attention
+from torch import Tensor, nn
+
+from mapper_mm.models.encoders.cast_once import CastOnceConv2d, CastOnceLinear
+from mapper_mm.models.grounders import MaPPER
+from mapper_mm.models.necks.fusion_encoder import FusionEncoderLayer
+from mapper_mm.registry import MODELS
+
+_PLAIN = {CastOnceLinear: nn.Linear, CastOnceConv2d: nn.Conv2d}
+
+
+@MODELS.register_module()
+class PublishedComputing(MaPPER):
+    """MaPPER in the published code's way of computing; boxes are those of the same weights.
+
+    Attention is written out in the encoders and in the fusion encoder, all of whose layers compute
+    all tokens; frozen weights are cast in each forward; CLIP is computed in full precision. With
+    ``share_images=False``, which ``configs/published/`` sets, an image is encoded once for each of
+    its expressions.
+
+    Args:
+        full_graph: keep what gradients need from the first layer of the image encoder on, and not
+            from the first adapter on.
+        **kwargs: arguments of :class:`MaPPER`.
+    """
+
+    def __init__(self, full_graph: bool = False, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.full_graph = full_graph
+        for module in self.modules():
+            if type(module) in _PLAIN:
+                module.__class__ = _PLAIN[type(module)]
+            if isinstance(module, Attention):
+                module.fused_attn = False
+        for layer in self.neck.layers:
+            layer.__class__ = _SequenceFirstLayer
+            layer.self_attn.batch_first = False
+            layer.dropout = nn.Dropout(layer.dropout.p)
+        self.language_model.bert.set_attn_implementation('eager')
+        prior = self.language_model.prior
+        if prior is not None:
+            prior.clip.set_attn_implementation('eager')
+            features = prior.features
+            prior.features = lambda ids: _in_full_precision(features, ids)
+
+    def _encode_images(self, batch_inputs: Tensor, *args) -> Tensor:
+        if self.full_graph and self.training:
+            batch_inputs = batch_inputs.requires_grad_()
+        return super()._encode_images(batch_inputs, *args)
+
+
+class _SequenceFirstLayer(FusionEncoderLayer):
+    def forward(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        padding_bias: Tensor,
+        num_queries: int | None = None,
+        with_attention: bool = False,
+    ) -> tuple[Tensor, None]:
+        x = x.transpose(0, 1).contiguous()
+        keys = x + positions[:, None]
+        attended, _ = self.self_attn(keys, keys, x, key_padding_mask=padding_bias)
+        x = self.norm1(x + self.dropout(attended))
+        x = self.norm2(x + self._feed_forward(x))
+        return x.transpose(0, 1)[:, :num_queries], None
+
+
+def _in_full_precision(features, ids: Tensor) -> Tensor:
+    device = ids.device.type
+    with torch.autocast(device, enabled=False):
+        return features(ids)
