@@ -24,6 +24,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--device', type=usable_device, help='cpu, cuda:0 ...; an accelerator if there is one'
     )
+    parser.add_argument(
+        '--precision',
+        choices=('float32', 'bfloat16', 'float16'),
+        default='float32',
+        help='numbers to compute with; half precision is faster (float16: on an accelerator only)',
+    )
     return parser.parse_args()
 
 
@@ -107,7 +113,9 @@ def main() -> None:
 
     with exit_on_user_error():
         weights = args.weights or find_weights(args.config)
-        inferencer = GroundingInferencer(args.config, weights, args.device)
+        inferencer = GroundingInferencer(
+            args.config, weights, args.device, precision=args.precision
+        )
         check_out_dir(args.out_dir)
         find(inferencer, args.image, args.phrase, args.out_dir)
 

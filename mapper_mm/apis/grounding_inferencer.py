@@ -31,6 +31,7 @@ from mapper_mm.visualization.grounding_visualizer import draw_sample
 
 from .given_images import GivenImage, take_image
 from .inputs import check_batch_size, check_names, check_out_dir, pair
+from .precision import check_precision, computing_at
 
 
 @INFERENCERS.register_module()
@@ -50,9 +51,11 @@ class GroundingInferencer(BaseInferencer):
         device: Where to compute; an accelerator if there is one by default.
         scope: Where names in the config are looked up.
         show_progress: Whether to show a bar.
+        precision: What to compute with: 'float32', 'bfloat16', or 'float16' on an accelerator. Half
+            precision is faster and changes boxes a little, see docs/performance.md.
 
     Raises:
-        OptionError: If there are no weights.
+        OptionError: If there are no weights, or the precision is none of these.
         WrongConfigError: If no config is named, and none with plain values and known components is
             in the checkpoint.
         MissingWeightsError: If frozen weights that they leave out are not on this machine.
@@ -72,6 +75,7 @@ class GroundingInferencer(BaseInferencer):
         device: str | None = None,
         scope: str = 'mapper_mm',
         show_progress: bool = False,
+        precision: str = 'float32',
     ) -> None:
         init_default_scope(scope)
         model, weights = (
@@ -79,6 +83,8 @@ class GroundingInferencer(BaseInferencer):
             for given in (model, weights)
         )
         super().__init__(model, weights, device, scope, show_progress)
+        self._precision = precision
+        check_precision(precision, self.model)
 
     def __call__(
         self,
@@ -149,6 +155,11 @@ class GroundingInferencer(BaseInferencer):
             BadImageError: If it is none, or cannot be read.
         """
         return take_image(image, number, self._load.backend_args, self._background)
+
+    def forward(self, inputs: dict | tuple, **kwargs: Any) -> Any:
+        """Compute a batch, at the precision that was asked for."""
+        with computing_at(self._precision, self.model):
+            return super().forward(inputs, **kwargs)
 
     def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
         path = Path(self._get_repo_or_mim_dir(self.scope)) / 'configs' / f'{model}.py'

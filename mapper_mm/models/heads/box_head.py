@@ -1,5 +1,6 @@
 """The box head: one box from what the query read."""
 
+import torch
 from mmdet.models.layers import MLP
 from torch import Tensor
 
@@ -37,4 +38,6 @@ class BoxHead(SingleBoxHead):
 
     def forward(self, fusion: Fusion) -> Tensor:
         """Map the query (B, D) to boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas."""
-        return self.mlp(fusion.query).sigmoid()
+        # bfloat16 would round boxes to 256 places.
+        with torch.autocast(fusion.query.device.type, enabled=False):
+            return self.mlp(fusion.query.to(self.mlp.layers[0].weight)).sigmoid()
