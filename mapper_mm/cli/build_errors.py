@@ -195,7 +195,8 @@ def _path(cfg: Mapping, config: Config) -> str:
             same = sum(key in cfg and _equal(cfg[key], value) for key, value in node.items())
             score = same - 2 * (len(node) - same)
             # Many a dict has no type: it is this one only if all in it is the same.
-            if score > most and ('type' in cfg or same == len(node) > 0):
+            equal = same == len(node) and bool(node) == bool(cfg)
+            if score > most and ('type' in cfg or equal):
                 best, most = path, score
     return best or str(cfg.get('type', ''))
 

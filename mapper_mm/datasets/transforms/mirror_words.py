@@ -115,6 +115,8 @@ _TIME = re.compile(
     r'|\b(?:hands|hour|hours|minutes?|shows?|showing|shown|times?|past|quarter|half|noon|midnight)\b'
     r'|\b(?:position|reading|set|am|pm)\b'
 )
+# Characters. Nobody says more of one thing, and the patterns take long for it.
+_LONGEST = 1000
 _COUNTED = re.compile(r'[a-z]+(?<![siu])s|women|men|people|children|sheep|other')
 
 
@@ -147,6 +149,8 @@ def why_not_mirrored(text: str) -> str | None:
     Returns:
         str | None: A word or a few. None: the picture may be mirrored.
     """
+    if len(text) > _LONGEST:
+        return f'{len(text)} characters'
     reason = doubt(text, _SIDE)
     if reason is not None:
         return reason
