@@ -20,6 +20,8 @@ default_hooks = dict(
     frozen_weights=dict(type='FrozenWeightsHook', on_mismatch='error'),
     resumed_settings=dict(type='ResumedSettingsHook'),
     resumed_validation=dict(type='ResumedValidationHook'),
+    # While testing, the next batch may go on with the image.
+    last_image=dict(type='LastImageHook'),
     pictures=dict(type='PicturesHook', num_pictures=24),
 )
 

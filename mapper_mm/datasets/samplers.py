@@ -1,4 +1,4 @@
-"""In which order expressions are learned from."""
+"""In which order expressions are learned from, and tested."""
 
 import math
 import random
@@ -6,7 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sized
 
 from mmengine.dataset import DefaultSampler
+from mmengine.dist import get_dist_info
+from torch.utils.data import Sampler
 
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.registry import DATA_SAMPLERS
 
 
@@ -28,6 +31,7 @@ class ImageGroupSampler(DefaultSampler):
 
     Raises:
         ValueError: If group_size is less than 1.
+        WrongConfigError: If the dataset does not say which image a sample is about.
     """
 
     def __init__(self, dataset: Sized, group_size: int, seed: int | None = None) -> None:
@@ -35,10 +39,7 @@ class ImageGroupSampler(DefaultSampler):
             raise ValueError(f'ImageGroupSampler: group_size={group_size} must be at least 1.')
         super().__init__(dataset, shuffle=True, seed=seed)
         self.group_size = group_size
-        by_image = defaultdict(list)
-        for index in range(len(dataset)):
-            by_image[dataset.get_data_info(index)['img_path']].append(index)
-        self._images = list(by_image.values())
+        self._images = _by_image(dataset, type(self).__name__)
         turn = group_size * self.world_size
         self.total_size = math.ceil(len(dataset) / turn) * turn
         self.num_samples = self.total_size // self.world_size
@@ -58,3 +59,52 @@ class ImageGroupSampler(DefaultSampler):
         for start in range(0, self.total_size, self.group_size):
             if start // self.group_size % self.world_size == self.rank:
                 yield from order[start : start + self.group_size]
+
+
+@DATA_SAMPLERS.register_module()
+class ImageOrderSampler(Sampler):
+    """For testing: all expressions of an image one after the other, and in one process.
+
+    So a worker can decode an image once for all of them (``LoadGroundingImage(keep_last=True)``),
+    and :class:`MaPPER` encode it once. Each expression comes exactly once; images come in the order
+    of their first expression. Each goes to the process that has the fewest expressions by then:
+    shares differ by less than the expressions of one image.
+
+    Args:
+        dataset: gives an ``img_path`` for each of its samples (``get_data_info``).
+        seed: not used; MMEngine gives it to each sampler.
+
+    Raises:
+        WrongConfigError: If the dataset does not say which image a sample is about.
+    """
+
+    def __init__(self, dataset: Sized, seed: int | None = None) -> None:
+        self.dataset = dataset
+        rank, world_size = get_dist_info()
+        shares: list[list[int]] = [[] for _ in range(world_size)]
+        for image in _by_image(dataset, type(self).__name__):
+            min(shares, key=len).extend(image)
+        self._indices = shares[rank]
+
+    def __iter__(self) -> Iterator[int]:
+        """Iterate over this process's indices."""
+        return iter(self._indices)
+
+    def __len__(self) -> int:
+        """How many expressions this process tests."""
+        return len(self._indices)
+
+
+def _by_image(dataset: Sized, name: str) -> list[list[int]]:
+    """The indices of each image's expressions, in the dataset's order."""
+    by_image = defaultdict(list)
+    for index in range(len(dataset)):
+        try:
+            by_image[dataset.get_data_info(index)['img_path']].append(index)
+        except (AttributeError, KeyError) as error:
+            raise WrongConfigError(
+                f'{name} needs to know which image a sample is about, and '
+                f"{type(dataset).__name__}.get_data_info gives no 'img_path': set "
+                "`sampler=dict(_delete_=True, type='DefaultSampler', shuffle=...)`."
+            ) from error
+    return list(by_image.values())

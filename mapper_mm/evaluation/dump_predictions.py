@@ -4,6 +4,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ class DumpPredictions(BaseMetric):
     """Writes one line of JSON per expression: what was asked, what is true, what was found.
 
     The fields are split, img, ref_id, sent_id, phrase, truth and prediction (x1, y1, x2, y2 in
-    pixels of the original picture), and iou. It computes no figure. A file's name that is not UTF-8
-    is written with JSON's escapes of Python's surrogates: ``json.loads`` gives the name that opens
-    the file.
+    pixels of the original picture), and iou. Lines come in the dataset's order where samples say
+    their ``sample_idx``, or else as they were tested. It computes no figure. A file's name that is
+    not UTF-8 is written with JSON's escapes of Python's surrogates: ``json.loads`` gives the name
+    that opens the file.
 
     If the file cannot be written in the end, the figures of other metrics are not lost with it: the
     lines go to the folder for temporary files, and an error in the log says so.
@@ -55,21 +57,23 @@ class DumpPredictions(BaseMetric):
         for sample in data_samples:
             truth = _box(sample['gt_instances'])
             prediction = _box(sample['pred_instances'])
-            self.results.append(
-                dict(
-                    split=(self.dataset_meta or {}).get('split'),
-                    img=sample['img_path'],
-                    ref_id=sample['ref_id'],
-                    sent_id=sample['sent_id'],
-                    phrase=sample['text'],
-                    truth=truth.round(3).tolist(),
-                    prediction=prediction.round(3).tolist(),
-                    iou=round(box_iou(prediction, truth), 4),
-                )
+            line = dict(
+                split=(self.dataset_meta or {}).get('split'),
+                img=sample['img_path'],
+                ref_id=sample['ref_id'],
+                sent_id=sample['sent_id'],
+                phrase=sample['text'],
+                truth=truth.round(3).tolist(),
+                prediction=prediction.round(3).tolist(),
+                iou=round(box_iou(prediction, truth), 4),
             )
+            self.results.append((sample.get('sample_idx'), line))
 
-    def compute_metrics(self, results: list[dict]) -> dict:
+    def compute_metrics(self, results: list[tuple[int | None, dict]]) -> dict:
         """Write the lines; those of a second split follow the first's."""
+        if all(place is not None for place, _ in results):
+            results = sorted(results, key=itemgetter(0))
+        results = [result for _, result in results]
         self._lines += [json.dumps(result, ensure_ascii=False) + '\n' for result in results]
         try:
             self._write(self.path)

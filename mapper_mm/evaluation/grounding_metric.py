@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,8 @@ class GroundingMetric(BaseMetric):
                 f'{self._num_expressions}: the dataloader leaves some out (drop_last?), or img_id, '
                 'ref_id and sent_id do not tell them apart.'
             )
+        # Sorted: a mean depends on the order in its last digit.
+        distinct.sort(key=itemgetter('iou'))
         iou = np.array([result['iou'] for result in distinct])
         metrics = {f'acc@{t}': float(np.mean(iou >= t)) for t in (0.5, 0.25, 0.75)}
         metrics['mean_acc'] = float(np.mean([np.mean(iou >= t) for t in _THRESHOLDS]))

@@ -6,6 +6,7 @@ from .flip import PhraseFlip
 from .hide import HideImage, HidePhrase
 from .letterbox import Letterbox
 from .loading import LoadGroundingImage
+from .packing import PackGroundingInputs
 
 __all__ = [
     'ColorJitter',
@@ -13,6 +14,7 @@ __all__ = [
     'HidePhrase',
     'Letterbox',
     'LoadGroundingImage',
+    'PackGroundingInputs',
     'PhraseFlip',
     'PhraseSafeCrop',
 ]

@@ -7,6 +7,8 @@ from mmcv.transforms.utils import cache_randomness
 
 from mapper_mm.registry import TRANSFORMS
 
+from .once import OncePerPicture
+
 _LEVELS = np.arange(256, dtype=np.float32)
 # More than most pictures have.
 _ROWS = 1024
@@ -46,6 +48,7 @@ class ColorJitter(BaseTransform):
             adjust_saturation: saturation,
         }
         self.prob = prob
+        self._adjusted = OncePerPicture(_adjusted)
 
     @cache_randomness
     def _draw(self) -> list[tuple]:
@@ -57,13 +60,20 @@ class ColorJitter(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Change the colours of ``results['img']``."""
-        for adjust, factor in self._draw():
-            results['img'] = adjust(results['img'], factor)
+        steps = self._draw()
+        if steps:
+            results['img'] = self._adjusted(results['img'], tuple(steps))
         return results
 
     def __repr__(self) -> str:
         ranges = ', '.join(f'{f.__name__[7:]}={x}' for f, x in self.ranges.items())
         return f'{type(self).__name__}({ranges}, prob={self.prob})'
+
+
+def _adjusted(img: np.ndarray, steps: tuple[tuple, ...]) -> np.ndarray:
+    for adjust, factor in steps:
+        img = adjust(img, factor)
+    return img
 
 
 def adjust_brightness(img: np.ndarray, factor: float) -> np.ndarray:

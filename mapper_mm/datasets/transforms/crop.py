@@ -11,7 +11,8 @@ from mapper_mm.registry import TRANSFORMS
 
 from .exchange import whole_words, words_of_any_language
 from .frame_words import can_be_cropped
-from .letterbox import resize_by, resized, scale_and_shift
+from .letterbox import check_backend, resize_by, resized, scale_and_shift
+from .once import OncePerPicture
 
 # What a resized picture may have. Only a picture with sides of 46 to 1 or more gets there: its
 # short side is enlarged to hundreds of pixels, and its long side with it.
@@ -42,6 +43,7 @@ class PhraseSafeCrop(BaseTransform):
             None: English, where a word that is not understood forbids it, too
             (:func:`~.frame_words.can_be_cropped`).
         max_tries: How many windows are drawn before giving up.
+        backend: What resizes, see :class:`Letterbox`.
 
     Required keys:
         img, text, gt_bboxes (1, 4).
@@ -58,6 +60,7 @@ class PhraseSafeCrop(BaseTransform):
         min_kept: float = 0.7,
         frame_words: Sequence[str] | None = None,
         max_tries: int = 20,
+        backend: str = 'pillow',
     ) -> None:
         if not 0 < crop_range[0] <= crop_range[1]:
             raise ValueError(
@@ -71,6 +74,8 @@ class PhraseSafeCrop(BaseTransform):
         self.min_kept = min_kept
         self.frame_words = None if frame_words is None else tuple(frame_words)
         self.max_tries = max_tries
+        self.backend = check_backend(backend, type(self).__name__)
+        self._resized = OncePerPicture(resize_by)
         joined_or_not = (whole_words, words_of_any_language) if frame_words else ()
         self._patterns = [pattern(frame_words) for pattern in joined_or_not]
 
@@ -110,7 +115,7 @@ class PhraseSafeCrop(BaseTransform):
         x1, y1, x2, y2 = (box * box.new_tensor(ratio)).tolist()
         if width * height > _MOST_PIXELS or not (x1 < min(x2, width) and y1 < min(y2, height)):
             return results
-        img = resize_by(results['img'], ratio)
+        img = self._resized(results['img'], ratio, self.backend)
         scale_and_shift(results, ratio, 0, 0)
 
         windows = self._draw_windows(width, height)
@@ -132,5 +137,6 @@ class PhraseSafeCrop(BaseTransform):
         return (
             f'{type(self).__name__}(prob={self.prob}, short_sides={self.short_sides}, '
             f'crop_range={self.crop_range}, min_kept={self.min_kept}, '
-            f'frame_words={self.frame_words}, max_tries={self.max_tries})'
+            f'frame_words={self.frame_words}, max_tries={self.max_tries}, '
+            f'backend={self.backend!r})'
         )

@@ -1,6 +1,7 @@
 """Reading pictures, and refusing broken ones."""
 
 import mmengine.fileio as fileio
+import numpy as np
 from mmcv.transforms import LoadImageFromFile
 
 from mapper_mm.errors import BadImageError
@@ -29,6 +30,9 @@ class LoadGroundingImage(LoadImageFromFile):
     Args:
         background: What shows through where a picture is transparent: (R, G, B) in 0..255, or a
             colour's name.
+        keep_last: Whether the last picture is kept for an expression that comes next and is about
+            the same file content, and what the next transforms make of it as well. Pictures are
+            read-only then: a transform of your own has to copy one before it writes to it.
         imdecode_backend: 'cv2' or 'pillow', which some configs name. Pixels do not depend on it:
             there is one decoder.
         backend_args: Where files are, see :func:`mmengine.fileio.get`.
@@ -47,6 +51,7 @@ class LoadGroundingImage(LoadImageFromFile):
     def __init__(
         self,
         background: str | tuple[int, int, int] = WHITE,
+        keep_last: bool = False,
         imdecode_backend: str = 'cv2',
         backend_args: dict | None = None,
     ) -> None:
@@ -57,6 +62,8 @@ class LoadGroundingImage(LoadImageFromFile):
             )
         super().__init__(imdecode_backend=imdecode_backend, backend_args=backend_args)
         self.background = rgb(background)
+        self.keep_last = keep_last
+        self._last: tuple | None = None
 
     def transform(self, results: dict) -> dict:
         """Load ``results['img_path']``.
@@ -68,7 +75,7 @@ class LoadGroundingImage(LoadImageFromFile):
         path, exif_orientation = results['img_path'], results.get('exif_orientation', True)
         try:
             content = fileio.get(path, backend_args=self.backend_args)
-            img = decode_image(content, exif_orientation, self.background)
+            img = self._decode(content, exif_orientation)
         except Exception as error:
             raise BadImageError(f'{_name(results)}: cannot read it: {error}') from error
 
@@ -83,6 +90,18 @@ class LoadGroundingImage(LoadImageFromFile):
         results['img'] = img
         results['img_shape'] = results['ori_shape'] = (height, width)
         return results
+
+    def _decode(self, content: bytes, exif_orientation: bool) -> np.ndarray:
+        if not self.keep_last:
+            return decode_image(content, exif_orientation, self.background)
+        # By content, for a file may be replaced at any time.
+        key = content, exif_orientation
+        if self._last is None or self._last[0] != key:
+            self._last = None
+            img = decode_image(content, exif_orientation, self.background)
+            img.flags.writeable = False
+            self._last = key, img
+        return self._last[1]
 
 
 def _reason(content: bytes, annotated: tuple[int, int], exif_orientation: bool) -> str:

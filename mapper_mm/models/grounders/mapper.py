@@ -1,5 +1,7 @@
 """MaPPER: the grounder that puts the parts together."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from mmdet.models.detectors import BaseDetector
@@ -56,6 +58,8 @@ class MaPPER(BaseDetector):
             data_preprocessor=_normalised_for(encoder, data_preprocessor), init_cfg=init_cfg
         )
         self.share_images = share_images
+        # Of the last image of a batch: its number and its tokens. None: they are not kept.
+        self._last_image: tuple[int | None, ImageTokens | None] | None = None
         self.backbone = encoder
         self.language_model = _build(language_model, LanguageModel, 'language_model')
         filled_in = dict(
@@ -69,6 +73,13 @@ class MaPPER(BaseDetector):
         self.bbox_head = _build(
             {'embed_dims': self.neck.embed_dims, **bbox_head}, Head, 'bbox_head'
         )
+
+    def keep_last_image(self, keep: bool) -> None:
+        """Keep the tokens of a batch's last image for the next batch, or no longer.
+
+        For testing in the order of images, while the weights stay as they are.
+        """
+        self._last_image = (None, None) if keep else None
 
     def extract_feat(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, with_attention: bool = False
@@ -106,11 +117,30 @@ class MaPPER(BaseDetector):
             images = same_images(batch_inputs, batch_data_samples)
         # Distinct ones, in the order of their first.
         distinct = list(dict.fromkeys(images))
+        if self._last_image is not None and not torch.is_grad_enabled():
+            return self._encode_all_but_last(batch_inputs, images, distinct)
         chosen = [images.index(image) for image in distinct]
         rows = [distinct.index(image) for image in images]
         if len(chosen) == len(rows):
             return self.backbone(batch_inputs)
         return select(self.backbone(batch_inputs[chosen]), rows)
+
+    def _encode_all_but_last(
+        self, batch_inputs: Tensor, images: list[int], distinct: list[int]
+    ) -> ImageTokens:
+        """The same, but for the last image of the batch before, whose tokens are there."""
+        number, tokens = self._last_image
+        known = [number] if number in distinct else []
+        new = [image for image in distinct if image not in known]
+        parts = [tokens] if known else []
+        if new:
+            parts.append(self.backbone(batch_inputs[[images.index(image) for image in new]]))
+        encoded = replace(parts[-1], tokens=torch.cat([part.tokens for part in parts]))
+        order = known + new
+        last = select(encoded, [order.index(images[-1])])
+        self._last_image = images[-1], last
+        rows = [order.index(image) for image in images]
+        return encoded if rows == [*range(len(order))] else select(encoded, rows)
 
     def _patch_padding(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
         """(B, prefix + N) bool: patches are padding by their first pixel, prefix tokens never.
