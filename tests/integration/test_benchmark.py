@@ -71,8 +71,9 @@ def test_the_published_way_gives_the_same_boxes(pytestconfig):
     outs = []
     for model in models:
         model.eval()
-        tokens, padding, _ = model.language_model(text, ['a', 'b'])
-        image_padding = torch.zeros(2, model.backbone.num_tokens, dtype=torch.bool)
-        image_padding[:, -9:] = True
-        outs.append(model.neck(model.backbone(image), image_padding, tokens, padding)[0])
+        tokens = model.backbone(image)
+        tokens.padding_mask = torch.zeros(tokens.tokens.shape[:2], dtype=torch.bool)
+        tokens.padding_mask[:, -9:] = True
+        fusion = model.neck(tokens, model.language_model(text, ['a', 'b']))
+        outs.append(model.bbox_head(fusion))
     torch.testing.assert_close(outs[1], outs[0], rtol=1e-4, atol=1e-5)
