@@ -7,6 +7,9 @@ Three stand-ins, in the formats of the real ones and loaded by the same classes:
 - a CLIP text transformer (transformers), trained by image-text contrast against that ViT's regions;
 - a BERT (transformers), trained by masked language modelling on phrases.
 
+And a vocabulary in the manner of RoBERTa's, without an encoder: configs/ablations/swap_text_roberta.py
+trains one from nothing.
+
 Scenes and phrases are drawn from other seeds than ShapesRef's own.
 """
 
@@ -24,7 +27,11 @@ from transformers import AutoTokenizer
 from mapper_mm.shapes_ref.pretrain.bert import pretrain_bert
 from mapper_mm.shapes_ref.pretrain.scenes import draw_scenes
 from mapper_mm.shapes_ref.pretrain.vision import pretrain_vision_and_clip
-from mapper_mm.shapes_ref.pretrain.vocabularies import train_bert_tokenizer, train_clip_tokenizer
+from mapper_mm.shapes_ref.pretrain.vocabularies import (
+    train_bert_tokenizer,
+    train_clip_tokenizer,
+    train_roberta_tokenizer,
+)
 
 ENCODERS = Path(mapper_mm.__file__).parent / 'assets' / 'tiny_encoders'
 
@@ -59,6 +66,9 @@ def main() -> None:
     bert_tokenizer = load_or_train(
         'bert_tiny', train_bert_tokenizer, phrases, args.new_vocabularies
     )
+    load_or_train(
+        'roberta_tiny', train_roberta_tokenizer, phrases, args.new_vocabularies
+    ).save_pretrained(args.out / 'roberta_tiny')
     captions = [text for texts in scenes.captions for text in texts]
     clip_tokenizer = load_or_train(
         'clip_text_tiny', train_clip_tokenizer, captions, args.new_vocabularies

@@ -1,5 +1,5 @@
 # DINOv2 ViT-L/14 in place of ViT-B/14. BERT and its adapters stay as they are.
-_base_ = './mapper_refcoco.py'
+_base_ = '../mapper_refcoco.py'
 model = dict(
     backbone=dict(
         arch='large',
