@@ -75,11 +75,11 @@ class ResumedSettingsHook(Hook):
             _check_sizes(runner.optim_wrapper, checkpoint, name)
         if found:
             runner.logger.warning(
-                f'{name} was trained with other settings; those of now count from here on: '
+                f'{name} was trained with other settings; from here on the new ones are used: '
                 f'{"; ".join(found)}.{outcome}'
             )
         elif outcome:
-            runner.logger.warning(f'{name} does not say with which settings it began.{outcome}')
+            runner.logger.warning(f'{name} does not contain its settings.{outcome}')
         if stored is not None:
             seeds = differences(
                 runner.cfg.get('randomness', {}).get('seed'),
@@ -87,7 +87,7 @@ class ResumedSettingsHook(Hook):
                 'randomness.seed',
             )
             for line in seeds:
-                runner.logger.warning(f"{line}: the checkpoint's counts.")
+                runner.logger.warning(f"{line}: the checkpoint's seed is used.")
         _say_if_nothing_is_left(runner, checkpoint, name)
 
 
@@ -162,7 +162,7 @@ def _epoch_length(checkpoint: dict) -> int | None:
 def _use_schedule_of_now(runner: Runner, checkpoint: dict, stored: Config | None, name: str) -> str:
     """Put the current schedule into the checkpoint; return a message about the learning rate."""
     wrapper, schedulers = runner.optim_wrapper, runner.param_schedulers or []
-    kept = " It cannot be moved, so the checkpoint's rates and schedule count."
+    kept = " It cannot be moved, so the checkpoint's rates and schedule are used."
     if isinstance(wrapper, OptimWrapperDict) or isinstance(schedulers, dict):
         return ' There are several optimizers.' + kept
     state = checkpoint['optimizer']
@@ -187,8 +187,8 @@ def _use_schedule_of_now(runner: Runner, checkpoint: dict, stored: Config | None
     if before != now:
         done = f'{epochs} epochs' if is_by_epoch else f'{meta["iter"]} iterations'
         outcome += (
-            f' The learning rate goes on at {now:.4g}, where the schedule of now is after {done}; '
-            f'the stored one would have gone on at {before:.4g}.'
+            f' The learning rate continues at {now:.4g}, as in the new schedule after {done}; '
+            f'the stored schedule would continue at {before:.4g}.'
         )
     return outcome
 
@@ -246,7 +246,7 @@ def _forget_state(wrapper: OptimWrapper, state: dict, stored: Config | None, con
     is_other = len(types) > 1 and types not in _ALIKE
     if is_other or any(bool(group.get(k)) != bool(before.get(k)) for k in _OF_THE_STATE):
         state['state'] = {}
-        return ' What the optimizer remembers (momentum) begins anew.'
+        return ' The optimizer state (momentum) is reset.'
     return ''
 
 
@@ -258,6 +258,6 @@ def _say_if_nothing_is_left(runner: Runner, checkpoint: dict, name: str) -> None
         done, wanted, key = meta['iter'], loop.max_iters, 'max_iters'
     if done >= wanted:
         runner.logger.warning(
-            f'{name} has {done} {key[4:]} of training behind it, and train_cfg.{key} is {wanted}: '
-            'nothing is left to train. Raise it to go on.'
+            f'{name} was trained for {done} {key[4:]}, and train_cfg.{key} is {wanted}: '
+            'nothing is left to train. Raise it to continue.'
         )

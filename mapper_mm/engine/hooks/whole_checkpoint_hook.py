@@ -80,7 +80,7 @@ class WholeCheckpointHook(CheckpointHook):
         if was is not None and list(was) != best_by and 'auto' not in (was[0], best_by[0]):
             runner.logger.warning(
                 f'default_hooks.checkpoint.save_best was {was[0]!r} and is {best_by[0]!r}: the '
-                'best checkpoint by the former is kept, and the score of now begins anew.'
+                'best checkpoint by the former is kept, and the best score is reset.'
             )
             for key in ('best_score', 'best_ckpt'):
                 hub.runtime_info.pop(key, None)
