@@ -12,10 +12,10 @@ from mapper_mm.errors import WrongWeightsError
 def interpolate_positions(
     pos_embed: Tensor, prefix: int, grid: tuple[int, int], where: str = '`backbone.pretrained`'
 ) -> Tensor:
-    """Interpolate position embeddings to another grid of patches, as timm does (bicubic, antialiased).
+    """Interpolate position embeddings to another grid of patches (bicubic, antialiased, as timm).
 
-    This is done in double precision, so that every machine and version of PyTorch rounds to the
-    same float32 values and the fingerprint stays the same (see
+    The computation is in double precision, so that every machine and version of PyTorch rounds to
+    the same float32 values and the fingerprint stays the same (see
     :mod:`mapper_mm.checkpoints.fingerprint`).
 
     Args:
