@@ -7,7 +7,8 @@ Three stand-ins, in the formats of the real ones and loaded by the same classes:
 - a CLIP text transformer (transformers), trained by image-text contrast against that ViT's regions;
 - a BERT (transformers), trained by masked language modelling on phrases.
 
-And a vocabulary in the manner of RoBERTa's, without an encoder: configs/ablations/swap_text_roberta.py
+And a vocabulary in the manner of RoBERTa's, without an encoder:
+configs/ablations/swap_text_roberta.py
 trains one from nothing.
 
 Scenes and phrases are drawn from other seeds than ShapesRef's own.
