@@ -5,6 +5,7 @@ others, so nothing in it is run here.
 """
 
 import ast
+import inspect
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -22,12 +23,10 @@ COMPARED = ('data_preprocessor', 'backbone', 'language_model', 'neck')
 _NOT_COMPARED = {'pretrained', 'init_cfg', 'truncation'}
 _FILLED_IN = ('data_preprocessor.mean', 'data_preprocessor.std')
 _SHOWN = 5
-# Of mmdet, what the configs here use and what may take its place.
-_OF_OTHERS = {
-    *('L1Loss', 'SmoothL1Loss', 'MSELoss', 'IoULoss', 'GIoULoss'),
-    *('DIoULoss', 'CIoULoss', 'SIoULoss'),
-    *('LoadImageFromFile', 'LoadAnnotations', 'PackDetInputs'),
-}
+# Of mmdet, what the pipelines here use, and where its losses are: they compute from tensors and
+# numbers, and build or read nothing.
+_OF_OTHERS = {'LoadImageFromFile', 'LoadAnnotations', 'PackDetInputs'}
+_LOSSES = 'mmdet.models.losses.'
 # Where MMEngine may look names up; another package it would import.
 _SCOPES = (None, 'mmengine', 'mmdet', registry.SCOPE)
 
@@ -109,7 +108,8 @@ class _Literals(ast.NodeTransformer):
 def check_types(settings: Any, name: str) -> None:
     """Check that what is to be built from a stored config are components known to be harmless.
 
-    These are this project's own, with what was registered beside them, and a few of mmdet's. What
+    These are this project's own, with what was registered beside them, and of mmdet its losses and
+    a few transforms. What
     else MMEngine can build from a name may run what it is given: any function of any module by its
     full name, and classes of mmdet that evaluate their arguments or read other configs.
 
@@ -148,7 +148,10 @@ def _is_harmless(kind: Any) -> bool:
     own = (registry.MODELS, registry.TRANSFORMS, registry.VISUALIZERS)
     for node in own:
         node.import_from_location()
-    return name in _OF_OTHERS or any(name in node.module_dict for node in own)
+    if name in _OF_OTHERS or any(name in node.module_dict for node in own):
+        return True
+    kind = registry.MODELS.parent.module_dict.get(name)
+    return inspect.isclass(kind) and kind.__module__.startswith(_LOSSES)
 
 
 def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> None:
