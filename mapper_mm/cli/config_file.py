@@ -63,8 +63,21 @@ def _where(error: Exception, file: str) -> str:
 
 
 def _what(error: Exception) -> str:
+    if isinstance(error, ImportError) and 'custom modules' in str(error):
+        return f'custom_imports: {_why_not_imported(error)}'
     lines = str(error).strip().splitlines()
     return f'{type(error).__name__}: {" ".join(line.strip() for line in lines[:3])}'
+
+
+def _why_not_imported(error: BaseException) -> str:
+    """The first cause, of which MMEngine says only in which module it was."""
+    imported = str(error.__cause__).rpartition(' ')[2]
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__
+    said = str(error).rstrip('.')
+    if isinstance(error, ModuleNotFoundError) and error.name in (imported, imported.split('.')[0]):
+        return f'{said}. Set PYTHONPATH to the folder that it is in.'
+    return f'{imported} cannot be imported ({said}).'
 
 
 def name_classes(config: Config) -> None:
