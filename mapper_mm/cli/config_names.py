@@ -1,4 +1,4 @@
-"""The names at the top of a config: settings of MMEngine's Runner, and variables of one's own."""
+"""Check the names at the top of a config: settings of MMEngine's Runner and own variables."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ from mapper_mm.errors import WrongConfigError
 
 from .dataset_switch import SWITCHES
 
-# Settings that are no arguments of the Runner, and that configs may leave out.
+# Optional settings that are not arguments of the Runner.
 READ_BY_MMENGINE = (
     'auto_scale_lr',
     'compile',

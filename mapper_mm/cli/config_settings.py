@@ -1,4 +1,4 @@
-"""Settings that MMEngine takes literally and trips over, made into what they can only mean."""
+"""Adjust settings that MMEngine would not accept although their meaning is clear."""
 
 import inspect
 import logging
@@ -13,7 +13,7 @@ from mapper_mm.registry import SCOPE
 
 from .config_names import meant
 
-# The hooks that a Runner has if nothing is said: None switches one off.
+# MMEngine's default hooks; None disables one.
 OF_MMENGINE = (
     'runtime_info',
     'timer',

@@ -1,4 +1,4 @@
-"""What a config needs and this machine lacks, found before anything heavy starts."""
+"""Check that the data and weights that a config needs are on this machine."""
 
 import os.path as osp
 import re
@@ -20,7 +20,7 @@ from mapper_mm.models.pretrained.files import PACKAGE, WEIGHT_FILES, how_to_get,
 from mapper_mm.registry import DATASETS, MODELS
 from mapper_mm.shapes_ref import ShapesRefDataset
 
-# Also of a folder below this one.
+# Also matches a relative folder.
 _HUB_NAME = re.compile(r'[\w-][\w.-]*/[\w.-]+(?<!\.pth)(?<!\.safetensors)')
 
 
@@ -91,7 +91,7 @@ def _loaded(config: Config, key: str) -> list[dict]:
 
 
 def _datasets(cfgs: Sequence[dict]) -> Iterator[dict]:
-    """The datasets themselves, where some are wrapped (ConcatDataset, RepeatDataset ...)."""
+    """Iterate over the datasets inside wrappers (ConcatDataset, RepeatDataset ...)."""
     for cfg in cfgs:
         if 'datasets' in cfg:
             yield from _datasets(cfg['datasets'])
@@ -142,7 +142,7 @@ def _named_weights(node: object) -> Iterator[str]:
 
 
 def _elsewhere(tokenizer: object) -> Iterator[str]:
-    # Its directory needs no config.json, by which a model's is known.
+    # Unlike a model's directory, a tokenizer's needs no config.json.
     if isinstance(tokenizer, str) and not Path(resolve_source(tokenizer)).is_dir():
         yield tokenizer
 

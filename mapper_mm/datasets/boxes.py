@@ -1,4 +1,4 @@
-"""Boxes as files give them, checked against their pictures."""
+"""Check boxes against their pictures."""
 
 import math
 from numbers import Real
@@ -10,7 +10,7 @@ from mapper_mm.errors import BadRecordError
 
 from .checks import shown
 
-#: x, y, width, height (COCO's), or x1, y1, x2, y2.
+#: x, y, width, height (as in COCO), or x1, y1, x2, y2.
 BOX_FORMATS = ('xywh', 'xyxy')
 #: Pixels, or relative to the picture's width and height in 0..1 or 0..1000.
 BOX_UNITS = {'pixel': None, '0..1': 1, '0..1000': 1000}

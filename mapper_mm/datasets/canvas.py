@@ -60,12 +60,12 @@ def _letterboxes(part: Any) -> Iterator[dict]:
 
 
 def _picture_size(backbone: Mapping) -> int | tuple[int, int] | None:
-    """Side, or height and width, of the pictures that a backbone takes; None if it is not known."""
+    """Return the side, or (height, width), of a backbone's pictures, or None if it is unknown."""
     size = backbone.get('img_size')
     if size is None:
         kind = backbone.get('type')
         kind = MODELS.get(kind) if isinstance(kind, str) else kind
-        # That there is no such backbone is said when it is built.
+        # An unknown backbone is reported when it is built.
         parameter = inspect.signature(kind).parameters.get('img_size') if kind else None
         size = getattr(parameter, 'default', None)
     if not isinstance(size, int | Sequence):

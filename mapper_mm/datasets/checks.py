@@ -1,4 +1,4 @@
-"""Checks of what files say, and how messages show it."""
+"""Check values from files and show them in messages."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any
 
 from mapper_mm.errors import BadRecordError
 
-# Nothing that a file may hold makes a message long, or deep: as much as tells which value it is.
+# Limits the length of values in messages.
 _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 _REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 6

@@ -190,12 +190,12 @@ class GroundingDataset(BaseDataset):
 
     @property
     def source(self) -> str:
-        """The file that holds the phrases, for messages."""
+        """The file with the phrases, for messages."""
         return self.ann_file
 
     def _join_prefix(self) -> None:
         super()._join_prefix()
-        # By name: the data set's folder may be a link, and is still beside the images' '../coco'.
+        # Resolved by name, because '../coco' must also work if the dataset's folder is a link.
         self.data_prefix['img'] = osp.normpath(self.data_prefix['img'])
 
     def _image_folder(self) -> tuple[str, str]:

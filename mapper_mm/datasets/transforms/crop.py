@@ -33,15 +33,15 @@ class PhraseSafeCrop(BaseTransform):
     Args:
         prob: Probability in [0, 1].
         short_sides: Lengths in pixels to choose the short side from.
-        crop_range: Smallest and largest side of the window in pixels, drawn for width and height
-            apart, evenly between the two; neither is more than the picture's.
-        min_kept: Share of the target's area that a crop must keep, in (0, 1]. What is kept is also
-            the IoU between the clipped and the whole box: at the default of 0.7, an answer that
-            outlines the whole target still counts as right at IoU 0.5, with room to spare.
-        frame_words: Words that forbid a crop, matched as words; for other languages than English.
-            None: English, where a word that is not understood forbids it, too
+        crop_range: Smallest and largest side of the window in pixels. Width and height are drawn
+            separately and uniformly, and are at most those of the picture.
+        min_kept: Share of the target's area that a crop must keep, in (0, 1]. This is also
+            the IoU of the clipped and the original box: with the default 0.7, a prediction of the
+            whole target is still correct at IoU 0.5.
+        frame_words: Words that forbid a crop, matched as whole words, for other languages than
+            English. Default: English, where an unknown word also forbids a crop
             (:func:`~.frame_words.can_be_cropped`).
-        max_tries: How many windows are drawn before giving up.
+        max_tries: Number of windows to try.
 
     Required keys:
         img, text, gt_bboxes (1, 4).
@@ -81,14 +81,14 @@ class PhraseSafeCrop(BaseTransform):
 
     @cache_randomness
     def _draw_short_side(self) -> int | None:
-        """The short side to resize to; None for no crop."""
+        """Return the short side to resize to, or None for no crop."""
         if np.random.rand() >= self.prob:
             return None
         return self.short_sides[np.random.randint(len(self.short_sides))]
 
     @cache_randomness
     def _draw_windows(self, width: int, height: int) -> np.ndarray:
-        """Candidate windows (max_tries, 4) as x0, y0, x1, y1 in whole pixels."""
+        """Return candidate windows (max_tries, 4) as x0, y0, x1, y1 in whole pixels."""
         frame = np.array([width, height])
         low, high = (np.minimum(side, frame) for side in self.crop_range)
         sides = np.random.randint(low, high + 1, size=(self.max_tries, 2))
@@ -97,7 +97,7 @@ class PhraseSafeCrop(BaseTransform):
 
     @autocast_box_type()
     def transform(self, results: dict) -> dict:
-        """Resize and crop ``results['img']``, or leave it as it is."""
+        """Resize and crop ``results['img']``, or leave it unchanged."""
         if not self._allows(results['text']):
             return results
         short_side = self._draw_short_side()
@@ -122,7 +122,7 @@ class PhraseSafeCrop(BaseTransform):
             left, top, right, bottom = windows[good[0]].tolist()
             img = img[top:bottom, left:right]
             scale_and_shift(results, 1, -left, -top)
-        # Also without a window: the short side's rounding may leave the box outside by a fraction.
+        # Also without a window, because rounding may move the box out by a fraction of a pixel.
         results['gt_bboxes'].clip_(img.shape[:2])
         results['img'] = img
         results['img_shape'] = img.shape[:2]

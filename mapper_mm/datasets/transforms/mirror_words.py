@@ -1,8 +1,8 @@
-"""Which English phrases, once left and right are exchanged, are true of the mirrored picture.
+"""Decide which English phrases are true for the mirrored picture after exchanging left and right.
 
 "The guy on the left" is; "the cup left behind", "right by the door" or "the clock at 3:15" is not.
-A phrase is mirrored only where each "left" and "right" clearly is a side and nothing else in it is
-doubtful, as a picture that stays as it is costs little, and a wrong label spoils what is learned.
+A phrase is mirrored only if each "left" and "right" clearly is a side and nothing else in it is
+doubtful, because an unchanged picture costs little, but a wrong label harms training.
 The rules are the same for both words, so that mirroring twice gives the phrase back.
 """
 
