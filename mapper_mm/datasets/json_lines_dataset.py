@@ -20,7 +20,7 @@ _NO_OBJECT = 'it is not an object: {"image": ..., "expression": ..., "bbox": ...
 
 @DATASETS.register_module()
 class JSONLinesDataset(GroundingDataset):
-    """Read lines like ``{"image": "a.jpg", "expression": "the red cup", "bbox": [10, 20, 110, 220]}``.
+    """Read lines like ``{"image": "a.jpg", "expression": "red cup", "bbox": [10, 20, 110, 220]}``.
 
     ``expression`` may be a list of expressions for the same box. A line may also have ``split``,
     and ``width`` and ``height``, the picture's size in pixels, which is otherwise read from its

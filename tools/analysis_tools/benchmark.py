@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from statistics import median, quantiles
 from typing import Any
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split

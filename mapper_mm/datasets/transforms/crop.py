@@ -1,4 +1,4 @@
-"""Cropping that keeps the target and the truth of the phrase."""
+"""Crop pictures so that the target is kept and the phrase stays true."""
 
 from collections.abc import Sequence
 
@@ -20,15 +20,15 @@ _MOST_PIXELS = 2**24
 
 @TRANSFORMS.register_module()
 class PhraseSafeCrop(BaseTransform):
-    """Resize and crop at random, where the phrase allows it.
+    """Resize and crop randomly if the phrase allows it.
 
-    With probability ``prob``, and only if the phrase allows it: the short side is resized to one of
-    ``short_sides``, and a window with sides drawn from ``crop_range`` is cut out that keeps at
-    least ``min_kept`` of the target box. The box is clipped to the window. Where no window drawn
-    keeps enough, the picture is resized only. A `Letterbox` must follow.
+    With probability ``prob``, and only if the phrase allows it, the short side is resized to one of
+    ``short_sides``, and the picture is cropped to a window with sides from ``crop_range`` that
+    keeps at least ``min_kept`` of the target box. The box is clipped to the window. If no such
+    window is found, the picture is only resized. A `Letterbox` must follow.
 
-    A picture so thin that its resized copy would have more than 2**24 pixels stays as it is, and so
-    does one whose box is too thin to outlive the rounding to whole pixels.
+    A picture so thin that its resized copy would have more than 2**24 pixels is not changed, and
+    neither is one whose box would vanish by rounding to whole pixels.
 
     Args:
         prob: Probability in [0, 1].

@@ -43,11 +43,11 @@ _COUNTED = re.compile(
 
 
 def can_be_cropped(text: str) -> bool:
-    """Whether a phrase is sure to say nothing that depends on where the picture is cut.
+    """Whether a phrase certainly does not depend on the frame of the picture.
 
-    None of its words is one of ``FRAME_WORDS``, counts things or says that little is seen of one,
-    and all are understood: another
-    language's word, a short form or a slip of the keyboard may mean a place.
+    None of its words may be one of ``FRAME_WORDS``, count objects or say that an object is partly
+    visible, and all words must be known: a word of another language, a short form or a misspelt
+    word may mean a place.
     """
     # Treat hyphens as spaces.
     line = ' '.join(token for token in tokens_of(text) if token != '-')
