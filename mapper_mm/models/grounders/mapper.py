@@ -205,7 +205,9 @@ class MaPPER(BaseDetector):
 
 def _build(config: dict, base: type[BaseModule], key: str) -> BaseModule:
     """Build a part and check that it derives from its base class and has its attributes."""
-    kind = config.get('type')
+    if 'type' not in config:
+        raise WrongConfigError(f'`model.{key}`: it has no type.')
+    kind = config['type']
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
     # The registry reports unknown names.
     if isinstance(kind, type) and not issubclass(kind, base):

@@ -1,0 +1,11 @@
+import pytest
+
+from mapper_mm.models.necks import FusionDecoder, FusionEncoder, Neck
+
+
+def test_a_neck_must_fuse():
+    class Silent(Neck):
+        embed_dims = 4
+
+    with pytest.raises(NotImplementedError):
+        Silent()(None, None)
