@@ -22,9 +22,9 @@ class DumpPredictions(BaseMetric):
     """Write one line of JSON per expression, with ground truth and prediction.
 
     The fields are split, img, ref_id, sent_id, phrase, truth and prediction (x1, y1, x2, y2 in
-    pixels of the original picture), and iou. Lines are sorted as in
-    the dataset if samples have a ``sample_idx``. No metric is computed. A file name that is not UTF-8
-    is written with JSON escapes; ``json.loads`` restores the name that opens the file.
+    pixels of the original picture), and iou. Lines are sorted as in the dataset if samples have a
+    ``sample_idx``. No metric is computed. A file name that is not UTF-8 is written with JSON
+    escapes; ``json.loads`` restores the name that opens the file.
 
     If the file cannot be written at the end, the results of other metrics are not lost: the
     lines are written to the folder for temporary files, and an error is logged.

@@ -1,6 +1,6 @@
 import pytest
 
-from mapper_mm.models.necks import FusionDecoder, FusionEncoder, Neck
+from mapper_mm.models.necks import Neck
 
 
 def test_a_neck_must_fuse():
