@@ -18,7 +18,7 @@ import argparse
 import time
 from pathlib import Path
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm
 
 # isort: split

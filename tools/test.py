@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split

@@ -2,7 +2,7 @@
 
 import argparse
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split

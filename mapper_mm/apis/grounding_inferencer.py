@@ -177,7 +177,8 @@ class GroundingInferencer(BaseInferencer):
         if weights is None:
             raise OptionError('weights=None: name a checkpoint that tools/train.py wrote.')
         checkpoint = read_checkpoint(weights)
-        if not cfg:
+        is_stored = not cfg
+        if is_stored:
             stored = stored_config(checkpoint, weights)
             if stored is None:
                 raise WrongConfigError(
@@ -188,7 +189,16 @@ class GroundingInferencer(BaseInferencer):
         upgrade_config(cfg.model)
         set_canvas(cfg)
         use_spelled_out_archs(cfg.model, checkpoint, weights)
-        model = MODELS.build(cfg.model)
+        try:
+            model = MODELS.build(cfg.model)
+        except WrongConfigError as error:
+            if not is_stored:
+                raise
+            # It may have been trained with more than this process has imported.
+            raise WrongConfigError(
+                f'{weights}: from the config in it no model can be built: {error} Name the config '
+                'that it was trained with.'
+            ) from error
         model.cfg = cfg
         warn_of_other_settings(cfg.model, checkpoint, weights)
         restore_frozen(model, checkpoint, weights, on_mismatch(cfg))

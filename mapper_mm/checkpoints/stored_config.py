@@ -5,6 +5,7 @@ here nothing in them is executed.
 """
 
 import ast
+import inspect
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -22,12 +23,10 @@ COMPARED = ('data_preprocessor', 'backbone', 'language_model', 'neck')
 _NOT_COMPARED = {'pretrained', 'init_cfg', 'truncation'}
 _FILLED_IN = ('data_preprocessor.mean', 'data_preprocessor.std')
 _SHOWN = 5
-# Components of mmdet that the configs use or may use.
-_OF_OTHERS = {
-    *('L1Loss', 'SmoothL1Loss', 'MSELoss', 'IoULoss', 'GIoULoss'),
-    *('DIoULoss', 'CIoULoss', 'SIoULoss'),
-    *('LoadImageFromFile', 'LoadAnnotations', 'PackDetInputs'),
-}
+# Components of mmdet that the pipelines use, and the module of its losses: losses compute from
+# tensors and numbers, and build or read nothing.
+_OF_OTHERS = {'LoadImageFromFile', 'LoadAnnotations', 'PackDetInputs'}
+_LOSSES = 'mmdet.models.losses.'
 # Allowed scopes of names; MMEngine would import any other package.
 _SCOPES = (None, 'mmengine', 'mmdet', registry.SCOPE)
 
@@ -108,9 +107,9 @@ class _Literals(ast.NodeTransformer):
 def check_types(settings: Any, name: str) -> None:
     """Check that a stored config only uses components that are known to be harmless.
 
-    These are the registered components of this project and a few of mmdet. Other names could run
-    any code: MMEngine can call any function of any module by its full name, and some classes of
-    mmdet evaluate their arguments or read other configs.
+    These are the registered components of this project, and the losses and a few transforms of
+    mmdet. Other names could run any code: MMEngine can call any function of any module by its full
+    name, and some classes of mmdet evaluate their arguments or read other configs.
 
     Args:
         settings: A part of the config.
@@ -147,7 +146,10 @@ def _is_harmless(kind: Any) -> bool:
     own = (registry.MODELS, registry.TRANSFORMS, registry.VISUALIZERS)
     for node in own:
         node.import_from_location()
-    return name in _OF_OTHERS or any(name in node.module_dict for node in own)
+    if name in _OF_OTHERS or any(name in node.module_dict for node in own):
+        return True
+    kind = registry.MODELS.parent.module_dict.get(name)
+    return inspect.isclass(kind) and kind.__module__.startswith(_LOSSES)
 
 
 def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> None:

@@ -1,6 +1,6 @@
-"""How the published code computes the network: what it costs, not what comes out.
+"""Compute the network as slowly as the published code, with the same results.
 
-The baseline of ``tools/analysis_tools/benchmark.py``; ``configs/benchmark/`` names it.
+This is the baseline of ``tools/analysis_tools/benchmark.py``, used in ``configs/benchmark/``.
 """
 
 from collections.abc import Callable
@@ -23,15 +23,15 @@ _PLAIN = {CastOnceLinear: nn.Linear, CastOnceConv2d: nn.Conv2d}
 
 @MODELS.register_module()
 class PublishedComputing(MaPPER):
-    """MaPPER in the published code's way of computing; boxes are those of the same weights.
+    """MaPPER computed like the published code; the same weights give the same boxes.
 
-    Attention is written out in the encoders and in the fusion encoder, all of whose layers compute
-    all tokens; frozen weights are cast in each forward; the prior is computed in full precision.
-    With ``share_images=False``, which ``configs/published/`` sets, an image is encoded once for
-    each of its expressions.
+    Attention is computed explicitly; all layers of the fusion encoder compute all tokens; frozen
+    weights are cast in each forward pass; the prior is computed in full precision. With
+    ``share_images=False``, which ``configs/published/`` sets, an image is encoded once for each of
+    its expressions.
 
     Args:
-        full_graph: keep what gradients need from the first layer of the image encoder on, and not
+        full_graph: keep the autograd graph from the first layer of the image encoder on, instead of
             from the first adapter on.
         **kwargs: arguments of :class:`MaPPER`.
 

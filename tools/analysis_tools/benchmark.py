@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from statistics import median, quantiles
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split

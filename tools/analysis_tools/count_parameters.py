@@ -4,7 +4,7 @@ import argparse
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split

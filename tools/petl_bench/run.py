@@ -22,7 +22,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split

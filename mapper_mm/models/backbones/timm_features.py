@@ -13,7 +13,6 @@ from mapper_mm.models.adapters.insertion import (
     SequentialWrapper,
     frozen_names,
 )
-from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.models.structures import ImageTokens
 from mapper_mm.registry import MODELS
 
@@ -85,8 +84,7 @@ class TimmFeatures(TimmEncoder):
         self.embed_dims = self.maps[self.index]['num_chs']
         self.patch_size = (stride, stride)
         self.grid = tuple(side // stride for side in self.input_size)
-        self._inject(adapter)
-        freeze_all_but_adapters(self)
+        self.tune(adapter)
 
     @property
     def encoder(self) -> nn.Module:

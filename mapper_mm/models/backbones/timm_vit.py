@@ -11,7 +11,6 @@ from mapper_mm.models.adapters.insertion import (
     SequentialWrapper,
     frozen_names,
 )
-from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.models.pretrained.positions import interpolate_positions
 from mapper_mm.models.structures import ImageTokens
 from mapper_mm.registry import MODELS
@@ -72,8 +71,7 @@ class TimmViT(TimmEncoder):
                 "`backbone.type='TimmFeatures'`, or name another model."
             )
         self._check_canvas(patches.patch_size, 'patch size')
-        self._inject(adapter)
-        freeze_all_but_adapters(self)
+        self.tune(adapter)
 
     @property
     def encoder(self) -> nn.Module:

@@ -9,8 +9,12 @@ from torch import Tensor, nn
 
 from mapper_mm.models.adapters.base import TuningMethod
 from mapper_mm.models.adapters.insertion import AdapterWrapper, build_method, frozen_tensors
-from mapper_mm.models.adapters.parameters import train_adapters_only, tuned_tensors
-from mapper_mm.models.pretrained.files import content_hash, load_frozen
+from mapper_mm.models.adapters.parameters import (
+    freeze_all_but_adapters,
+    train_adapters_only,
+    tuned_tensors,
+)
+from mapper_mm.models.pretrained.files import content_hash, load_frozen, read_weights
 
 
 class FrozenEncoder(BaseModule):
@@ -18,6 +22,9 @@ class FrozenEncoder(BaseModule):
 
     Building an encoder needs no files: the weights are random until :meth:`init_weights`, which
     MMEngine's Runner calls before training.
+
+    A subclass gives ``config_key``, :attr:`encoder`, :attr:`layers` and ``embed_dims``, and ends
+    its ``__init__`` with :meth:`tune`. Where its layers take adapters, ``insertion_points`` says.
 
     Attributes:
         config_key: key of the encoder in the model's config, for messages.
@@ -73,9 +80,25 @@ class FrozenEncoder(BaseModule):
         self.method = build_method(adapter, self.config_key)
         self.method.inject(self)
 
-    @abstractmethod
+    def tune(self, adapter: dict | None) -> None:
+        """Inject a tuning method, and freeze what it does not train: the end of ``__init__``.
+
+        Args:
+            adapter: config of a tuning method, or of an adapter and where to insert it. None:
+                nothing is tuned.
+
+        Raises:
+            ValueError: if it does not fit the encoder.
+        """
+        self._inject(adapter)
+        freeze_all_but_adapters(self)
+
     def _pretrained_weights(self) -> dict[str, Tensor]:
-        """Read ``pretrained``: tensors by their names in the encoder without adapters."""
+        """Read ``pretrained``: tensors by their names in the encoder without adapters.
+
+        This base class reads a file with exactly these names; a subclass may read other formats.
+        """
+        return read_weights(self.pretrained, self.config_key)
 
     def init_weights(self) -> None:
         """Load the pre-trained weights; see :meth:`load_pretrained`."""

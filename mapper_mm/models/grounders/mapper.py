@@ -19,6 +19,7 @@ from mapper_mm.models.structures import Fusion, ImageTokens, select
 from mapper_mm.registry import MODELS
 
 from ..data_preprocessors import GroundingDataPreprocessor, content_box, padding_masks, same_images
+from .given import check_fusion, check_image_tokens, check_text_tokens
 
 
 @MODELS.register_module()
@@ -100,8 +101,11 @@ class MaPPER(BaseDetector):
             [sample.text for sample in batch_data_samples],
             [sample.get('record', sample.get('img_path')) for sample in batch_data_samples],
         )
+        check_text_tokens(self.language_model, text)
         image.padding_mask = self._patch_padding(batch_inputs, batch_data_samples)
-        return self.neck(image, text, with_attention=with_attention), text.skipped
+        fusion = self.neck(image, text, with_attention=with_attention)
+        check_fusion(self.neck, fusion)
+        return fusion, text.skipped
 
     def _encode_images(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> ImageTokens:
         """Encode each distinct image once.
@@ -109,7 +113,7 @@ class MaPPER(BaseDetector):
         The image encoder reads no text, so the expressions of an image can share its tokens.
         """
         if not self.share_images:
-            return self.backbone(batch_inputs)
+            return self._encode(batch_inputs)
         images = [sample.get('image_number') for sample in batch_data_samples]
         if None in images:
             # Another data preprocessor does not set image_number.
@@ -121,8 +125,13 @@ class MaPPER(BaseDetector):
         chosen = [images.index(image) for image in distinct]
         rows = [distinct.index(image) for image in images]
         if len(chosen) == len(rows):
-            return self.backbone(batch_inputs)
-        return select(self.backbone(batch_inputs[chosen]), rows)
+            return self._encode(batch_inputs)
+        return select(self._encode(batch_inputs[chosen]), rows)
+
+    def _encode(self, images: Tensor) -> ImageTokens:
+        tokens = self.backbone(images)
+        check_image_tokens(self.backbone, tokens)
+        return tokens
 
     def _encode_all_but_last(
         self, batch_inputs: Tensor, images: list[int], distinct: list[int]

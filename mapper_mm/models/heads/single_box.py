@@ -113,7 +113,7 @@ class SingleBoxHead(Head):
         if rescale:
             pairs = zip(boxes, data_samples, strict=True)
             boxes = torch.stack(
-                [self.cut_to_picture(_to_picture(box, sample), sample) for box, sample in pairs]
+                [self.clip_to_picture(_to_picture(box, sample), sample) for box, sample in pairs]
             )
         else:
             boxes = with_area(boxes, _canvas(pred, data_samples))
@@ -124,7 +124,7 @@ class SingleBoxHead(Head):
             for box in boxes
         ]
 
-    def cut_to_picture(self, box: Tensor, sample: DetDataSample) -> Tensor:
+    def clip_to_picture(self, box: Tensor, sample: DetDataSample) -> Tensor:
         """Clamp a box to the picture and make sure that it has an area.
 
         Args:

@@ -9,7 +9,7 @@ from mapper_mm.utils.english import is_like_a_word
 from .alignment import trimmed
 
 # Kinds of vocabularies that split a phrase into words first, as BERT's.
-_CUT_BEFORE = ('WordPiece', 'WordLevel')
+_SPLIT_INTO_WORDS = ('WordPiece', 'WordLevel')
 # Including combining accents.
 _WORDS = re.compile(r'(?:[^\W_][\u0300-\u036f]*)+|[^\w\s]+|_')
 
@@ -34,7 +34,7 @@ def unknown_words(
     spelled, count = [], 0
     for word, tokens in _words(encoding, text, kind):
         ids = [encoding.ids[token] for token in tokens]
-        unknown = unknown_id in (ids[:1] if kind in _CUT_BEFORE else ids)
+        unknown = unknown_id in (ids[:1] if kind in _SPLIT_INTO_WORDS else ids)
         unknown = unknown or 'byte' in kind and len(tokens) > len(word)
         # Known punctuation does not count as a word.
         count += unknown or any(map(str.isalnum, word))
@@ -48,7 +48,7 @@ def unknown_words(
 
 def _words(encoding: Encoding, text: str, kind: str) -> list[tuple[str, list[int]]]:
     """Return each word with the indices of its tokens."""
-    if kind in _CUT_BEFORE:
+    if kind in _SPLIT_INTO_WORDS:
         pieces: dict[int, list[int]] = {}
         for token, word in enumerate(encoding.word_ids):
             if word is not None:

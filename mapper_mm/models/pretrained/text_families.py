@@ -177,7 +177,7 @@ _siglip = partial(
     pooling='position',
 )
 
-FAMILIES = (
+FAMILIES = [
     TextFamily(
         name='BERT',
         model_types=('bert',),
@@ -309,7 +309,18 @@ FAMILIES = (
     _siglip(
         name='SigLIP2', model_types=('siglip2', 'siglip2_text_model'), model_class=Siglip2TextModel
     ),
-)
+]
+
+
+def add_family(family: TextFamily) -> None:
+    """Let another family be read, in place of one with the same ``model_type`` if there is one.
+
+    Args:
+        family: what is known of it.
+    """
+    FAMILIES[:] = [
+        known for known in FAMILIES if not {*known.model_types} & {*family.model_types}
+    ] + [family]
 
 
 def families() -> Iterator[tuple[str, TextFamily]]:

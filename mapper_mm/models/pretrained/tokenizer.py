@@ -19,7 +19,7 @@ from mapper_mm.errors import MissingPackageError, MissingWeightsError, WrongWeig
 from .files import resolve_source
 from .text_families import TextFamily
 from .transformers import missing
-from .vocabulary import lower_cased, vocabulary_kind, why_cut
+from .vocabulary import lower_cased, vocabulary_kind, why_truncated
 
 # Tokenizer files with a JSON object, and those with lines.
 _JSON = (
@@ -206,7 +206,7 @@ def _why_not(
         return (
             f'pads with token {tokenizer.pad_token_id}, the model with {padding} (`pad_token_id`)'
         )
-    return why_cut(tokenizer)
+    return why_truncated(tokenizer)
 
 
 def _short(error: Exception) -> str:

@@ -32,7 +32,7 @@ def vocabulary_kind(tokenizer: PreTrainedTokenizerBase) -> str:
     return 'BPE with byte fallback' if model.byte_fallback else 'plain BPE'
 
 
-def why_cut(tokenizer: PreTrainedTokenizerBase) -> str | None:
+def why_truncated(tokenizer: PreTrainedTokenizerBase) -> str | None:
     """Return an error message if merges of a BPE vocabulary are missing, or None.
 
     Without them, words would be split into pieces.

@@ -180,7 +180,7 @@ def test_a_schedule_that_hangs_on_validation_stays_the_stored_one(resumed):
         optim_wrapper__optimizer=dict(type='AdamW', lr=0.7),
     )
     assert [rates for _, rates in second.rates.rates] == [[0.1]] * 3
-    assert "the checkpoint's rates and schedule count" in text
+    assert "the checkpoint's rates and schedule are used" in text
     assert 'optim_wrapper.optimizer.lr was 0.1 and is 0.7' in text
 
 
@@ -201,7 +201,7 @@ def test_by_iterations(resumed, tmp_path):
 def test_a_finished_training_says_that_nothing_is_left(resumed):
     _, second, text = resumed()
     assert not second.rates.rates
-    assert 'has 2 epochs of training behind it, and train_cfg.max_epochs is 2' in text
+    assert 'was trained for 2 epochs, and train_cfg.max_epochs is 2' in text
 
 
 def test_the_seed_is_the_checkpoints(resumed):
