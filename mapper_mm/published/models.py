@@ -37,13 +37,13 @@ class PublishedBERT(PriorGuidedBERT):
         if not token_types:
             # Zeros add nothing.
             self.bert.get_parameter(_TOKEN_TYPES).data.zero_()
-            self.never_tuned = frozenset({_TOKEN_TYPES})
+            self.never_tuned |= {_TOKEN_TYPES}
             freeze_all_but_adapters(self)
 
     def _pretrained_weights(self) -> dict[str, Tensor]:
         weights = super()._pretrained_weights()
-        for name in self.never_tuned:
-            weights[name].zero_()
+        if _TOKEN_TYPES in self.never_tuned:
+            weights[_TOKEN_TYPES].zero_()
         return weights
 
     def train(self, mode: bool = True) -> 'PublishedBERT':

@@ -196,7 +196,7 @@ def _height_and_width(
     img_size: int | Sequence[int] | None, trained: PretrainedCfg
 ) -> tuple[int, int]:
     size = trained.input_size[-2:] if img_size is None else img_size
-    size = (size, size) if isinstance(size, int) else tuple(size)
+    size = tuple(size) if isinstance(size, Sequence) else (size, size)
     if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
         raise WrongConfigError(
             f'`backbone.img_size={img_size!r}`: a number of pixels, or height and width.'

@@ -103,3 +103,29 @@ def test_checkpoints_do_not_change(config):
         assert after[name].dtype == tensor.dtype and torch.equal(after[name], tensor)
     # Without autocast, as in validation, full precision is computed with.
     assert torch.equal(model(images).tokens, expected)
+
+
+TINY = dict(depth=1, embed_dim=48, num_heads=2)
+SWIN = dict(depths=(1, 1, 1, 1), embed_dim=8, num_heads=(1, 1, 2, 2), window_size=4)
+
+
+@pytest.mark.parametrize(
+    'kind, name, options',
+    [
+        ('TimmFeatures', 'swin_tiny_patch4_window7_224', SWIN),
+        ('TimmFeatures', 'convnext_tiny', dict(depths=(1, 1, 1, 1), dims=(8, 8, 16, 16))),
+        ('TimmViT', 'vit_base_patch16_dinov3', TINY),
+        ('TimmViT', 'eva02_base_patch14_224', TINY),
+    ],
+)
+def test_timms_families_too(kind, name, options):
+    """Convolutions, and layers whose weights timm multiplies with by itself."""
+    size = 112 if 'patch14' in name else 128
+    config = dict(type=kind, model_name=name, img_size=size, **options)
+    torch.manual_seed(0)
+    model, images = MODELS.build(config).eval(), torch.randn(1, 3, size, size)
+    full, half = model(images).tokens, run(plain(model), images, torch.bfloat16)[0]
+    for host_copy in (False, True):
+        cast_frozen(model, torch.bfloat16, host_copy)
+        assert torch.equal(run(model, images, torch.bfloat16)[0], half)
+        assert torch.equal(model(images).tokens, full)
