@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def apply_options(config: Config, args: argparse.Namespace) -> None:
-    """Write what the command line asks for into the config.
+    """Apply the command line options to the config.
 
     Raises:
         OptionError: If the learning rate cannot be scaled.
@@ -63,9 +63,9 @@ def apply_options(config: Config, args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Train as the command line asks."""
+    """Train as specified on the command line."""
     args = parse_args()
-    # They import all that models need, which takes seconds.
+    # Imported here, because importing the models takes seconds.
     from mapper_mm.cli.preflight import check_requirements
     from mapper_mm.engine.runner import GroundingRunner
 

@@ -1,7 +1,7 @@
-"""Measure how fast a config trains, infers and loads; with --vs, beside another one.
+"""Measure the speed of training, inference and data loading of a config; with --vs compare two.
 
-Weights are random and pictures noise: nothing is downloaded. Two configs take turns in one
-process, so that the ratio of their medians can be trusted on a machine that does other things too.
+Weights are random and pictures are noise, so nothing is downloaded. Two configs alternate in one
+process, so that the ratio of their medians is meaningful on a busy machine.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from mapper_mm.models.pretrained.files import resolve_source
 from mapper_mm.registry import HOOKS, MODELS
 
 DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
-# Makers' figures for dense products of matrices, in TFLOP/s: half precision, float32.
+# Peak performance for dense matrix products, in TFLOP/s: half precision, float32.
 PEAKS = {
     'H200': (989.4, 66.9),
     'H100 80GB HBM3': (989.4, 66.9),
@@ -61,7 +61,7 @@ class Subject:
     """A config's model with random weights, ready to be timed.
 
     Args:
-        name: What tables call it.
+        name: Name in tables.
         config: The config; its ``pretrained`` entries are ignored.
         args: The command line.
         amp: One of :data:`DTYPES`.
@@ -91,7 +91,7 @@ class Subject:
         self.loader = None
 
     def batch(self, images: int) -> dict:
-        """Packed samples as a loader gives them, on the CPU: noise, phrases and boxes."""
+        """Return packed samples as from a loader, on the CPU: noise, phrases and boxes."""
         height, width = self.model.backbone.vit.patch_embed.img_size
         generator = np.random.default_rng(0)
         inputs, samples = [], []
@@ -105,7 +105,7 @@ class Subject:
         return dict(inputs=inputs, data_samples=samples)
 
     def train(self, batch: dict) -> None:
-        """One training step: batch to the device, forward, backward, optimizer."""
+        """Run a training step: batch to the device, forward, backward, optimizer."""
         self.model.train()
         data = self.model.data_preprocessor(copy.deepcopy(batch), True)
         with self._autocast():
@@ -114,7 +114,7 @@ class Subject:
 
     @torch.no_grad()
     def inference(self, batch: dict) -> None:
-        """One batch of predictions, boxes on the CPU."""
+        """Predict a batch, with boxes on the CPU."""
         self.model.eval()
         data = self.model.data_preprocessor(copy.deepcopy(batch), False)
         with self._autocast():
@@ -122,7 +122,7 @@ class Subject:
                 sample.pred_instances.bboxes.cpu()
 
     def load(self, batch: dict) -> None:
-        """One batch from the training's loader."""
+        """Load a batch with the training loader."""
         try:
             next(self.loader)
         except (StopIteration, TypeError):
@@ -132,9 +132,9 @@ class Subject:
             next(self.loader)
 
     def flops(self, part: str) -> int:
-        """Floating-point operations that a part takes for one image, by products of matrices."""
+        """Return the floating-point operations of a part for one image, in matrix products."""
         step = getattr(self, part)
-        # Fused kernels count differently, or not at all.
+        # Fused kernels are counted differently or not at all.
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             step(self.batch(1))
         return counter.get_total_flops()
@@ -154,7 +154,7 @@ def _forget_weights(model: Any) -> None:
 
 
 def _give_tokenizers(model: nn.Module) -> None:
-    """The embedded default's; their numbers are in every larger vocabulary."""
+    """Use the tokenizers of the embedded default, whose ids exist in every larger vocabulary."""
     for module in model.modules():
         if isinstance(module, TextEncoder):
             kind = 'clip_text_tiny' if 'BPE' in module.vocabularies else 'bert_tiny'
@@ -186,7 +186,7 @@ def measure(subjects: list[Subject], part: str, args: argparse.Namespace) -> lis
     """Time a part of each subject, in alternation.
 
     Returns:
-        list[dict]: One a subject; ``missing`` says why there are no times.
+        list[dict]: One per subject; ``missing`` says why there are no times.
     """
     batch = subjects[0].batch(args.batch_size) if part != 'loader' else {}
     steps: list[Callable] = [getattr(s, 'load' if part == 'loader' else part) for s in subjects]
@@ -241,14 +241,14 @@ def _row(
 
 
 def device_name(device: str) -> str:
-    """What the device is called; of a CPU, with how many threads."""
+    """Return the name of the device, for a CPU with the number of threads."""
     if device == 'cpu':
         return f'CPU, {torch.get_num_threads()} threads'
     return torch.cuda.get_device_name(device)
 
 
 def device_peak(device: str, amp: str) -> float | None:
-    """TFLOP/s that the maker names; None for a device that is not known."""
+    """Return the device's peak performance in TFLOP/s, or None if it is unknown."""
     name = device_name(device)
     peaks = next((peaks for known, peaks in PEAKS.items() if known in name), None)
     return None if peaks is None else peaks[amp == 'fp32']
@@ -311,7 +311,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Measure as specified on the command line."""
     args = parse_args()
     with exit_on_user_error():
         for name in ('batch_size', 'phrases_per_image', 'rounds'):

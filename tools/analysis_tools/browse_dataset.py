@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Write the pictures that the command line asks for."""
+    """Write the pictures specified on the command line."""
     args = parse_args()
     with exit_on_user_error():
         config = read_config(args)

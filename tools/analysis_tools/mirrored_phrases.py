@@ -1,4 +1,4 @@
-"""Tell which phrases of a file may be mirrored with their pictures, and what forbids others."""
+"""List which phrases of a file may be mirrored with their pictures, and why others may not."""
 
 import argparse
 import re
@@ -48,9 +48,10 @@ def main() -> None:
 
 
 def _as_json(phrase: str) -> dict:
-    """What may be done to a phrase's picture.
+    """Return whether a phrase's picture may be mirrored and cropped.
 
-    ``mirrored`` is how the phrase reads then, ``kept_for`` what forbids it; one of them is None.
+    ``mirrored`` is the mirrored phrase and ``kept_for`` the words that forbid mirroring; one of
+    them is None.
     """
     reason = why_not_mirrored(phrase)
     mirrored = swap_left_right(phrase) if reason is None else None

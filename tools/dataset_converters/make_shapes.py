@@ -1,4 +1,4 @@
-"""Generate ShapesRef, the embedded data set, in REFER's own layout."""
+"""Generate ShapesRef, the embedded dataset, in REFER's file layout."""
 
 import argparse
 import time
@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Generate what the command line asks for and say what was written."""
+    """Generate the dataset and print what was written."""
     args = parse_args()
     splits = {
         split: args.train_scenes if split == 'train' else args.eval_scenes

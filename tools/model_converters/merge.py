@@ -1,4 +1,4 @@
-"""Merge a checkpoint with all that it needs, frozen weights and tokenizers, into one file."""
+"""Merge a checkpoint, its frozen weights and tokenizers into one file."""
 
 import argparse
 from pathlib import Path
