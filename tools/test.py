@@ -52,13 +52,13 @@ def build_runner(
     dump: DumpPredictions | None = None,
     checkpoint: dict | None = None,
 ) -> Runner:
-    """A runner that does what the command line asks for.
+    """Build the runner for the command line.
 
     Args:
         config: The whole config.
         args: The command line.
-        dump: What writes the predictions.
-        checkpoint: What was read from the file to test. None: it is an address.
+        dump: The metric that writes predictions, or None.
+        checkpoint: Contents of the file to test. None: it is an address.
     """
     if args.show_dir:
         Path(args.show_dir).mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def build_runner(
 
     runner = GroundingRunner.from_cfg(config)
     if checkpoint is None:
-        # MMEngine only warns when a checkpoint is another model's.
+        # MMEngine only warns about a checkpoint of another model.
         runner.load_checkpoint = partial(runner.load_checkpoint, strict=True)
     else:
         runner.load_checkpoint = partial(load_what_was_read, runner, checkpoint)

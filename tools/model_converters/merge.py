@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def merge(config: Config, source: str, target: str) -> None:
-    """Write all weights of a model, its tokenizers and architectures: no other file is needed.
+    """Write all weights of a model, its tokenizers and architectures into one file.
 
     Args:
         config: the config the model was trained with.
