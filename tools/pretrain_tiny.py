@@ -40,14 +40,14 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=ENCODERS)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--scenes', type=int, default=20_000)
-    parser.add_argument('--epochs', type=int, default=9, help='of the ViT and CLIP')
+    parser.add_argument('--epochs', type=int, default=9, help='epochs of the ViT and CLIP')
     parser.add_argument('--bert-steps', type=int, default=1600)
     parser.add_argument('--batch', type=int, default=32)
     parser.add_argument(
         '--new-vocabularies',
         action='store_true',
-        help='train the tokenizers too. Their trainers break ties by chance, so that no seed gives '
-        'the same vocabulary twice; without this, those that come with the package are taken',
+        help='also train the tokenizers. Their trainers break ties randomly, so no seed gives the '
+        "same vocabulary twice. Default: the package's tokenizers",
     )
     args = parser.parse_args()
     if args.scenes < args.batch:

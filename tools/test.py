@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_run_arguments(parser)
     parser.add_argument(
-        'checkpoint', nargs='?', help="checkpoint; the work directory's best by default"
+        'checkpoint', nargs='?', help='checkpoint; default: the best one of the work directory'
     )
     parser.add_argument('--show-dir', help='write a picture of every sample to this folder')
     parser.add_argument('--out', help='write every prediction to this file, one JSON per line')

@@ -29,14 +29,14 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help="go on from a checkpoint, by default from the work directory's last, if it has one",
+        help='resume from a checkpoint; default: the last one of the work directory, if any',
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help="scale the learning rate by the batch size of all processes over the config's "
-        'auto_scale_lr.base_batch_size',
+        help='scale the learning rate by the total batch size of all processes divided by the '
+        "config's auto_scale_lr.base_batch_size",
     )
     return parser.parse_args()
 

@@ -287,26 +287,26 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_config_arguments(parser)
-    parser.add_argument('--vs', metavar='CONFIG2', help='a config to take turns with')
+    parser.add_argument('--vs', metavar='CONFIG2', help='a second config to compare with')
     parser.add_argument('--amp', choices=DTYPES, default='fp32', help='autocast to this type')
-    parser.add_argument('--vs-amp', choices=DTYPES, help="--vs's; the same by default")
+    parser.add_argument('--vs-amp', choices=DTYPES, help='autocast of --vs; default: that of --amp')
     parser.add_argument('--batch-size', type=int, default=2, metavar='IMAGES')
     parser.add_argument('--phrases-per-image', type=int, default=1, metavar='N')
-    parser.add_argument('--img-size', type=int, metavar='PIXELS', help="the config's by default")
+    parser.add_argument('--img-size', type=int, metavar='PIXELS', help="default: the config's")
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS)
-    parser.add_argument('--rounds', type=int, default=5, help='timed steps of each')
-    parser.add_argument('--warmup', type=int, default=2, help='steps before them')
+    parser.add_argument('--rounds', type=int, default=5, help='number of timed steps')
+    parser.add_argument('--warmup', type=int, default=2, help='number of steps before timing')
     parser.add_argument('--no-flops', action='store_true', help='do not count operations')
-    parser.add_argument('--threads', type=int, help="torch's threads on the CPU")
+    parser.add_argument('--threads', type=int, help='number of CPU threads of torch')
     cuda = torch.cuda.is_available()
     parser.add_argument('--device', default='cuda' if cuda else 'cpu', help='%(default)s here')
     parser.add_argument(
         '--clock',
         choices=('wall', 'cpu'),
         default='wall',
-        help="'cpu': time that this process's threads computed, for a machine that is shared",
+        help="'cpu' measures the CPU time of this process, for a busy machine",
     )
-    parser.add_argument('--json', metavar='FILE', help='write the numbers to this file, too')
+    parser.add_argument('--json', metavar='FILE', help='also write the numbers to this file')
     return parser.parse_args()
 
 

@@ -19,7 +19,7 @@ _DIRECTION = re.compile(r'\b(?:left|right)', re.IGNORECASE)
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument('file', help='phrases in UTF-8, one a line')
+    parser.add_argument('file', help='phrases in UTF-8, one per line')
     parser.add_argument(
         '--list', action='store_true', help='list phrases: mirrored, or what forbids it'
     )

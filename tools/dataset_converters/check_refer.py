@@ -238,7 +238,7 @@ def parse_args() -> argparse.Namespace:
         '--datasets', nargs='+', choices=SOURCES, default=list(SOURCES), help='default: all'
     )
     parser.add_argument(
-        '--full', action='store_true', help='look for every image instead of for 500 of each split'
+        '--full', action='store_true', help='check every image instead of 500 per split'
     )
     add_json_argument(
         parser, 'what was found of each split, wanted, and wrong, as a list of the rows'

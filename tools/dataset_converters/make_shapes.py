@@ -27,11 +27,9 @@ def parse_args() -> argparse.Namespace:
         choices=WEATHER,
         default=(),
         metavar='KIND',
-        help=f'what the pictures are taken in, clear by default: any of {", ".join(WEATHER)}',
+        help=f'weather in the pictures, default: clear; any of {", ".join(WEATHER)}',
     )
-    parser.add_argument(
-        '--workers', type=int, default=2, help='processes; 0 works in this one only'
-    )
+    parser.add_argument('--workers', type=int, default=2, help='number of additional processes')
     return parser.parse_args()
 
 

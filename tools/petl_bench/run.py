@@ -184,11 +184,11 @@ def _locked(work_dir: Path) -> Iterator[int]:
 
 
 def _check_started(note: Path, method: Method) -> None:
-    """Never go on with a training that another config began."""
+    """Check that a training was not started with another config."""
     if note.exists() and note.read_text() != method.digest:
         raise WrongRunsError(
-            f'{note.parent} holds a training that was begun with another config than {method.path} '
-            'is now: delete it.'
+            f'{note.parent} holds a training of another config than {method.path} is now: delete '
+            'it.'
         )
     write_text(note, method.digest)
 
