@@ -1,4 +1,4 @@
-"""The 22 registries of mapper_mm, one for each registry of MMEngine's Runner.
+"""mapper_mm provides 22 registry nodes, one for each registry of MMEngine's Runner.
 
 Each is a child of mmdet's registry of the same name, or of MMEngine's if mmdet has none. So with
 ``default_scope='mapper_mm'`` a config can name components of all three (``MaPPER``, ``L1Loss``,

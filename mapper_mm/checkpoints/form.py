@@ -54,8 +54,8 @@ def check_form(checkpoint: Mapping, name: str) -> None:
         and isinstance(checkpoint.get('param_schedulers', []), list | dict)
     ):
         raise WrongCheckpointError(
-            f'{name}: what a training would go on from (optimizer, message_hub, param_schedulers, '
-            'epoch and iter in meta) has another form than MMEngine writes.'
+            f'{name}: the training state (optimizer, message_hub, param_schedulers, epoch and iter '
+            'in meta) has another form than MMEngine writes.'
         )
     for state in states:
         wrong = next((key for key, tensor in state.items() if not is_finite(tensor)), None)

@@ -64,7 +64,7 @@ def parse_value(text: str) -> Any:
     try:
         return _parse(text)
     except RecursionError as error:
-        raise OptionError('brackets are nested too deeply.') from error
+        raise OptionError('too many brackets are nested.') from error
 
 
 def _parse(text: str) -> Any:

@@ -1,7 +1,7 @@
-"""Measure how fast a config trains, infers and loads; with --vs, beside another one.
+"""Measure the speed of training, inference and data loading of a config; with --vs compare two.
 
-Weights are random and pictures noise: nothing is downloaded. Two configs take turns in one
-process, so that the ratio of their medians can be trusted on a machine that does other things too.
+Weights are random and pictures are noise, so nothing is downloaded. Two configs alternate in one
+process, so that the ratio of their medians is meaningful on a busy machine.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def measure(subjects: list[Subject], part: str, args: argparse.Namespace) -> lis
     """Time a part of each subject, in alternation.
 
     Returns:
-        list[dict]: One a subject; ``missing`` says why there are no times.
+        list[dict]: One per subject; ``missing`` says why there are no times.
     """
     batch = subjects[0].batch(args.batch_size) if part != 'loader' else {}
     steps: list[Callable] = [getattr(s, 'load' if part == 'loader' else part) for s in subjects]
@@ -88,31 +88,31 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_config_arguments(parser)
-    parser.add_argument('--vs', metavar='CONFIG2', help='a config to take turns with')
+    parser.add_argument('--vs', metavar='CONFIG2', help='a second config to compare with')
     parser.add_argument('--amp', choices=DTYPES, default='fp32', help='autocast to this type')
-    parser.add_argument('--vs-amp', choices=DTYPES, help="--vs's; the same by default")
+    parser.add_argument('--vs-amp', choices=DTYPES, help='autocast of --vs; default: that of --amp')
     parser.add_argument('--batch-size', type=int, default=2, metavar='IMAGES')
     parser.add_argument('--phrases-per-image', type=int, default=1, metavar='N')
-    parser.add_argument('--img-size', type=int, metavar='PIXELS', help="the config's by default")
+    parser.add_argument('--img-size', type=int, metavar='PIXELS', help="default: the config's")
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS)
-    parser.add_argument('--rounds', type=int, default=5, help='timed steps of each')
-    parser.add_argument('--warmup', type=int, default=2, help='steps before them')
+    parser.add_argument('--rounds', type=int, default=5, help='number of timed steps')
+    parser.add_argument('--warmup', type=int, default=2, help='number of steps before timing')
     parser.add_argument('--no-flops', action='store_true', help='do not count operations')
-    parser.add_argument('--threads', type=int, help="torch's threads on the CPU")
+    parser.add_argument('--threads', type=int, help='number of CPU threads of torch')
     cuda = torch.cuda.is_available()
     parser.add_argument('--device', default='cuda' if cuda else 'cpu', help='%(default)s here')
     parser.add_argument(
         '--clock',
         choices=('wall', 'cpu'),
         default='wall',
-        help="'cpu': time that this process's threads computed, for a machine that is shared",
+        help="'cpu' measures the CPU time of this process, for a busy machine",
     )
     add_json_argument(parser, 'the numbers of each part and config')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Measure as specified on the command line."""
     args = parse_args()
     with exit_on_user_error():
         for name in ('batch_size', 'phrases_per_image', 'rounds'):

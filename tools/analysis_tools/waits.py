@@ -1,4 +1,4 @@
-"""Say where a training step makes the host wait for the device, and what takes the time."""
+"""Show where a training step makes the host wait for the device, and what takes the time."""
 
 import argparse
 import warnings
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run a few steps, then one that is watched."""
+    """Run a few steps, then profile one."""
     args = parse_args()
     with exit_on_user_error():
         config = read_config(args)
