@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from mapper_mm.models.pretrained.vocabulary import lower_cased, vocabulary_kind, why_cut
+from mapper_mm.models.pretrained.vocabulary import lower_cased, vocabulary_kind, why_truncated
 
 LETTERS = {letter: number for number, letter in enumerate('abcdefgh')}
 
@@ -40,10 +40,10 @@ def test_kinds(tokenizer, kind):
 @pytest.mark.parametrize('options', [dict(end_of_word_suffix='</w>'), dict(byte_level=True)])
 def test_a_token_that_no_merge_makes_is_named(options):
     vocab = {**LETTERS, 'ab': 8}
-    assert why_cut(bpe(vocab, [('a', 'b')], **options)) is None
-    assert "'ab'" in why_cut(bpe(vocab, **options))
+    assert why_truncated(bpe(vocab, [('a', 'b')], **options)) is None
+    assert "'ab'" in why_truncated(bpe(vocab, **options))
     # Other kinds have no such rule.
-    assert why_cut(bpe(vocab)) is None
+    assert why_truncated(bpe(vocab)) is None
 
 
 def test_lower_case_comes_once_and_before_the_rest():
