@@ -1,4 +1,4 @@
-"""From files to samples: readers of referring expressions and their transforms."""
+"""Dataset readers of referring expressions, and their transforms."""
 
 from .canvas import set_canvas
 from .grounding_dataset import GroundingDataset

@@ -1,4 +1,4 @@
-"""In which order expressions are learned from, and tested."""
+"""Samplers, which define the order of expressions in training and testing."""
 
 import math
 import random
@@ -15,19 +15,21 @@ from mapper_mm.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class ImageGroupSampler(DefaultSampler):
-    """Shuffles, but keeps expressions of one image together.
+    """Shuffle, but keep expressions of one image together.
 
     :class:`MaPPER` encodes each distinct image of a batch once, so a batch of 48 expressions of 16
-    images costs its image encoder a third. Expressions that share their image also teach what the
-    words change. They must be augmented alike for that: ``EpochSeedHook(augment_by='image')``.
+    images takes a third of the time in the image encoder. For this, expressions of an image must be
+    augmented alike: ``EpochSeedHook(augment_by='image')``. Expressions with the same image in a
+    batch also show the model what changes with the words.
 
-    Every process gets the same number of expressions; a few are repeated for that.
+    Every process gets the same number of expressions; a few are repeated for this.
 
     Args:
-        dataset: gives an ``img_path`` for each of its samples (``get_data_info``).
-        group_size: how many expressions of an image come one after the other, at most. What an
-            image has more than that comes at another time of the epoch.
-        seed: of the order, together with the epoch. None: drawn, the same in all processes.
+        dataset: has an ``img_path`` for each of its samples (``get_data_info``).
+        group_size: maximum number of consecutive expressions of an image. Its other expressions
+            come at another time in the epoch.
+        seed: seed of the order, together with the epoch. None: a random seed, the same in all
+            processes.
 
     Raises:
         ValueError: If group_size is less than 1.
@@ -55,7 +57,8 @@ class ImageGroupSampler(DefaultSampler):
         rng.shuffle(groups)
         order = [index for group in groups for index in group]
         order = (order * (self.total_size // len(order) + 1))[: self.total_size]
-        # As processes take turns by blocks, they see together what one with all their batches sees.
+        # Processes take blocks in turn, so together they see the same as one process with larger
+        # batches.
         for start in range(0, self.total_size, self.group_size):
             if start // self.group_size % self.world_size == self.rank:
                 yield from order[start : start + self.group_size]

@@ -1,5 +1,5 @@
-# What the datasets share: pipelines, loaders, metric. A Letterbox here has no size: the canvas is
-# that of the model's pictures, model.backbone.img_size.
+# Shared settings of the datasets: pipelines, loaders, metric. A Letterbox without size takes that
+# of the model's pictures, model.backbone.img_size.
 meta_keys = (
     'sample_idx',
     'img_id',
@@ -20,8 +20,7 @@ train_pipeline = [
     # Expressions that follow each other about one picture need it decoded once.
     dict(type='LoadGroundingImage', keep_last=True),
     dict(type='LoadAnnotations', with_bbox=True),
-    # How much of a picture a crop keeps, in pixels before it comes to the canvas: any canvas will
-    # do.
+    # In pixels before the picture is resized to the canvas, so independent of the canvas size.
     dict(
         type='PhraseSafeCrop',
         prob=0.5,
@@ -31,14 +30,14 @@ train_pipeline = [
     ),
     dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, prob=0.8),
     dict(type='PhraseFlip', prob=0.5),
-    # The paper's: 518, 486, 454, ... pixels on a canvas of 518.
+    # As in the paper: 518, 486, 454, ... pixels on a canvas of 518.
     dict(type='Letterbox', placement='random', num_scales=7, scale_step=32 / 518, backend='torch'),
     dict(type='PackGroundingInputs', meta_keys=meta_keys),
 ]
 test_pipeline = [
     dict(type='LoadGroundingImage', keep_last=True),
     dict(type='Letterbox'),
-    # As everywhere in mmdet: boxes loaded last stay in the original picture's pixels.
+    # As everywhere in mmdet, boxes that are loaded last stay in original pixels.
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackGroundingInputs', meta_keys=meta_keys),
 ]

@@ -1,4 +1,4 @@
-"""From a sample's record to packed inputs. Pictures are uint8 BGR (H, W, 3) until packed."""
+"""Transforms, from a record to packed inputs. Pictures are uint8 BGR (H, W, 3) until packed."""
 
 from .color_jitter import ColorJitter
 from .crop import PhraseSafeCrop

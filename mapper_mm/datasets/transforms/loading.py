@@ -1,4 +1,4 @@
-"""Reading pictures, and refusing broken ones."""
+"""Load pictures, with errors for broken ones."""
 
 import mmengine.fileio as fileio
 import numpy as np
@@ -12,30 +12,25 @@ from ..images import WHITE, decode_image, rgb
 
 @TRANSFORMS.register_module()
 class LoadGroundingImage(LoadImageFromFile):
-    """Load a picture, whole and of the annotated size, or raise.
+    """Load a picture, or raise an error if it is damaged or not of the annotated size.
 
-    Arguments are those of :class:`mmcv.transforms.LoadImageFromFile` that make sense here: pictures
-    are in colour and stay uint8 until the data preprocessor, and nothing is ignored.
+    The arguments are a subset of those of :class:`mmcv.transforms.LoadImageFromFile`: pictures
+    are always in colour and stay uint8 until the data preprocessor, and errors are never ignored.
 
-    Which way up the picture is depends on what its boxes were measured on, which its dataset says
-    (``exif_orientation``): turned as its EXIF orientation says, or as it is stored. A picture that
-    no dataset says anything about is turned, as everything that shows photographs does; so is a
-    TIFF.
+    The dataset says whether its boxes refer to the picture as shown, rotated by its EXIF
+    orientation, or as stored (``exif_orientation``). Without this information the picture is
+    rotated, as in image viewers. TIFF is always rotated.
 
-    How deep it is and what is transparent is settled as it is for viewing, see
-    :mod:`mapper_mm.datasets.images`.
-
-    A file that stops early is noticed; damage inside of a JPEG that ends as it should is not.
+    See :mod:`mapper_mm.datasets.images` for bit depth and transparency. A truncated file is an
+    error; damage inside a JPEG with a proper end is not noticed.
 
     Args:
-        background: What shows through where a picture is transparent: (R, G, B) in 0..255, or a
-            colour's name.
-        keep_last: Whether the last picture is kept for an expression that comes next and is about
-            the same file content, and what the next transforms make of it as well. Pictures are
-            read-only then: a transform of your own has to copy one before it writes to it.
-        imdecode_backend: 'cv2' or 'pillow', which some configs name. Pixels do not depend on it:
-            there is one decoder.
-        backend_args: Where files are, see :func:`mmengine.fileio.get`.
+        background: Background colour for transparent pixels: (R, G, B) in 0..255, or a colour name.
+        keep_last: Whether to keep the last picture, and what the next transforms make of it, for
+            the next expression about the same file content. Pictures are then read-only: a
+            transform of your own must copy a picture before it writes to it.
+        imdecode_backend: 'cv2' or 'pillow', for existing configs. It has no effect on pixels.
+        backend_args: How files are read, see :func:`mmengine.fileio.get`.
 
     Required keys:
         img_path, record (optional: names the sample in errors), height, width (optional: the
@@ -45,7 +40,7 @@ class LoadGroundingImage(LoadImageFromFile):
         img (H, W, 3) uint8 BGR, img_shape and ori_shape (H, W).
 
     Raises:
-        ValueError: If imdecode_backend is neither, or the background no colour.
+        ValueError: If imdecode_backend has another value, or the background is not a colour.
     """
 
     def __init__(
@@ -69,8 +64,8 @@ class LoadGroundingImage(LoadImageFromFile):
         """Load ``results['img_path']``.
 
         Raises:
-            BadImageError: If the file is missing, unreadable, truncated, of a format that is not
-                supported or not of the annotated size.
+            BadImageError: If the file is missing, unreadable, truncated, of an unsupported format,
+                or not of the annotated size.
         """
         path, exif_orientation = results['img_path'], results.get('exif_orientation', True)
         try:

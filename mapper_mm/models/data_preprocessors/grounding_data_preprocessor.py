@@ -1,4 +1,4 @@
-"""From packed uint8 samples to a normalised batch on the device."""
+"""Data preprocessor that turns packed uint8 samples into a normalised batch on the device."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -18,18 +18,18 @@ _NUMBERS = count()
 
 @MODELS.register_module()
 class GroundingDataPreprocessor(DetDataPreprocessor):
-    """Move letterboxed pictures to the device at once, normalise them and zero their padding.
+    """Move letterboxed pictures to the device, normalise them and set their padding to 0.
 
-    Only the pixels of the picture are computed: the padding is 0 from the start, and stays exactly
-    0. The pictures travel as one uint8 tensor, each distinct one once.
+    The pictures are copied as one uint8 tensor, each distinct picture once. Only their pixels are
+    normalised; the padding is exactly 0.
 
     Args:
-        mean: Of R, G and B, in levels of 0..255. None: the image encoder's, which the grounder
-            fills in; by itself ImageNet's.
-        std: The same.
-        bgr_to_rgb: Whether the pictures are BGR, as OpenMMLab's loaders give them.
-        non_blocking: Whether a copy from pinned memory may overlap with computing.
-        check_mean_std: Whether the grounder refuses other values than the image encoder's.
+        mean: Mean of R, G and B, in levels of 0..255. Default: that of the image encoder, which the
+            grounder fills in, or ImageNet's without a grounder.
+        std: Standard deviation of R, G and B, as ``mean``.
+        bgr_to_rgb: Whether the pictures are BGR, as from OpenMMLab's loaders.
+        non_blocking: Whether a copy from pinned memory may overlap with computation.
+        check_mean_std: Whether values that differ from the image encoder's are an error.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class GroundingDataPreprocessor(DetDataPreprocessor):
         """Prepare a batch.
 
         Args:
-            data: ``inputs``, a list of (3, H, W) uint8 tensors of one size or a (B, 3, H, W) one,
-                and ``data_samples``, whose ``content_box`` says where the picture is.
-            training: Not used: training and testing are prepared alike.
+            data: ``inputs``, a list of (3, H, W) uint8 tensors of one size or a (B, 3, H, W)
+                tensor, and ``data_samples`` with ``content_box``, the picture's area on the canvas.
+            training: Ignored.
 
         Returns:
             dict: ``inputs`` (B, 3, H, W) float32, exactly 0 outside of the pictures, and
-            ``data_samples`` on the device, which have the same ``image_number`` if their
-            pictures are the same. In testing, so do the last picture of a batch and what is the
-            same in the next batch; otherwise no two batches have a number in common.
+            ``data_samples`` on the device. Samples with identical pictures get the same
+            ``image_number``. In testing, the last picture of a batch keeps its number in the next
+            batch; otherwise numbers are unique across batches.
 
         Raises:
             ValueError: If the pictures differ in size.
@@ -128,12 +128,12 @@ def same_images(
         data_samples: B samples; those without ``img_path`` are the same as no other.
 
     Returns:
-        list[int]: for each the number of the first that is the same, often its own.
+        list[int]: for each picture the index of the first identical one, which may be its own.
     """
     rows: list[int] = []
     firsts: dict = {}
     for number, sample in enumerate(data_samples):
-        # Two crops of a file are two images.
+        # Two different crops of a file are different images.
         key = (sample.get('img_path') or number, tuple(sample.get('content_box', ())))
         same = firsts.setdefault(key, [])
         row = next((first for first in same if _equal(images[first], images[number])), number)
@@ -149,10 +149,10 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 
 
 def content_box(data_sample: DetDataSample) -> tuple[int, int, int, int]:
-    """Where the picture is on its canvas: x0, y0, x1, y1 in pixels, the ends excluded.
+    """Return the picture's area on its canvas: x0, y0, x1, y1 in pixels, x1 and y1 excluded.
 
     Raises:
-        KeyError: If the sample does not say.
+        KeyError: If the sample has no content_box.
     """
     try:
         return data_sample.metainfo['content_box']
@@ -168,12 +168,12 @@ def padding_masks(
     size: tuple[int, int],
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Where a canvas holds no picture.
+    """Return masks of the padding of canvases.
 
     Args:
         data_samples: B samples with a ``content_box``.
         size: Height and width of the canvas in pixels.
-        device: Where the masks are needed.
+        device: Device of the masks.
 
     Returns:
         Tensor: (B, H, W) bool, True for padding.

@@ -1,10 +1,10 @@
-"""The vocabularies of the tiny text encoders, in the manner of CLIP's and of BERT's."""
+"""The vocabularies of the tiny text encoders, in the manner of CLIP's, BERT's and RoBERTa's."""
 
 import json
 
 from tokenizers import BertWordPieceTokenizer, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as RawTokenizer
-from transformers import BertTokenizer, CLIPTokenizer
+from transformers import BertTokenizer, CLIPTokenizer, RobertaTokenizer
 
 
 def train_clip_tokenizer(captions: list[str]) -> CLIPTokenizer:
@@ -39,3 +39,21 @@ def train_bert_tokenizer(phrases: list[str]) -> BertTokenizer:
     for piece in (f'##{c}' for c in alphabet if c.isalnum()):
         vocab.setdefault(piece, len(vocab))
     return BertTokenizer(vocab=vocab)
+
+
+def train_roberta_tokenizer(phrases: list[str]) -> RobertaTokenizer:
+    """A byte-pair vocabulary over bytes in RoBERTa's manner: no word is unknown to it."""
+    raw = RawTokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    trainer = trainers.BpeTrainer(
+        vocab_size=500,
+        special_tokens=['<s>', '<pad>', '</s>', '<unk>'],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    raw.train_from_iterator(phrases, trainer)
+    model = json.loads(raw.to_str())['model']
+    merges = [tuple(m) if isinstance(m, list) else tuple(m.split(' ')) for m in model['merges']]
+    vocab = model['vocab'] | {'<mask>': len(model['vocab'])}
+    # With a blank before it, a phrase's first word is the same token as elsewhere.
+    return RobertaTokenizer(vocab=vocab, merges=merges, add_prefix_space=True)

@@ -1,11 +1,18 @@
 import pytest
 
-from mapper_mm.shapes_ref.pretrain.vocabularies import train_bert_tokenizer, train_clip_tokenizer
+from mapper_mm.shapes_ref.pretrain.vocabularies import (
+    train_bert_tokenizer,
+    train_clip_tokenizer,
+    train_roberta_tokenizer,
+)
 
 TEXTS = ['the red star', 'a small blue ring', 'red ring on the left'] * 5
 
 
-@pytest.fixture(scope='module', params=[train_bert_tokenizer, train_clip_tokenizer])
+@pytest.fixture(
+    scope='module',
+    params=[train_bert_tokenizer, train_clip_tokenizer, train_roberta_tokenizer],
+)
 def tokenizer(request):
     return request.param(TEXTS)
 
