@@ -27,7 +27,6 @@ WITHOUT_TESTS = {
     'version.py': 'a number',
     'models/structures.py': 'fields without code',
     # Tested through the encoders that they are the base of, or read for.
-    'models/encoders/frozen_encoder.py': 'tests/models/backbones, tests/checkpoints',
     'models/language_models/clip_text_prior.py': 'test_prior_guided_bert.py',
 }
 
