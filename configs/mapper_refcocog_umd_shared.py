@@ -1,4 +1,4 @@
-# RefCOCOg, UMD's splits, with expressions that share their picture, as in mapper_refcoco_shared.py.
+# RefCOCOg, UMD's splits: expressions share their picture, as in mapper_refcoco_shared.py.
 _base_ = './mapper_refcocog_umd.py'
 train_pipeline = [step for step in _base_.train_pipeline if step['type'] != 'PhraseSafeCrop']
 train_dataloader = dict(
