@@ -1,4 +1,4 @@
-# The paper's recipe on RefCOCOg, UMD's splits (u-val and u-test): its phrases are long, 40 tokens.
+# The paper's recipe on RefCOCOg, UMD's splits (u-val and u-test), with longer phrases of 40 tokens.
 _base_ = [
     './_base_/datasets/refcocog_umd.py',
     './_base_/models/mapper_dinov2-b_bert-b.py',

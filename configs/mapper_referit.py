@@ -1,4 +1,4 @@
-# The paper's recipe for RefCOCO on ReferItGame, which the paper does not report.
+# The paper's recipe for RefCOCO on ReferItGame, for which the paper reports no results.
 _base_ = [
     './_base_/datasets/referit.py',
     './_base_/models/mapper_dinov2-b_bert-b.py',

@@ -1,4 +1,4 @@
-"""Find what a phrase means in an image: print the box and write a picture."""
+"""Find the objects that phrases describe in an image: print boxes and write pictures."""
 
 from __future__ import annotations
 
@@ -24,16 +24,22 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--device', type=usable_device, help='cpu, cuda:0 ...; an accelerator if there is one'
     )
+    parser.add_argument(
+        '--precision',
+        choices=('float32', 'bfloat16', 'float16'),
+        default='float32',
+        help='numbers to compute with; half precision is faster (float16: on an accelerator only)',
+    )
     return parser.parse_args()
 
 
 def usable_device(name: str) -> str:
-    """The name of a device that this machine has.
+    """Check that this machine has a device.
 
     Raises:
-        argparse.ArgumentTypeError: If it has none of that name.
+        argparse.ArgumentTypeError: If it does not exist.
     """
-    # First, for it says in a sentence what is missing or too old.
+    # Import first: reports missing or outdated packages.
     import mapper_mm  # noqa: F401
 
     # isort: split
@@ -41,7 +47,7 @@ def usable_device(name: str) -> str:
 
     try:
         torch.empty(0, device=name)
-    # A torch without CUDA says so with an assertion.
+    # A torch without CUDA raises an AssertionError.
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise argparse.ArgumentTypeError(f'{name!r} cannot be used: {reason}') from error
@@ -49,11 +55,11 @@ def usable_device(name: str) -> str:
 
 
 def find_weights(config: str | None) -> str:
-    """The best checkpoint of the last training of a config, by default of mapper_shapes.
+    """Return the best checkpoint of a config's work directory, by default of mapper_shapes.
 
     Raises:
-        FileNotFoundError: If there is none.
-        OptionError: If there is no such config.
+        FileNotFoundError: If there is no checkpoint.
+        OptionError: If the config does not exist.
     """
     from mapper_mm.checkpoints.best import best_checkpoint
     from mapper_mm.cli.arguments import check_config_file, default_work_dir
@@ -74,11 +80,11 @@ def find(inferencer: GroundingInferencer, image: str, phrases: list[str], out_di
     """Print the boxes and write the pictures of all phrases that can be grounded.
 
     Raises:
-        PhraseError: At the end, if some cannot.
+        PhraseError: At the end, if a phrase cannot be grounded.
     """
     from mapper_mm.errors import PhraseError
 
-    # It may be a pipe or an address: all phrases are about one picture.
+    # Read the image once, because it may be a pipe or an address.
     image = inferencer.take_image(image)
     grounded, samples, wrong = [], [], []
     for phrase in phrases:
@@ -99,7 +105,7 @@ def find(inferencer: GroundingInferencer, image: str, phrases: list[str], out_di
 
 
 def main() -> None:
-    """Find what the command line asks for."""
+    """Find the objects as specified on the command line."""
     args = parse_args()
     from mapper_mm.apis import GroundingInferencer
     from mapper_mm.apis.inputs import check_out_dir
@@ -107,7 +113,9 @@ def main() -> None:
 
     with exit_on_user_error():
         weights = args.weights or find_weights(args.config)
-        inferencer = GroundingInferencer(args.config, weights, args.device)
+        inferencer = GroundingInferencer(
+            args.config, weights, args.device, precision=args.precision
+        )
         check_out_dir(args.out_dir)
         find(inferencer, args.image, args.phrase, args.out_dir)
 

@@ -1,7 +1,7 @@
-"""MaPPER as an extension of the OpenMMLab stack: an image and a phrase in, one box out.
+"""MaPPER as an extension of the OpenMMLab stack: predicts one box for an image and a phrase.
 
-Importing the package first brings MMEngine, mmcv and mmdet up to date with the installed PyTorch
-and transformers (:mod:`mapper_mm.compat`); the rest is imported when a registry is asked for it.
+Importing the package first makes MMEngine, mmcv and mmdet work with the installed PyTorch
+and transformers (:mod:`mapper_mm.compat`). Other modules are imported when a registry needs them.
 """
 
 from . import compat

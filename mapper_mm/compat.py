@@ -1,12 +1,12 @@
-"""The one place that knows about versions of mmcv, MMEngine, mmdet, torch and transformers.
+"""Repairs for newer versions of the dependencies of mmcv, MMEngine and mmdet.
 
 MMEngine 0.10 and mmdet 3.3 were written for torch 1.x/2.0, transformers 4 and setuptools with
 pkg_resources. Each function here repairs one thing that breaks with newer ones; its docstring says
 what breaks without it. :func:`apply` calls them all and runs when ``mapper_mm`` is imported.
-VBTI's forks of OpenMMLab's packages (docs/installation.md) need the same repairs, but for two that
+VBTI's forks of OpenMMLab's packages (docs/installation.md) need the same repairs, except two that
 do no harm there: they find packages without pkg_resources and use torch's newer gradient scaler.
-Imports of the stack are inside the functions, because the versions must be checked and the stand-in
-for mmcv's ops be in place before any of them.
+Packages are imported inside the functions, because the versions must be checked and the stand-in
+for mmcv's ops must be in place before.
 """
 
 import functools
@@ -43,7 +43,7 @@ ONEDL = {
 
 @functools.cache
 def apply() -> None:
-    """Checks the versions, then repairs everything below; a second call does nothing.
+    """Check the versions, then apply all repairs below; a second call does nothing.
 
     Raises:
         ImportError: a package is missing or its version is out of range.
@@ -62,9 +62,9 @@ def apply() -> None:
 
 
 def check_versions() -> None:
-    """Without it a wrong version fails later and far from its cause (mmdet only asserts mmcv's).
+    """Check the versions of packages, because a wrong version would fail later and unclearly.
 
-    OpenMMLab's packages may be the whole set of VBTI's forks instead.
+    All of OpenMMLab's packages may be replaced by VBTI's forks.
 
     Raises:
         ImportError: a package is missing or out of range, or forks are mixed with what they
@@ -128,9 +128,9 @@ def _installed_version(package: str) -> str | None:
 
 
 def check_opencv() -> None:
-    """Without it a machine without OpenGL (most containers) sees 'libGL.so.1' in a long traceback.
+    """Check that OpenCV can be loaded; without OpenGL it would fail with a long traceback.
 
-    MMEngine depends on the build of OpenCV with windows, which links to the system's OpenGL.
+    MMEngine depends on the build of OpenCV with windows, which needs the system's OpenGL.
 
     Raises:
         ImportError: OpenCV cannot be loaded; the message says what to install.
@@ -145,7 +145,7 @@ def check_opencv() -> None:
 
 
 def stand_in_for_mmcv_ops() -> None:
-    """Without it or the compiled mmcv, no part of mmdet that uses ``mmcv.ops`` can be imported."""
+    """Replace missing ``mmcv.ops``, without which many modules of mmdet cannot be imported."""
     if _has_compiled_mmcv_ops():
         return
     name = 'mmcv._ext'
@@ -161,7 +161,7 @@ def _has_compiled_mmcv_ops() -> bool:
 
 
 class _MissingOps(ModuleType):
-    """Answers for every compiled op with a function that says, when called, that it is missing."""
+    """A module with a function for every compiled op that raises an error when it is called."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith('__'):
@@ -181,9 +181,9 @@ class _MissingOps(ModuleType):
 
 
 def import_adafactor_when_used() -> None:
-    """Without it MMEngine spends most of its start on one optimizer of transformers.
+    """Import transformers' Adafactor only when it is used, because this takes seconds.
 
-    ``transformers.Adafactor`` brings transformers' trainer, peft and torch's compiler along.
+    ``transformers.Adafactor`` imports transformers' trainer, peft and torch's compiler.
     """
     import transformers
 
@@ -201,7 +201,7 @@ def import_adafactor_when_used() -> None:
 
 
 def find_mmcv_ops_without_pkgutil() -> None:
-    """Without it the Runner fails on Python 3.14, which has no ``pkgutil.find_loader``."""
+    """Replace ``pkgutil.find_loader``, which Python 3.14 removed and the Runner needs."""
     import mmengine.utils.dl_utils.misc
     from mmcv.utils import ext_loader
 
@@ -210,9 +210,9 @@ def find_mmcv_ops_without_pkgutil() -> None:
 
 
 def find_packages_without_pkg_resources() -> None:
-    """Without it ``_base_ = 'mmdet::...'`` needs ``pkg_resources``, which setuptools 82 removed.
+    """Replace ``pkg_resources``, which setuptools 82 removed and ``_base_ = 'mmdet::...'`` needs.
 
-    It also makes ``mapper_mm::`` known to MMEngine, whose list of packages is fixed.
+    This also adds ``mapper_mm::`` to MMEngine's fixed list of packages.
     """
     import mmengine.utils.package_utils as package_utils
     from mmengine.config.utils import MODULE2PACKAGE
@@ -223,9 +223,9 @@ def find_packages_without_pkg_resources() -> None:
 
 
 def find_our_configs() -> None:
-    """Without it ``_base_ = 'mapper_mm::mapper_shapes.py'`` fails: MMEngine wants a folder there.
+    """Allow ``_base_ = 'mapper_mm::mapper_shapes.py'``; MMEngine requires a folder in the path.
 
-    The ending ``.py`` may be left out, for ``mmengine.hub`` too.
+    The ending ``.py`` is optional, also for ``mmengine.hub``.
     """
     import mmengine.hub  # noqa: F401
     from mmengine.config import utils
@@ -252,7 +252,7 @@ def is_installed(package: str) -> bool:
 
 
 def get_installed_path(package: str) -> str:
-    """The folder of a package's module, also when it is installed in editable mode.
+    """Return the folder of a package's module, also if it is installed in editable mode.
 
     Args:
         package: name of a distribution or a module, such as ``'mmcv-lite'`` or ``'mmcv'``.
@@ -272,7 +272,7 @@ def get_installed_path(package: str) -> str:
 
 
 def package2module(package: str) -> str:
-    """The module that a distribution installs: ``'mmcv-lite'`` -> ``'mmcv'``.
+    """Return the module that a distribution installs: ``'mmcv-lite'`` -> ``'mmcv'``.
 
     Raises:
         ModuleNotFoundError: there is no such distribution.
@@ -282,14 +282,14 @@ def package2module(package: str) -> str:
     if not top_level:
         raise ValueError(f'cannot infer the module name of {package}: it has no top_level.txt')
     names = top_level.split()
-    # onedl-mmcv names a folder of documents first, which is no module.
+    # onedl-mmcv lists a folder of documents first, which is not a module.
     return next((name for name in names if is_installed(name)), names[0])
 
 
 def log_on_full_disks() -> None:
-    """Without it every line of a log on a full disk is a traceback on the screen.
+    """Print one message instead of a traceback per log line if the disk is full.
 
-    Python's logging prints one for each record that it cannot write, and goes on.
+    Python's logging prints a traceback for each record that it cannot write, and continues.
     """
     from mmengine.logging import MMLogger
 
@@ -319,10 +319,11 @@ def log_on_full_disks() -> None:
 
 
 def allow_amp_on_cpu() -> None:
-    """Without it ``AmpOptimWrapper`` refuses to work on a CPU, and warns on a GPU.
+    """Allow ``AmpOptimWrapper`` on a CPU, and avoid a warning on a GPU.
 
-    On a CPU it casts to bfloat16, whatever the config's ``dtype``, and scales no loss: bfloat16 has
-    float32's range. A run on a GPU can be resumed on a CPU and the other way round.
+    On a CPU it casts to bfloat16, whatever the config's ``dtype``, and does not scale the loss,
+    because bfloat16 has the range of float32. A training on a GPU can be resumed on a CPU and vice
+    versa.
     """
     import torch
     from mmengine import device
@@ -344,7 +345,7 @@ def allow_amp_on_cpu() -> None:
 
     @functools.wraps(original_load_state_dict)
     def load_state_dict(self: AmpOptimWrapper, state_dict: dict) -> None:
-        # A scaler that was disabled saves an empty state, which one that is enabled refuses.
+        # An enabled scaler refuses the empty state of a disabled one.
         if not state_dict.get('loss_scaler', True):
             state_dict = {k: v for k, v in state_dict.items() if k != 'loss_scaler'}
         original_load_state_dict(self, state_dict)
@@ -356,10 +357,10 @@ def allow_amp_on_cpu() -> None:
 
 
 def launch_on_cpu() -> None:
-    """Without it several processes cannot train on CPUs.
+    """Allow training with several processes on CPUs.
 
-    MMEngine's launchers select a CUDA device and the nccl backend, and its runner gives
-    ``device_ids`` to ``DistributedDataParallel``. This stays so where there is an accelerator.
+    MMEngine's launchers select a CUDA device and the nccl backend, and its runner passes
+    ``device_ids`` to ``DistributedDataParallel``. With an accelerator this does not change.
     """
     import torch
     from mmengine import device
@@ -392,9 +393,9 @@ def launch_on_cpu() -> None:
 
 
 def rename_broadcast_buffers() -> None:
-    """Without it torch >= 2.13 warns in each process of an argument that it deprecated.
+    """Rename an argument that torch >= 2.13 deprecated, to avoid a warning in each process.
 
-    The new name differs in one thing: buffers are made equal once, at the start, in any case.
+    The new argument differs in one way: buffers are always synchronised once at the start.
     """
     from mmengine.model import MMDistributedDataParallel
     from torch.nn.parallel import DistributedDataParallel
@@ -413,7 +414,7 @@ def rename_broadcast_buffers() -> None:
 
 
 def _replace(original: Callable, replacement: Callable) -> None:
-    """Puts ``replacement`` wherever the stack defined ``original`` or imported it by name."""
+    """Put ``replacement`` wherever the packages define ``original`` or import it by name."""
     for module_name, module in list(sys.modules.items()):
         if module_name.split('.')[0] in ('mmcv', 'mmdet', 'mmengine'):
             for name, value in list(vars(module).items()):

@@ -1,80 +1,80 @@
-"""What a user can mend: one base class, and all its kinds in one place.
+"""Errors that the user can fix, with one base class.
 
 A message names the file, record or config key, and says what to do. The command lines print it
-without a traceback (:func:`mapper_mm.cli.arguments.exit_on_user_error`); anything else is a fault
-of ours and keeps its traceback.
+without a traceback (:func:`mapper_mm.cli.arguments.exit_on_user_error`). Other errors are bugs and
+keep their traceback.
 """
 
 from pickle import UnpicklingError
 
 
 class UserError(Exception):
-    """Something that the user can mend, said in a sentence or a few."""
+    """Base class of errors that the user can fix."""
 
 
 class MissingDataError(UserError, FileNotFoundError):
-    """A file of a dataset is not there; the message says which, where it belongs, how to get it."""
+    """A dataset file is missing; the message says which, where it belongs and how to get it."""
 
 
 class BadRecordError(UserError, ValueError):
-    """A record that cannot be used; the message names the file and the record."""
+    """A record cannot be used; the message names the file and the record."""
 
 
 class BadImageError(UserError, ValueError):
-    """A picture that cannot be used; the message names the file and the record."""
+    """A picture cannot be used; the message names the file and the record."""
 
 
 class PhraseError(UserError, ValueError):
-    """A phrase that cannot be grounded: empty, or in words the language model does not know."""
+    """A phrase cannot be grounded: it is empty, or the language model does not know its words."""
 
 
 class UnsafePickleError(UserError, UnpicklingError):
-    """A pickle that asks for something other than plain data."""
+    """A pickle contains more than plain data."""
 
 
 class DamagedDataError(UserError, UnpicklingError):
-    """A pickled file of a dataset that is truncated, or not what its name says."""
+    """A pickled dataset file is truncated or of another kind."""
 
 
 class FolderInUseError(UserError, FileExistsError):
-    """A folder that would have to be replaced holds what is not ours to remove."""
+    """A folder that would be replaced contains other files, which must not be removed."""
 
 
 class MissingWeightsError(UserError, FileNotFoundError):
-    """Pre-trained weights that a config names are not on this machine."""
+    """Pre-trained weights in a config are not on this machine."""
 
 
 class WrongWeightsError(UserError, ValueError):
-    """Pre-trained weights are there, but damaged, or not those that the model is for."""
+    """Pre-trained weights are damaged or do not fit the model."""
 
 
 class MissingCheckpointError(UserError, FileNotFoundError):
-    """A checkpoint that was asked for, or that a work directory names, is not there."""
+    """A checkpoint does not exist, although it was requested or a work directory names it."""
 
 
 class DamagedCheckpointError(UserError, RuntimeError):
-    """A file that should be a checkpoint and cannot be read as one."""
+    """A file cannot be read as a checkpoint."""
 
 
 class WrongCheckpointError(UserError, RuntimeError):
-    """A checkpoint that is another model's, or not for what it is used for."""
+    """A checkpoint belongs to another model, or cannot be used for this purpose."""
 
 
 class WrongConfigError(UserError, ValueError):
-    """A config that lacks what is needed, or asks for what there is not."""
+    """A config has missing or invalid settings."""
 
 
 class WrongRunsError(UserError, ValueError):
-    """A file of runs that cannot be read, or whose runs are not those that were asked for."""
+    """A file of runs cannot be read, or contains other runs than those requested."""
 
 
 class MissingPackageError(UserError, ModuleNotFoundError):
-    """A package that only some configs need is not installed; the message says how to get it."""
+    """An optional package is not installed; the message says how to install it."""
 
 
 class OptionError(UserError, ValueError):
-    """An option of the command line that cannot be followed."""
+    """A command line option is invalid."""
 
 
 class WriteError(UserError, OSError):
-    """A file that could not be written; what was there before is unchanged."""
+    """A file could not be written; an existing file is unchanged."""

@@ -1,9 +1,9 @@
-"""mapper_mm provides 22 registry nodes, one for each that MMEngine's Runner looks things up in.
+"""mapper_mm provides 22 registry nodes, one for each registry of MMEngine's Runner.
 
-Each is a child of mmdet's node of the same name, or of MMEngine's where mmdet has none, so that
-with ``default_scope='mapper_mm'`` a config names components of all three (``MaPPER``, ``L1Loss``,
-``CheckpointHook``) without a prefix. A lookup imports the ``locations`` of the node that is asked
-but not those of its parents, so a parent's location is listed here before our own.
+Each is a child of mmdet's registry of the same name, or of MMEngine's if mmdet has none. So with
+``default_scope='mapper_mm'`` a config can name components of all three (``MaPPER``, ``L1Loss``,
+``CheckpointHook``) without a prefix. A lookup imports the ``locations`` of a registry but not
+those of its parents, so the parent's location is listed before our own.
 """
 
 from mmdet import registry as mmdet

@@ -26,8 +26,7 @@ def test_the_layers_in_the_docs_are_those_of_the_contract():
 WITHOUT_TESTS = {
     'version.py': 'a number',
     'models/structures.py': 'fields without code',
-    # Tested through the encoders that they are the base of, or read for.
-    'models/encoders/frozen_encoder.py': 'tests/models/backbones, tests/checkpoints',
+    # Tested through the encoder that it is read for.
     'models/language_models/clip_text_prior.py': 'test_prior_guided_bert.py',
 }
 

@@ -1,4 +1,4 @@
-"""Test a model on all splits of its dataset, or datasets."""
+"""Test a model on all splits of its dataset or datasets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_run_arguments(parser)
     parser.add_argument(
-        'checkpoint', nargs='?', help="checkpoint; the work directory's best by default"
+        'checkpoint', nargs='?', help='checkpoint; default: the best one of the work directory'
     )
     parser.add_argument('--show-dir', help='write a picture of every sample to this folder')
     parser.add_argument('--out', help='write every prediction to this file, one JSON per line')
@@ -52,13 +52,13 @@ def build_runner(
     dump: DumpPredictions | None = None,
     checkpoint: dict | None = None,
 ) -> Runner:
-    """A runner that does what the command line asks for.
+    """Build the runner for the command line.
 
     Args:
         config: The whole config.
         args: The command line.
-        dump: What writes the predictions.
-        checkpoint: What was read from the file to test. None: it is an address.
+        dump: The metric that writes predictions, or None.
+        checkpoint: Contents of the file to test. None: it is an address.
     """
     if args.show_dir:
         Path(args.show_dir).mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def build_runner(
 
     runner = GroundingRunner.from_cfg(config)
     if checkpoint is None:
-        # MMEngine only warns when a checkpoint is another model's.
+        # MMEngine only warns about a checkpoint of another model.
         runner.load_checkpoint = partial(runner.load_checkpoint, strict=True)
     else:
         runner.load_checkpoint = partial(load_what_was_read, runner, checkpoint)
@@ -78,11 +78,11 @@ def build_runner(
 
 
 def load_what_was_read(runner: Runner, checkpoint: dict, filename: str, **_: Any) -> None:
-    """Load weights as ``Runner.load_checkpoint`` does, without reading the file once more.
+    """Load weights like ``Runner.load_checkpoint``, without reading the file again.
 
     Args:
         runner: The runner.
-        checkpoint: As read from the file; it is empty then, for its memory to be free.
+        checkpoint: As read from the file; it is emptied to free its memory.
         filename: The file, for the log.
     """
     runner.call_hook('after_load_checkpoint', checkpoint=checkpoint)
@@ -93,7 +93,7 @@ def load_what_was_read(runner: Runner, checkpoint: dict, filename: str, **_: Any
 
 
 def by_split(metrics: dict[str, float], config: Config) -> dict[str, dict[str, float]]:
-    """Sort figures by what was tested.
+    """Group metrics by split.
 
     Args:
         metrics: Fractions by ``split/grounding/name``, or ``grounding/name`` if one split was
@@ -103,7 +103,7 @@ def by_split(metrics: dict[str, float], config: Config) -> dict[str, dict[str, f
     Returns:
         dict: Fractions by split and name.
     """
-    # A file that is not split has no name for what was tested.
+    # A file without splits has no name for the tested split.
     only = config.test_dataloader.dataset.get('split') or 'all'
     figures: dict[str, dict[str, float]] = {}
     for key, value in metrics.items():
@@ -116,7 +116,7 @@ def by_split(metrics: dict[str, float], config: Config) -> dict[str, dict[str, f
 def print_table(figures: dict[str, dict[str, float]]) -> None:
     """Print one table of accuracies and IoU in percent.
 
-    Splits are side by side, or below each other where there are more of them than figures of each.
+    Splits are columns, or rows if there are more splits than metrics.
 
     Args:
         figures: Fractions by split and name.
@@ -139,9 +139,9 @@ def print_table(figures: dict[str, dict[str, float]]) -> None:
 
 
 def main() -> None:
-    """Test as the command line asks."""
+    """Test as specified on the command line."""
     args = parse_args()
-    # They import all that models need, which takes seconds.
+    # Imported here, because importing the models takes seconds.
     from mapper_mm.checkpoints.best import best_checkpoint
     from mapper_mm.checkpoints.bundle import use_spelled_out_archs
     from mapper_mm.checkpoints.io import read_checkpoint
@@ -167,7 +167,7 @@ def main() -> None:
                 checkpoint=config.load_from,
                 held=None if checkpoint is None else checkpoint['state_dict'],
             )
-            # Before anything heavy: a path where nothing can be written is an error here.
+            # Fail early if the path is not writable.
             dump = DumpPredictions(args.out) if args.out else None
             runner = build_runner(config, args, dump, checkpoint)
             results = KeptResultsHook()
@@ -175,7 +175,7 @@ def main() -> None:
             try:
                 runner.test()
             finally:
-                # What was computed is shown even if something else failed.
+                # Print the metrics even if something else failed.
                 if results.metrics and is_main_process():
                     figures = by_split(results.metrics, config)
                     print(config.load_from)

@@ -2,7 +2,7 @@
 
 import argparse
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -29,20 +29,20 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help="go on from a checkpoint, by default from the work directory's last, if it has one",
+        help='resume from a checkpoint; default: the last one of the work directory, if any',
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help="scale the learning rate by the batch size of all processes over the config's "
-        'auto_scale_lr.base_batch_size',
+        help='scale the learning rate by the total batch size of all processes divided by the '
+        "config's auto_scale_lr.base_batch_size",
     )
     return parser.parse_args()
 
 
 def apply_options(config: Config, args: argparse.Namespace) -> None:
-    """Write what the command line asks for into the config.
+    """Apply the command line options to the config.
 
     Raises:
         OptionError: If the learning rate cannot be scaled.
@@ -63,9 +63,9 @@ def apply_options(config: Config, args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Train as the command line asks."""
+    """Train as specified on the command line."""
     args = parse_args()
-    # They import all that models need, which takes seconds.
+    # Imported here, because importing the models takes seconds.
     from mapper_mm.cli.preflight import check_requirements
     from mapper_mm.engine.runner import GroundingRunner
 

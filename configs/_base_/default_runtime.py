@@ -5,21 +5,23 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        # What was trained; 'CheckpointHook' writes the frozen weights too.
-        # Two, so that one is whole whenever the process is killed.
+        # Saves the trained tensors; 'CheckpointHook' also saves the frozen weights.
+        # Keep two, so that one is complete whenever the process is killed.
         type='TunedCheckpointHook',
         interval=1,
         max_keep_ckpts=2,
         save_best='grounding/acc@0.5',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    # Each process has BatchNorm statistics of its own: what is validated and saved is their mean.
+    # Each process has its own BatchNorm statistics; their mean is validated and saved.
     sync_buffers=dict(type='SyncBuffersHook'),
     epoch_seed=dict(type='EpochSeedHook'),
-    # 'warn' loads a checkpoint over other frozen weights than it was trained on all the same.
+    # With 'warn', a checkpoint is loaded although it was trained on other frozen weights.
     frozen_weights=dict(type='FrozenWeightsHook', on_mismatch='error'),
     resumed_settings=dict(type='ResumedSettingsHook'),
     resumed_validation=dict(type='ResumedValidationHook'),
+    # While testing, the next batch may go on with the image.
+    last_image=dict(type='LastImageHook'),
     pictures=dict(type='PicturesHook', num_pictures=24),
 )
 
@@ -32,7 +34,7 @@ env_cfg = dict(
 visualizer = dict(
     type='GroundingVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')]
 )
-# The share of a batch that is right says little: it is averaged over the window, as the losses are.
+# The accuracy of a single batch is noisy, so average it over the window, like the losses.
 log_processor = dict(
     type='LogProcessor',
     window_size=50,

@@ -1,7 +1,7 @@
-# What the methods in configs/petl/ and the ablations of MaPPER have in common: the embedded
-# default, but in weather that the encoders have never seen.
+# Shared settings of configs/petl/ and the ablations of MaPPER: the embedded default, but with
+# weather that the encoders have never seen.
 _base_ = '../mapper_shapes.py'
-# Its own schedule: runs stay comparable, whatever that of the default becomes.
+# A separate schedule, so that runs stay comparable if the default schedule changes.
 max_epochs = 2
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_epochs)]

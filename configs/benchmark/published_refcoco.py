@@ -1,4 +1,4 @@
-# The baseline of speed: RefCOCO's recipe, computed the way the published code does. For
-# tools/analysis_tools/benchmark.py; a training with it learns the same, later.
+# The baseline of tools/analysis_tools/benchmark.py: RefCOCO's recipe, computed like the published
+# code. Training gives the same result but is slower.
 _base_ = ['../published/mapper_refcoco.py']
 model = dict(type='PublishedComputing')

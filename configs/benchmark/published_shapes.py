@@ -1,4 +1,4 @@
-# The embedded default, computed the way the published code does.
+# The embedded default, computed like the published code.
 _base_ = ['../mapper_shapes.py', '../_base_/models/published_behaviour.py']
 model = dict(
     _base_.published_behaviour,

@@ -1,5 +1,4 @@
-# RefCOCOg (Google's splits) as the published code computes it. Augmentation is this
-# project's.
+# RefCOCOg (Google's splits) with the behaviour of the published code, except augmentation.
 _base_ = ['../mapper_refcocog_google.py', '../_base_/models/published_behaviour.py']
 model = _base_.published_behaviour
 train_dataloader = dict(drop_last=True)

@@ -1,4 +1,4 @@
-# RefCOCO+ as the published code computes it. Augmentation is this project's.
+# RefCOCO+ with the behaviour of the published code, except augmentation.
 _base_ = ['../mapper_refcocoplus.py', '../_base_/models/published_behaviour.py']
 model = _base_.published_behaviour
 train_dataloader = dict(drop_last=True)

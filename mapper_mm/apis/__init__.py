@@ -1,4 +1,4 @@
-"""Using a trained model from Python."""
+"""Use a trained model from Python."""
 
 from .grounding_inferencer import GroundingInferencer
 

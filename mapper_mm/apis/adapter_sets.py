@@ -1,12 +1,11 @@
-"""Several adapter sets over one frozen model, for example one for each dataset.
+"""Switch between several adapter sets of one frozen model, for example one per dataset.
 
     sets = AdapterSets(inferencer.model)
     sets.keep('refcoco')
     sets.load('refcoco+', 'mapper_refcoco+-1a2b3c4d.safetensors')
     sets.use('refcoco+')
 
-A set is all that was trained: adapters, and with them fusion encoder and box head, which read what
-the adapters make.
+A set contains all trained tensors: adapters, fusion encoder and box head.
 """
 
 from collections.abc import Iterator
@@ -24,10 +23,10 @@ from mapper_mm.models.adapters.parameters import adapters, encoders, tuned_tenso
 
 
 class AdapterSets:
-    """Keeps adapter sets and puts one or the other into a model; the frozen weights stay.
+    """Store adapter sets and load them into a model; the frozen weights do not change.
 
-    Sets are copies on the model's device: training the model changes none of them, and what was not
-    kept is lost when another set comes.
+    Sets are copies on the model's device, so training the model does not change them. Tensors that
+    were not kept are lost when another set is used.
 
     Args:
         model: a grounder with its frozen weights, for example ``GroundingInferencer(...).model``.
@@ -40,7 +39,7 @@ class AdapterSets:
 
     @property
     def names(self) -> list[str]:
-        """The sets there are, in the order they came."""
+        """Names of the sets, in the order in which they were added."""
         return list(self._sets)
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -48,25 +47,25 @@ class AdapterSets:
         return {key: state[key] for key in self._keys}
 
     def keep(self, name: str) -> None:
-        """Keep what the model has now as a set.
+        """Store the model's current tensors as a set.
 
         Args:
-            name: what the set will be called; one of that name is replaced.
+            name: name of the set; an existing set with this name is replaced.
         """
         self._sets[name] = {key: tensor.clone() for key, tensor in self._tensors().items()}
 
     def load(self, name: str, path: str) -> None:
-        """Read a set from a checkpoint; the model does not change yet.
+        """Read a set from a checkpoint, without changing the model.
 
         Args:
-            name: what the set will be called; one of that name is replaced.
-            path: a checkpoint of a model of the same config. Frozen weights in it are only compared
-                with the model's.
+            name: name of the set; an existing set with this name is replaced.
+            path: a checkpoint of a model with the same config. Frozen weights in it are only
+                compared with the model's.
 
         Raises:
-            FileNotFoundError: if there is no such file.
-            WrongWeightsError: if it was trained on other frozen weights than the model has.
-            WrongCheckpointError: if it is of another model: a tensor is missing, not known or of
+            FileNotFoundError: if the file does not exist.
+            WrongWeightsError: if it was trained on other frozen weights than the model's.
+            WrongCheckpointError: if it is of another model: a tensor is missing, unknown or of
                 another shape.
         """
         checkpoint = read_checkpoint(path)
@@ -83,13 +82,13 @@ class AdapterSets:
 
     @torch.no_grad()
     def use(self, name: str) -> None:
-        """Put a set into the model.
+        """Load a set into the model.
 
         Args:
             name: one of :attr:`names`.
 
         Raises:
-            KeyError: if there is no such set.
+            KeyError: if the set does not exist.
         """
         if name not in self._sets:
             raise KeyError(f'There is no adapter set {name!r} among {self.names}.')
@@ -99,18 +98,18 @@ class AdapterSets:
 
 @contextmanager
 def adapters_off(model: nn.Module) -> Iterator[None]:
-    """Disable the encoders' adapters while the context lasts.
+    """Disable the encoders' adapters within a context.
 
     The encoders then compute exactly what they did before adapters were inserted: LoCA, DyPA and
-    the like add nothing, and BERT's features pass PGT unchanged. Fusion encoder and box head are
-    trained too, but are no adapters: they stay, and read features that they were not trained on.
+    others add nothing, and PGT is skipped. Fusion encoder and box head are not adapters and stay
+    enabled; they then read features that they were not trained on.
 
     Args:
         model: a grounder, or an encoder.
 
     Raises:
-        ValueError: if an encoder's own weights were trained (BitFit, full fine-tuning): they cannot
-            be disabled.
+        ValueError: if an encoder's own weights were trained (BitFit, full fine-tuning), which
+            cannot be disabled.
     """
     found = [adapter for _, adapter in adapters(model)]
     before = [adapter.enabled for adapter in found]

@@ -1,4 +1,4 @@
-"""One image as people hand it over: where it is, what is in it, or why it cannot be one."""
+"""Convert one input image of any supported kind, with errors for all others."""
 
 import mmap
 import os
@@ -25,7 +25,7 @@ KINDS = (
 )
 _BYTES = (bytes, bytearray, memoryview, mmap.mmap)
 _SECONDS = 60
-# No system has longer paths.
+# No system allows longer paths.
 _LONGEST_PATH = 4096
 _REMEDIES = {
     'grey': 'cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) makes one of grey levels',
@@ -37,12 +37,12 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class GivenImage:
-    """An image that was handed over.
+    """An input image.
 
     Attributes:
-        number: Which of the call's images it is, from 0.
-        path: Its path or URL as it was given. None: it came as something else.
-        content: What it is read from: the path of a file, the bytes of one, or (H, W, 3) uint8 BGR.
+        number: Index of the image in the call, from 0.
+        path: Path or URL as given, or None for other kinds of input.
+        content: The path of a file, the bytes of a file, or an array (H, W, 3) uint8 BGR.
     """
 
     number: int
@@ -51,19 +51,19 @@ class GivenImage:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Name in messages."""
         return f'image {self.number}' if self.path is None else self.path
 
     @property
     def file_name(self) -> str:
-        """What its pictures are called after: the name of its file, or image_<number>."""
+        """Name for output pictures: the name of the file, or image_<number>."""
         return f'image_{self.number}' if self.path is None else Path(self.path).name[-100:]
 
 
 def is_one_image(given: Any) -> bool:
-    """Whether something is meant as one image, good or not, rather than as several."""
+    """Whether an input is meant as one image, valid or not, rather than as several."""
     if isinstance(given, np.ndarray):
-        # Arrays of names and batches (N, H, W, 3) hold several.
+        # Arrays of names and batches (N, H, W, 3) are several images.
         return given.ndim == 0 or (given.ndim != 4 and given.dtype.kind not in 'OSUT')
     one = (GivenImage, str, os.PathLike, Mapping, Image.Image, Tensor, *_BYTES)
     return isinstance(given, one) or _is_readable(given)
@@ -75,21 +75,22 @@ def take_image(
     backend_args: dict | None = None,
     background: str | tuple[int, int, int] = WHITE,
 ) -> GivenImage:
-    """Find out what an image is; what may change or end before it is needed is read at once.
+    """Convert an input to a :class:`GivenImage`.
 
-    That is everything but a file's path and an array.
+    Everything except the path of a file and an array is read immediately, because it may change
+    or be closed before it is needed.
 
     Args:
         given: A path (str or PathLike), a ``file:``, ``data:`` or other URL, the bytes of a file,
-            an open binary file (all of it is read, wherever its position is, which stays if it can
-            be set), a Pillow image, an array (H, W, 3) uint8 BGR, or a dict with one of these as
-            ``img_path`` or ``img``. What this has returned is returned as it is.
-        number: Which of the images it is, for messages.
-        backend_args: Where files and URLs are read from, see :func:`mmengine.fileio.get`.
-        background: What shows through where a Pillow image is transparent.
+            an open binary file (read from the start if it is seekable, and its position is
+            restored), a Pillow image, an array (H, W, 3) uint8 BGR, or a dict with one of these as
+            ``img_path`` or ``img``. A :class:`GivenImage` is returned unchanged.
+        number: Index of the image, for messages.
+        backend_args: How files and URLs are read, see :func:`mmengine.fileio.get`.
+        background: Background colour for a transparent Pillow image.
 
     Raises:
-        BadImageError: If it is nothing of these, or cannot be read.
+        BadImageError: If the input is of another kind, or cannot be read.
     """
     if isinstance(given, GivenImage):
         return given
@@ -126,7 +127,7 @@ def _is_readable(given: Any) -> bool:
 def _bytes(given: bytes | bytearray | memoryview | mmap.mmap, number: int) -> bytes:
     try:
         return bytes(given)
-    # Of what is closed.
+    # The object is closed.
     except ValueError as error:
         raise BadImageError(f'image {number}: cannot read it: {error}') from error
 
@@ -158,7 +159,7 @@ def _of_address(address: str, number: int, backend_args: dict | None) -> GivenIm
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
         if not backend_args:
-            # Before others are computed and lost.
+            # Raised now, before results of other images are computed and lost.
             raise BadImageError(f'image {number} ({path}): cannot read it: {error}') from error
         mode = stat.S_IFREG
     if stat.S_ISDIR(mode):
@@ -174,18 +175,18 @@ def _of_address(address: str, number: int, backend_args: dict | None) -> GivenIm
 
 
 def _local_path(url: str) -> str:
-    """The path that a ``file:`` URL means; blanks and other signs in it need not be encoded."""
+    """Return the path of a ``file:`` URL, in which spaces and other signs need not be encoded."""
     written = url[len('file:') :]
     if written.startswith('//'):
         written = '/' + written[2:].partition('/')[2]
-    # What follows ? or # is no part of the path, if they are not encoded.
+    # An unencoded ? or # ends the path.
     decoded = url2pathname(re.split('[?#]', written)[0])
     return written if os.path.exists(written) and not os.path.exists(decoded) else decoded
 
 
 def _download(url: str, scheme: str, number: int, backend_args: dict | None) -> bytes:
     try:
-        # MMEngine's own backend for them would wait without end.
+        # MMEngine's own backend has no timeout.
         if scheme in ('http', 'https', 'data') and not backend_args:
             with urlopen(url, timeout=_SECONDS) as answer:
                 return answer.read()
@@ -206,7 +207,7 @@ def _read_file(file: Any, number: int) -> bytes:
         content = file.read()
         if position is not None:
             file.seek(position)
-    # What is called a file may be of any library.
+    # The file object may come from any library.
     except Exception as error:
         reason = f'{type(error).__name__}: {error}'
         raise BadImageError(f'{name}: cannot read it: {reason}') from error
@@ -225,10 +226,10 @@ def _pixels(
 
 
 def _checked(array: np.ndarray, number: int) -> np.ndarray:
-    """The array, if it is a picture.
+    """Check that an array is a picture.
 
     Raises:
-        BadImageError: If it is none.
+        BadImageError: If it is not.
     """
     shape, remedies = array.shape, []
     if array.ndim == 3 and shape[0] == 3 != shape[2]:

@@ -1,4 +1,4 @@
-"""Images and phrases in, boxes and pictures out."""
+"""The inferencer, which predicts boxes for images and phrases."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -31,33 +31,36 @@ from mapper_mm.visualization.grounding_visualizer import draw_sample
 
 from .given_images import GivenImage, take_image
 from .inputs import check_batch_size, check_names, check_out_dir, pair
+from .precision import check_precision, computing_at
 
 
 @INFERENCERS.register_module()
 class GroundingInferencer(BaseInferencer):
-    """Finds what phrases mean in images.
+    """Find the objects that phrases describe in images.
 
         inferencer = GroundingInferencer(weights='work_dirs/mapper_shapes/best_....pth')
         inferencer('street.jpg', ['the red car', 'man on the left'])['predictions']
         # [dict(phrase='the red car', bbox=[x1, y1, x2, y2], image='street.jpg'), ...]
 
     Args:
-        model: A config (file, name as in configs/ without .py, or the config itself). None: the
-            config that the checkpoint was trained with, which is read as data: it is not run, and
-            only components known to be harmless are built.
-        weights: The checkpoint. Frozen encoders and tokenizers that it leaves out are read from
-            where the config says.
-        device: Where to compute; an accelerator if there is one by default.
-        scope: Where names in the config are looked up.
-        show_progress: Whether to show a bar.
+        model: A config: a file, a name as in configs/ without .py, or the config itself. Default:
+            the config in the checkpoint. It is read as data, not executed, and only components
+            known to be harmless are built.
+        weights: The checkpoint. Frozen encoders and tokenizers that it does not contain are read
+            from the paths in the config.
+        device: Device to compute on. Default: an accelerator if there is one.
+        scope: Registry scope of names in the config.
+        show_progress: Whether to show a progress bar.
+        precision: 'float32', 'bfloat16', or 'float16' on an accelerator. Half precision is faster
+            and changes boxes a little, see docs/performance.md.
 
     Raises:
-        OptionError: If there are no weights.
-        WrongConfigError: If no config is named, and none with plain values and known components is
-            in the checkpoint.
-        MissingWeightsError: If frozen weights that they leave out are not on this machine.
-        WrongCheckpointError: If they are not those of the model.
-        WrongWeightsError: If the frozen ones are not those that the checkpoint records.
+        OptionError: If ``weights`` is None, or ``precision`` is another one.
+        WrongConfigError: If ``model`` is None and the checkpoint contains no config with plain
+            values and known components.
+        MissingWeightsError: If frozen weights that it does not contain are not on this machine.
+        WrongCheckpointError: If the checkpoint does not fit the model.
+        WrongWeightsError: If the frozen weights differ from those that the checkpoint records.
     """
 
     preprocess_kwargs: set = set()
@@ -72,6 +75,7 @@ class GroundingInferencer(BaseInferencer):
         device: str | None = None,
         scope: str = 'mapper_mm',
         show_progress: bool = False,
+        precision: str = 'float32',
     ) -> None:
         init_default_scope(scope)
         model, weights = (
@@ -79,6 +83,8 @@ class GroundingInferencer(BaseInferencer):
             for given in (model, weights)
         )
         super().__init__(model, weights, device, scope, show_progress)
+        self._precision = precision
+        check_precision(precision, self.model)
 
     def __call__(
         self,
@@ -88,42 +94,40 @@ class GroundingInferencer(BaseInferencer):
         batch_size: int = 1,
         **kwargs: Any,
     ) -> dict:
-        """Find what each phrase means.
+        """Find the object that each phrase describes.
 
-        One image goes with every phrase, and one phrase with every image; else the first image
-        goes with the first phrase, the second with the second.
+        One image is combined with every phrase, and one phrase with every image. Otherwise the
+        first image is combined with the first phrase, the second with the second, and so on.
 
         Args:
-            inputs: An image or several (a list or anything else that gives one after the other; an
-                array (N, H, W, 3) is N). An image is
+            inputs: An image or several (a list or another iterable; an array (N, H, W, 3) is N
+                images). An image is
 
-                - a path (str or PathLike), or a URL: ``file:``, ``data:``, ``http(s):`` and what
-                  else :mod:`mmengine.fileio` reads,
-                - the bytes of a file (bytes, bytearray, memoryview), or a file that is open for
-                  reading bytes: all of it, from its beginning if it can be set there,
-                - a Pillow image: turned as its EXIF orientation says, and white where it is
-                  transparent, as a file would be,
+                - a path (str or PathLike), or a URL: ``file:``, ``data:``, ``http(s):`` or another
+                  one that :mod:`mmengine.fileio` reads,
+                - the bytes of a file (bytes, bytearray, memoryview), or a file opened in binary
+                  mode, which is read from the start if it is seekable,
+                - a Pillow image, which is rotated by its EXIF orientation and put on white if it
+                  is transparent, like a file,
                 - an array (H, W, 3) uint8 BGR, as OpenCV reads it,
                 - a dict with one of these as its only value, ``img_path`` or ``img``.
 
-                No tensors: whether red or blue comes first in them differs between torchvision and
-                OpenMMLab.
-            texts: A phrase or several. No name of a file is a phrase.
-            return_datasamples: Whether predictions are mmdet's DetDataSamples.
-            batch_size: How many are computed at once, at least 1.
-            **kwargs: Of :meth:`visualize`.
+                Tensors are an error, because torchvision's are RGB and OpenMMLab's are BGR.
+            texts: A phrase or several. The name of a file is not a phrase.
+            return_datasamples: Whether to return predictions as mmdet's DetDataSamples.
+            batch_size: Number of pairs that are computed at once, at least 1.
+            **kwargs: Arguments of :meth:`visualize`.
 
         Returns:
             dict: ``predictions``, for each pair a dict of phrase, bbox ([x1, y1, x2, y2] in
-            pixels of the image as it is shown) and image (the path or URL as given; None for
-            anything else), and ``visualization``, pictures (H, W, 3) RGB if ``return_vis`` asks
-            for them.
+            pixels of the image as shown) and image (the path or URL as given, or None), and
+            ``visualization``, pictures (H, W, 3) RGB if ``return_vis``.
 
         Raises:
-            PhraseError: If a phrase is empty or no string, or most of its words are unknown.
-            BadImageError: If something is no image, or an image cannot be read.
-            OptionError: If the numbers of images and phrases do not go together, or another
-                argument is wrong.
+            PhraseError: If a phrase is empty or not a string, or most of its words are unknown.
+            BadImageError: If an input is not an image, or an image cannot be read.
+            OptionError: If the numbers of images and phrases do not fit, or another argument is
+                wrong.
         """
         check_names(kwargs, (*sorted(self.visualize_kwargs), 'batch_size', 'return_datasamples'))
         batch_size = check_batch_size(batch_size)
@@ -135,20 +139,25 @@ class GroundingInferencer(BaseInferencer):
         return super().__call__(pairs, return_datasamples, batch_size, **kwargs)
 
     def pair(self, inputs: Any, texts: Any) -> list[tuple[GivenImage, str]]:
-        """Bring images and phrases together, as calling it does; :meth:`visualize` takes these."""
+        """Combine images and phrases as a call does; :meth:`visualize` takes the result."""
         return pair(inputs, texts, self.take_image)
 
     def take_image(self, image: Any, number: int = 0) -> GivenImage:
-        """Make something of an image that is read just once, in place of which it can be given.
+        """Read an image once, so that the result can be passed to several calls.
 
         Args:
-            image: As for calling it.
-            number: Which one it is, for messages.
+            image: An image, as in a call.
+            number: Index of the image, for messages.
 
         Raises:
-            BadImageError: If it is none, or cannot be read.
+            BadImageError: If it is not an image, or cannot be read.
         """
         return take_image(image, number, self._load.backend_args, self._background)
+
+    def forward(self, inputs: dict | tuple, **kwargs: Any) -> Any:
+        """Compute a batch, at the precision that was asked for."""
+        with computing_at(self._precision, self.model):
+            return super().forward(inputs, **kwargs)
 
     def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
         path = Path(self._get_repo_or_mim_dir(self.scope)) / 'configs' / f'{model}.py'
@@ -161,14 +170,15 @@ class GroundingInferencer(BaseInferencer):
     def _init_model(
         self, cfg: Config | ConfigDict, weights: str | None, device: str = 'cpu'
     ) -> nn.Module:
-        """Build the model; unlike MMEngine's, without running the config that a checkpoint holds.
+        """Build the model without executing the config in a checkpoint, unlike MMEngine.
 
-        ``cfg`` is filled in from it if it is empty.
+        An empty ``cfg`` is filled in from the checkpoint.
         """
         if weights is None:
             raise OptionError('weights=None: name a checkpoint that tools/train.py wrote.')
         checkpoint = read_checkpoint(weights)
-        if not cfg:
+        is_stored = not cfg
+        if is_stored:
             stored = stored_config(checkpoint, weights)
             if stored is None:
                 raise WrongConfigError(
@@ -179,11 +189,20 @@ class GroundingInferencer(BaseInferencer):
         upgrade_config(cfg.model)
         set_canvas(cfg)
         use_spelled_out_archs(cfg.model, checkpoint, weights)
-        model = MODELS.build(cfg.model)
+        try:
+            model = MODELS.build(cfg.model)
+        except WrongConfigError as error:
+            if not is_stored:
+                raise
+            # It may have been trained with more than this process has imported.
+            raise WrongConfigError(
+                f'{weights}: from the config in it no model can be built: {error} Name the config '
+                'that it was trained with.'
+            ) from error
         model.cfg = cfg
         warn_of_other_settings(cfg.model, checkpoint, weights)
         restore_frozen(model, checkpoint, weights, on_mismatch(cfg))
-        # What is left out or left over would go unnoticed, and the boxes be nonsense.
+        # Otherwise missing or unexpected tensors would be ignored and boxes would be wrong.
         model.load_state_dict(checkpoint['state_dict'], strict=True)
         return model.to(device).eval()
 
@@ -216,11 +235,11 @@ class GroundingInferencer(BaseInferencer):
         return dict(img=img, img_path=image.path, img_shape=size, ori_shape=size)
 
     def _init_collate(self, cfg: dict) -> Callable:
-        # What a config names would be imported; the preprocessor takes nothing else than this.
+        # A collate function named in the config would be imported; the preprocessor needs this one.
         return pseudo_collate
 
     def _init_visualizer(self, cfg: dict) -> Visualizer | None:
-        # Pictures go where the caller says, not to the backends of a training.
+        # Do not write pictures to the visualization backends of a training.
         own = cfg.get('visualizer') or dict(type='Visualizer')
         cfg['visualizer'] = dict(own, vis_backends=None)
         return super()._init_visualizer(cfg)
@@ -237,13 +256,13 @@ class GroundingInferencer(BaseInferencer):
         """Draw the boxes.
 
         Args:
-            inputs: Images and phrases, as of :meth:`pair`.
-            preds: What was found.
-            show: Whether to open a window for each.
-            wait_time: Seconds the window stays; 0 for until a key is pressed.
-            out_dir: Folder to write pictures to, as <image>_<number of the pair>.png, <image>
-                being image_<its number> where it has no name, with another number behind it where
-                there is such a file already. None: no.
+            inputs: Pairs of image and phrase, from :meth:`pair`.
+            preds: The predictions.
+            show: Whether to open a window for each picture.
+            wait_time: Seconds that the window stays open; 0 waits for a key.
+            out_dir: Folder to write pictures to, as <image>_<number of the pair>.png. <image> is
+                the name of the image's file or image_<its number>. A number is appended if the
+                file exists. None: no pictures are written.
             return_vis: Whether to return the pictures.
         """
         pictures = []
@@ -267,7 +286,7 @@ class GroundingInferencer(BaseInferencer):
         visualization: list[np.ndarray],
         return_datasample: bool = False,
     ) -> dict:
-        """Put results into plain Python values, unless data samples are asked for."""
+        """Convert results to plain Python values, unless ``return_datasample``."""
         if not return_datasample:
             preds = [
                 dict(
@@ -281,10 +300,10 @@ class GroundingInferencer(BaseInferencer):
 
 
 def _check_what_is_built(config: Config, name: str) -> None:
-    """Check the parts of a stored config that an inferencer builds something from.
+    """Check the parts of a stored config that an inferencer builds.
 
     Raises:
-        WrongConfigError: If one is missing, or no component.
+        WrongConfigError: If a part is missing or not a known component.
     """
     try:
         pipeline = config.test_dataloader.dataset.pipeline

@@ -1,4 +1,4 @@
-"""What people hand over, brought to pairs of an image and a phrase."""
+"""Combine inputs to pairs of an image and a phrase, and check arguments."""
 
 import difflib
 import operator
@@ -26,22 +26,23 @@ _URL = re.compile(r'(file|data|https?|s3):\S+', re.IGNORECASE)
 def pair(
     images: Any, phrases: Any, take_image: Callable[[Any, int], GivenImage]
 ) -> list[tuple[GivenImage, str]]:
-    """Bring images and phrases together.
+    """Combine images and phrases.
 
     Args:
-        images: One image or any iterable of images; an array (N, H, W, 3) is N of them.
+        images: One image or any iterable of images; an array (N, H, W, 3) is N images.
         phrases: One phrase or any iterable of phrases.
-        take_image: Makes something of an image and its number, see
+        take_image: Converts an image and its index, see
             :func:`~mapper_mm.apis.given_images.take_image`.
 
     Returns:
-        list[tuple[GivenImage, str]]: One image with each phrase, each image with one phrase, or as
-        many of both, the first with the first.
+        list[tuple[GivenImage, str]]: One image with each phrase, each image with one phrase, or
+        equally many of both, in order.
 
     Raises:
-        BadImageError: If an image is none or cannot be read.
-        PhraseError: If a phrase is none.
-        OptionError: If the numbers differ, or a set, which has no order, is to be paired.
+        BadImageError: If an image is invalid or cannot be read.
+        PhraseError: If a phrase is invalid.
+        OptionError: If the numbers differ, or several images or phrases are a set, which has no
+            order.
     """
     several = _several(phrases, _is_one_phrase)
     if several is None:
@@ -70,14 +71,14 @@ def pair(
 
 
 def take_phrase(given: Any, number: int | None = None) -> str:
-    """Check that something is a phrase.
+    """Check that an input is a phrase.
 
     Args:
-        given: What was given as one.
-        number: Which of several phrases it is, for messages. None: it is the only one.
+        given: The input.
+        number: Index of the phrase, for messages. None: it is the only one.
 
     Raises:
-        PhraseError: If it is empty, no string, or the name of a file.
+        PhraseError: If it is empty, not a string, or the name of a file.
     """
     name = 'the phrase' if number is None else f'phrase {number}'
     if isinstance(given, np.ndarray) and given.ndim == 0:
@@ -91,8 +92,7 @@ def take_phrase(given: Any, number: int | None = None) -> str:
     if _is_address(given.strip()):
         raise PhraseError(
             f'{name} is the name of a picture or a file, not words to look for: '
-            f'{_show.repr(given)}. Several images are given as a list in place of one; the demo '
-            'takes one at a time.'
+            f'{_show.repr(given)}. Pass several images as a list; the demo takes one image.'
         )
     return given
 
@@ -115,10 +115,10 @@ def check_batch_size(given: Any) -> int:
 
 
 def check_names(given: Collection[str], known: Collection[str]) -> None:
-    """Check that arguments are called by names that there are.
+    """Check the names of arguments.
 
     Raises:
-        OptionError: If one is not; it has the nearest name that there is.
+        OptionError: If a name is unknown; the message gives the nearest known one.
     """
     for name in given:
         if name not in known:
@@ -128,10 +128,10 @@ def check_names(given: Collection[str], known: Collection[str]) -> None:
 
 
 def check_out_dir(given: Any) -> None:
-    """Make the folder for pictures, before there is anything to lose.
+    """Create the folder for pictures before anything is computed.
 
     Raises:
-        OptionError: If that is not possible.
+        OptionError: If it cannot be created.
     """
     try:
         Path(given).mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def check_out_dir(given: Any) -> None:
 
 
 def _several(given: Any, is_one: Callable[[Any], bool]) -> Iterator | None:
-    """What gives one after the other; None for what is meant as one thing."""
+    """Return an iterator over several inputs, or None if the input is meant as one."""
     if is_one(given):
         return None
     try:
@@ -157,10 +157,10 @@ def _is_one_phrase(given: Any) -> bool:
 
 
 def _is_address(text: str) -> bool:
-    """Whether a phrase is the name of a picture, or of any file that is there."""
+    """Whether a phrase is the name of a picture, or of any existing file."""
     if len(text.split()) == 1 and (text.lower().endswith(_endings()) or _URL.match(text)):
         return True
-    # A folder or text that is called like a word does not forbid the word.
+    # A folder or text file with the same name as a word does not forbid the word.
     if Path(text).suffix or os.sep in text:
         return os.path.exists(text)
     return os.path.isfile(text) and _is_picture(text)
@@ -168,7 +168,7 @@ def _is_address(text: str) -> bool:
 
 @cache
 def _endings() -> tuple[str, ...]:
-    """How names of pictures end."""
+    """Return the endings of picture file names."""
     Image.init()
     return ('.heic', '.heif', *(end for end, name in Image.EXTENSION.items() if name in Image.OPEN))
 

@@ -1,4 +1,4 @@
-"""Which of the checkpoints in a work directory to use after a training."""
+"""Find the best checkpoint in a work directory."""
 
 import math
 from pathlib import Path
@@ -11,19 +11,18 @@ from mapper_mm.utils.processes import is_first_process
 
 from .io import read_checkpoint
 
-# Where a checkpoint's `meta` says how good it was in validation: metric, rule and score.
+# Key in a checkpoint's `meta` of its validation score: metric, rule and score.
 BEST = 'best'
 
 
 def best_checkpoint(work_dir: str | Path) -> str:
-    """The checkpoint to use after a training: the best by validation, else the last.
+    """Return the checkpoint to use after training: the best by validation, otherwise the last.
 
-    Of several best ones, which trainings leave that share a folder, it is the one with the best
-    score, and of equal ones the newest. Where the scores are not known, it is the newest. Both are
-    said.
+    If several trainings wrote best checkpoints into the folder, the one with the best score is
+    used (the newest of equal ones), or the newest if scores are unknown, with a warning.
 
     Raises:
-        MissingCheckpointError: If there is none.
+        MissingCheckpointError: If there is no checkpoint.
     """
     best = sorted(checkpoints(work_dir, FOR_USE), key=lambda path: path.stat().st_mtime)
     if len(best) > 1:
@@ -37,7 +36,7 @@ def best_checkpoint(work_dir: str | Path) -> str:
 
 
 def _best_of(paths: list[Path]) -> Path:
-    """Choose from files in the order of their ages, the newest last."""
+    """Choose from files in order of age, the newest last."""
     records = [_record(read_checkpoint(path)['meta'].get(BEST)) for path in paths]
     without = [path for path, record in zip(paths, records, strict=True) if record is None]
     others = f'{paths[0].parent} holds {len(paths)} best checkpoints'
@@ -48,7 +47,7 @@ def _best_of(paths: list[Path]) -> Path:
     else:
         metric, sign = records[0]['metric'], -1 if records[0]['rule'] == 'less' else 1
         scores = [sign * record['score'] for record in records]
-        # The last of equal ones.
+        # The last one of equal scores.
         _, index = max((score, index) for index, score in enumerate(scores))
         taken, reason = paths[index], f'the best, with {metric} {records[index]["score"]:.4f}'
     if is_first_process():
@@ -57,7 +56,7 @@ def _best_of(paths: list[Path]) -> Path:
 
 
 def _record(found: Any) -> dict | None:
-    """What a file says of its score, None if that is nothing to compare."""
+    """Return a file's score record, or None if it cannot be compared."""
     if not isinstance(found, dict) or not {'metric', 'rule', 'score'} <= found.keys():
         return None
     score = found['score']

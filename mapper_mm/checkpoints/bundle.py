@@ -1,7 +1,7 @@
-"""A bundle: a checkpoint that can be used alone, with weights, tokenizers and architectures.
+"""Bundles: checkpoints with all weights, tokenizers and architectures, usable without other files.
 
-Tokenizers are in ``checkpoint['meta']['tokenizers']``, by the encoders' names the texts of the
-files that transformers writes; architectures are spelled out in the config in the checkpoint.
+``checkpoint['meta']['tokenizers']`` contains the texts of each encoder's tokenizer files, as
+transformers saves them. The stored config contains the architectures as dicts.
 """
 
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ TOKENIZERS = 'tokenizers'
 
 
 def bundle_meta(model: nn.Module, config: Config) -> dict:
-    """The ``meta`` of a bundle; its ``state_dict`` has all weights.
+    """Return the ``meta`` of a bundle, whose ``state_dict`` has all weights.
 
     Args:
         model: The model.
         config: The config that it was built from.
 
     Raises:
-        MissingWeightsError: If a tokenizer is not there.
-        WrongWeightsError: If it is not the model's.
-        WrongConfigError: If the config is more than plain values, and could not be read again.
+        MissingWeightsError: If a tokenizer does not exist.
+        WrongWeightsError: If a tokenizer does not fit the model.
+        WrongConfigError: If the config contains more than plain values and could not be read again.
     """
     config = deepcopy(config)
     tokenizers = {}
@@ -45,18 +45,18 @@ def bundle_meta(model: nn.Module, config: Config) -> dict:
 
 
 def use_checkpoint_tokenizers(model: nn.Module, checkpoint: Mapping, source: str) -> None:
-    """Give a model the tokenizers that a checkpoint holds.
+    """Use the tokenizers of a checkpoint in a model.
 
-    An encoder that has loaded from ``pretrained`` the very weights of the checkpoint has their
-    tokenizer there too, and keeps it, unless it is told to take one from elsewhere.
+    If an encoder loaded the same weights from ``pretrained``, it keeps the tokenizer from there,
+    unless its config names another tokenizer.
 
     Args:
-        model: The model that loads the checkpoint, before it does.
+        model: The model, before it loads the checkpoint.
         checkpoint: As read from its file.
-        source: What messages call it.
+        source: Name of the checkpoint in messages.
 
     Raises:
-        WrongWeightsError: If what it holds is no tokenizer, or not the model's.
+        WrongWeightsError: If a tokenizer is invalid or does not fit the model.
     """
     meta = checkpoint.get('meta') or {}
     encoders, record = _text_encoders(model), meta.get(KEY) or {}
@@ -71,7 +71,7 @@ def use_checkpoint_tokenizers(model: nn.Module, checkpoint: Mapping, source: str
 
 
 def checkpoint_tokenizers(model: nn.Module) -> dict[str, dict[str, str]]:
-    """The tokenizers that a checkpoint gave a model; the next checkpoint has to hold them too."""
+    """Return the tokenizers that a model got from a checkpoint, to save them in the next one."""
     return {
         name: encoder.checkpoint_tokenizer
         for name, encoder in _text_encoders(model).items()
@@ -80,17 +80,17 @@ def checkpoint_tokenizers(model: nn.Module) -> dict[str, dict[str, str]]:
 
 
 def use_spelled_out_archs(model: ConfigDict, checkpoint: Mapping, source: str) -> None:
-    """Let a config have the architectures that a bundle spells out, in place.
+    """Replace directories of architectures in a config by the architectures of a bundle, in place.
 
-    The directories that it names for them need not be on this machine.
+    The directories then need not exist on this machine.
 
     Args:
-        model: The config of the model that is to be built for the checkpoint.
-        checkpoint: As read from its file. If it is no bundle, nothing is changed.
-        source: What messages call it.
+        model: Config of the model that will load the checkpoint.
+        checkpoint: As read from its file. If it is not a bundle, nothing is changed.
+        source: Name of the checkpoint in messages.
 
     Raises:
-        WrongConfigError: If the config in it is more than plain values.
+        WrongConfigError: If the config in it contains more than plain values.
     """
     if TOKENIZERS in (checkpoint.get('meta') or {}):
         stored = stored_config(checkpoint, source)
@@ -108,7 +108,7 @@ def _spell_out(here: ConfigDict | None, there: ConfigDict | None) -> None:
 
 
 def _is_directory(part: ConfigDict) -> bool:
-    """Whether a text encoder's architecture is that of a directory's config.json."""
+    """Whether a text encoder's architecture is read from a directory's config.json."""
     return isinstance(part.get('arch'), str) and part['arch'] != 'base'
 
 

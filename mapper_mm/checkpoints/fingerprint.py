@@ -1,26 +1,25 @@
-"""Which frozen weights a model was trained on: recorded in checkpoints, checked at loading.
+"""Record the frozen weights that a model was trained on, and compare them when loading.
 
-Adapters mean nothing without the frozen weights that they were trained beside. So a checkpoint
-records for each frozen encoder the source and a hash of the weights that it had in training, as
-``checkpoint['meta']['frozen_weights']``::
+Adapters only work with the frozen weights that they were trained with. So a checkpoint records the
+source and a hash of each frozen encoder's weights, as ``checkpoint['meta']['frozen_weights']``::
 
     {'backbone': {'source': 'pretrained/dinov2_vitb14_pretrain.pth', 'sha256': '4e5c...'},
      'language_model': {...}, 'language_model.prior': {...}}
 
-The hash is over what is in the model, not over a file. The same weights have the same hash whether
-they come from the DINOv2 release, timm or a checkpoint; and another one where an option changes
-them (``img_size`` interpolates position embeddings, ``PublishedBERT`` zeroes an embedding).
-What is trained (with full fine-tuning, all of an encoder) is no part of it.
+The hash is computed from the tensors in the model, not from a file. The same weights have the same
+hash whether they come from the DINOv2 release, timm or a checkpoint, and another hash if an option
+changes them (``img_size`` interpolates position embeddings, ``PublishedBERT`` zeroes an embedding).
+Trained tensors (with full fine-tuning, the whole encoder) are not included.
 
 When a checkpoint is loaded, its record is compared with
 
-- the frozen weights in the checkpoint itself, if it contains them: the file is damaged if they are
-  others;
-- the frozen weights that the model has loaded from its own ``pretrained``. In training it always
-  has (``--resume``, ``load_from``). In testing and inference it has not if the checkpoint contains
-  them: there is nothing else to compare with then;
-- whatever frozen weights the model has, random ones too, if the checkpoint contains none (most do
-  not, see :mod:`mapper_mm.checkpoints.partial`), or if the model keeps its own.
+- the frozen weights in the checkpoint itself, if it contains them: if they differ, the file is
+  damaged;
+- the frozen weights that the model loaded from ``pretrained``. In training (``--resume``,
+  ``load_from``) it always has. In testing and inference it has not if the checkpoint contains
+  frozen weights; then only the first comparison is made;
+- the current frozen weights of the model, even random ones, if the checkpoint contains none (the
+  usual case, see :mod:`mapper_mm.checkpoints.partial`), or if the model keeps its own.
 """
 
 from collections.abc import Mapping
@@ -38,13 +37,14 @@ KEY = 'frozen_weights'
 
 
 def frozen_record(model: nn.Module) -> Record:
-    """Source and content hash of the frozen weights that a model has.
+    """Return source and content hash of a model's frozen weights.
 
     Args:
-        model: a grounder, not in a wrapper.
+        model: a grounder, without DDP.
 
     Returns:
-        Record: by the encoders' names dicts of ``source`` (None for random weights) and ``sha256``.
+        Record: for each encoder's name a dict of ``source`` (None for random weights) and
+        ``sha256``.
     """
     return {
         name: dict(source=encoder.source, sha256=encoder.content_hash())
@@ -53,19 +53,18 @@ def frozen_record(model: nn.Module) -> Record:
 
 
 def fingerprint_from_state(model: nn.Module, state: Mapping[str, Tensor], source: str) -> Record:
-    """The record of a state dict that contains all frozen weights, whatever the model has.
+    """Return the record of a state dict that contains all frozen weights.
 
     Args:
-        model: the model it is for; only names and what is tuned are read, so it may be on the meta
-            device.
+        model: a model for the state dict. Its values are not used, so it may be on the meta device.
         state: tensors by the model's names.
-        source: where they came from.
+        source: source of the weights.
 
     Returns:
-        Record: as of :func:`frozen_record`, of the weights in ``state``.
+        Record: like :func:`frozen_record`, for the weights in ``state``.
 
     Raises:
-        KeyError: if one is not there.
+        KeyError: if a tensor is missing.
     """
     return {
         name: dict(
@@ -85,16 +84,16 @@ def check_frozen_weights(
     on_mismatch: str = 'error',
     keep_frozen: bool = False,
 ) -> None:
-    """Compare the frozen weights that a checkpoint was trained on with those it would be used with.
+    """Compare the frozen weights of a checkpoint's training with those of a model.
 
-    To be called before its weights are loaded. A checkpoint without a record gives a warning.
+    Call this before its weights are loaded. A checkpoint without a record gives a warning.
 
     Args:
-        model: the model, not in a wrapper. Its encoders' ``source`` becomes that of the weights
-            which the checkpoint contains.
+        model: the model, without DDP. If the checkpoint contains frozen weights, the ``source`` of
+            the encoders is updated.
         checkpoint: as read from its file.
-        name: what messages call it.
-        on_mismatch: 'error', or 'warn' to load it all the same.
+        name: name of the checkpoint in messages.
+        on_mismatch: 'error', or 'warn' to load the checkpoint with a warning.
         keep_frozen: whether the model keeps its frozen weights if the checkpoint contains some.
 
     Raises:
@@ -111,11 +110,11 @@ def check_frozen_weights(
         recorded = record.get(key)
         if recorded is None:
             if found is None and encoder.source is None:
-                problems.append(f'{key}: it brings none, and the model has random weights')
+                problems.append(f'{key}: it contains none, and the model has random weights')
             elif found not in (None, encoder.content_hash()):
                 sources[encoder] = name
                 if keep_frozen:
-                    problems.append(f'{key}: it brings others than the model has')
+                    problems.append(f'{key}: it contains others than the model has')
             continue
         if found not in (None, recorded['sha256']):
             problems.append(f'{key}: the file is damaged, its weights are not those it records')
@@ -143,7 +142,7 @@ def check_frozen_weights(
 
 
 def frozen_encoders(model: nn.Module) -> dict[str, FrozenEncoder]:
-    """The encoders of which anything is frozen, by their names in the model."""
+    """Return the encoders with frozen tensors, by their names in the model."""
     return {
         name: module
         for name, module in model.named_modules()
@@ -152,7 +151,7 @@ def frozen_encoders(model: nn.Module) -> dict[str, FrozenEncoder]:
 
 
 def frozen_keys(model: nn.Module, encoder: FrozenEncoder) -> dict[str, str]:
-    """Where an encoder's frozen weights stand in a model's state dict.
+    """Return the keys of an encoder's frozen weights in a model's state dict.
 
     Args:
         model: the model.
@@ -167,7 +166,7 @@ def frozen_keys(model: nn.Module, encoder: FrozenEncoder) -> dict[str, str]:
 
 
 def _hash_in(state: Mapping[str, Tensor], model: nn.Module, encoder: FrozenEncoder) -> str | None:
-    """The hash of an encoder's frozen weights in a model's state dict; None if it has not all."""
+    """Return the hash of an encoder's frozen weights in a state dict, or None if any is missing."""
     keys = frozen_keys(model, encoder)
     if not state.keys() >= set(keys.values()):
         return None

@@ -1,4 +1,4 @@
-"""Whether what a file holds has the form of a checkpoint, before anything of it is used."""
+"""Check the form of a checkpoint's contents before they are used."""
 
 from collections.abc import Mapping
 
@@ -12,14 +12,14 @@ from .fingerprint import KEY
 
 
 def check_form(checkpoint: Mapping, name: str) -> None:
-    """Check that what a file holds has the form of a checkpoint, and that its weights are numbers.
+    """Check that a file's contents have the form of a checkpoint and that its weights are finite.
 
     Args:
-        checkpoint: as read from it, or a bare state dict.
-        name: what messages call it.
+        checkpoint: as read from its file, or a state dict.
+        name: name of the checkpoint in messages.
 
     Raises:
-        WrongCheckpointError: if it has not, or a weight is NaN or infinite.
+        WrongCheckpointError: if they have another form, or a weight is NaN or infinite.
     """
     if not isinstance(checkpoint, Mapping):
         raise WrongCheckpointError(
@@ -54,35 +54,35 @@ def check_form(checkpoint: Mapping, name: str) -> None:
         and isinstance(checkpoint.get('param_schedulers', []), list | dict)
     ):
         raise WrongCheckpointError(
-            f'{name}: what a training would go on from (optimizer, message_hub, param_schedulers, '
-            'epoch and iter in meta) has another form than MMEngine writes.'
+            f'{name}: the training state (optimizer, message_hub, param_schedulers, epoch and iter '
+            'in meta) has another form than MMEngine writes.'
         )
     for state in states:
         wrong = next((key for key, tensor in state.items() if not is_finite(tensor)), None)
         if wrong is not None:
             raise WrongCheckpointError(
-                f'{name}: not all numbers of {wrong} are finite (NaN or infinity), boxes would be '
-                'nonsense. If its training diverged, use an earlier checkpoint.'
+                f'{name}: not all numbers of {wrong} are finite (NaN or infinity), so boxes would '
+                'be wrong. If the training diverged, use an earlier checkpoint.'
             )
 
 
 def _or_empty(value: object) -> object:
-    # Not `or`: anything may be there, a tensor too, which is neither true nor false.
+    # Not `or`, because the value may be a tensor, which has no truth value.
     return {} if value is None else value
 
 
 def _has_form(values: object, kind: type) -> bool:
-    """Whether it has names for keys, and only values of a kind."""
+    """Whether all keys are strings and all values are of one kind."""
     return isinstance(values, Mapping) and all(
         isinstance(key, str) and isinstance(value, kind) for key, value in values.items()
     )
 
 
 def _is_state(values: object) -> bool:
-    """Whether it is a state dict of tensors that hold all of their numbers."""
+    """Whether this is a state dict of plain tensors."""
     if not _has_form(values, Tensor):
         return False
-    # What torch.load allows to be set on a state dict: the versions of its modules.
+    # torch.load may set the versions of modules as an attribute of a state dict.
     extra = dict(getattr(values, '__dict__', {}))
     versions = extra.pop('_metadata', None) or {}
     return (

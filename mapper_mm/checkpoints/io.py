@@ -1,7 +1,7 @@
-"""Reading checkpoints without running any code, and writing them.
+"""Read checkpoints without running any code, and write them.
 
-:func:`safe_loading` lets MMEngine read as this project does, for as long as it is asked to: what
-another project in the same process reads and writes is its own affair.
+:func:`safe_loading` changes how MMEngine reads checkpoints within a context only, so that other
+projects in the same process are not affected.
 """
 
 import io
@@ -31,9 +31,9 @@ from mapper_mm.utils.whole_files import whole_file
 from .form import check_form
 from .plain import to_plain
 
-# torch's own option for trusted files, which torch heeds only where `weights_only` was not passed.
+# torch's own option for trusted files. torch uses it only if `weights_only` was not passed.
 ALLOW_UNPICKLING = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
-# The header's key that a .safetensors file has its checkpoint's `meta` under.
+# Key of a checkpoint's `meta` in the header of a .safetensors file.
 SAFETENSORS_META = 'mapper_mm_meta'
 # The name of WholeFileBackend in MMEngine's `backend_args`.
 WHOLE_FILES = 'mapper_mm.whole_files'
@@ -43,16 +43,16 @@ def read_checkpoint(path: str | Path) -> dict:
     """Read a checkpoint as training, testing and the inferencer do, without running any code.
 
     Args:
-        path: a file, ``.pth`` or ``.safetensors``, or an address that MMEngine knows.
+        path: a file, ``.pth`` or ``.safetensors``, or an address that MMEngine can read.
 
     Returns:
-        dict: with ``state_dict`` and ``meta``, empty if the file has none.
+        dict: with ``state_dict`` and ``meta``, which is empty if the file has none.
 
     Raises:
-        MissingWeightsError: if there is no such file.
+        MissingWeightsError: if the file does not exist.
         DamagedCheckpointError: if it cannot be read.
-        UnsafePickleError: if it holds Python objects.
-        WrongCheckpointError: if it has not the form of a checkpoint.
+        UnsafePickleError: if it contains Python objects.
+        WrongCheckpointError: if it does not have the form of a checkpoint.
     """
     with safe_loading():
         checkpoint = CheckpointLoader.load_checkpoint(
@@ -66,16 +66,15 @@ def read_checkpoint(path: str | Path) -> dict:
 
 @contextmanager
 def safe_loading() -> Iterator[None]:
-    """Let MMEngine read checkpoints without running any code.
+    """Let MMEngine read checkpoints without running any code, within a context.
 
-    What it does by itself: a file from a URL is unpickled, which runs whatever its author put in
-    it, and so is, by onedl-mmengine, what torch refuses to load from anywhere. Local files are read
-    with ``weights_only=True`` by torch, but its refusal fills a screen and names no file, and what
-    is damaged within its numbers is read as if it were not. ``.safetensors`` files, of which
-    MMEngine does not know, can be loaded too, with the checkpoint's ``meta`` as JSON in their
-    header.
+    By default, MMEngine unpickles a file from a URL, which can run any code in it, and
+    onedl-mmengine also unpickles local files that torch refuses. For local files torch uses
+    ``weights_only=True``, but its error message is long and names no file, and damaged numbers are
+    not noticed. Within this context, ``.safetensors`` files can also be loaded, with the
+    checkpoint's ``meta`` as JSON in their header.
 
-    The environment variable :data:`ALLOW_UNPICKLING` says that files are trusted.
+    Set the environment variable :data:`ALLOW_UNPICKLING` to trust files.
     """
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(CheckpointLoader._schemes, {'': load_from_local}))
@@ -87,16 +86,16 @@ def safe_loading() -> Iterator[None]:
 
 
 def load_from_local(filename: str, map_location: Any = None) -> dict:
-    """Read a file; a loader for MMEngine's ``CheckpointLoader``.
+    """Read a local checkpoint; a loader for MMEngine's ``CheckpointLoader``.
 
     Args:
-        filename: a file, ``.safetensors`` or what ``torch.save`` wrote.
-        map_location: as of ``torch.load``.
+        filename: a file, ``.safetensors`` or written by ``torch.save``.
+        map_location: see ``torch.load``.
 
     Raises:
-        MissingWeightsError: if there is no such file.
+        MissingWeightsError: if the file does not exist.
         DamagedCheckpointError: if it cannot be read.
-        UnsafePickleError: if it holds Python objects.
+        UnsafePickleError: if it contains Python objects.
     """
     filename = osp.expanduser(filename)
     if not osp.isfile(filename):
@@ -112,7 +111,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
         return load_torch(filename, map_location, weights_only=not _unpickling_is_allowed())
 
 
-# The original, whatever another project does to the module's.
+# Keep the original, in case another project replaces it.
 _ORIGINAL_LOAD_URL = mmengine_checkpoint.load_url
 
 
@@ -134,7 +133,7 @@ def _unpickling_is_allowed() -> bool:
 
 @contextmanager
 def _errors_name(source: str) -> Iterator[None]:
-    """Turn what goes wrong while a checkpoint is read into one sentence that names the file."""
+    """Convert errors while reading a checkpoint to short ones that name the file."""
     try:
         yield
     except pickle.UnpicklingError as error:
@@ -145,7 +144,7 @@ def _errors_name(source: str) -> Iterator[None]:
             f'{source} holds Python objects ({objects}), and reading those can run any code: if '
             f'you trust where it comes from, set the environment variable {ALLOW_UNPICKLING}=1.'
         ) from error
-    # Of bytes that are not what they should be, torch and safetensors raise almost anything.
+    # torch and safetensors raise almost any error for damaged files.
     except Exception as error:
         raise DamagedCheckpointError(
             f'The checkpoint {source} cannot be read; it is damaged, truncated or no checkpoint: '
@@ -155,49 +154,46 @@ def _errors_name(source: str) -> Iterator[None]:
 
 @register_backend(WHOLE_FILES)
 class WholeFileBackend(LocalBackend):
-    """MMEngine's backend for local files, of which each gets its name once it is whole.
+    """MMEngine's backend for local files, but a file gets its name only when it is complete.
 
-    A training that is killed while it saves would leave half a file to resume from otherwise:
-    ``last_checkpoint`` may name it already, as an epoch is saved a second time after a best
-    validation.
+    Otherwise a training that is killed while saving could leave an incomplete file that
+    ``last_checkpoint`` already names, because an epoch is saved again after a best validation.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write a file.
 
         Args:
-            obj: what it is to hold.
+            obj: the contents.
             filepath: the file.
 
         Raises:
-            WriteError: if the disk is full, or nothing may be written there. A file that was there
-                stays.
+            WriteError: if the disk is full or not writable. An existing file is kept.
         """
         with whole_file(filepath) as part:
             super().put(obj, part)
 
 
 def write_weights(path: str | Path, state: Mapping[str, Tensor], meta: Mapping) -> None:
-    """Write a checkpoint without a training's state; the file gets its name once it is whole.
+    """Write a checkpoint without training state; the file gets its name when it is complete.
 
     Args:
-        path: the file; ``.safetensors``, or anything else for PyTorch's format.
+        path: the file; ``.safetensors``, or any other name for PyTorch's format.
         state: tensors by name.
-        meta: what numbers, strings, lists and dicts the checkpoint's ``meta`` is to hold.
+        meta: the checkpoint's ``meta``: numbers, strings, lists and dicts.
 
     Raises:
-        WriteError: if the disk is full, or nothing may be written there. A file that was there
-            stays.
+        WriteError: if the disk is full or not writable. An existing file is kept.
     """
     meta = to_plain(dict(meta), 'meta')
     if Path(path).suffix == '.safetensors':
         tensors = {key: tensor.cpu().contiguous() for key, tensor in state.items()}
-        # One key, in one order: the same weights are the same bytes.
+        # One key in a fixed order, so that the same weights give the same bytes.
         header = {SAFETENSORS_META: with_checksum(json.dumps(meta, sort_keys=True), tensors)}
-        # Its save_file() makes files that only their owner can read.
+        # safetensors' save_file() creates files that only their owner can read.
         data = save(tensors, header)
     else:
-        # Of a full disk PyTorch says only that its writer failed.
+        # PyTorch's error for a full disk does not give the reason.
         buffer = io.BytesIO()
         torch.save(dict(state_dict=dict(state), meta=meta), buffer)
         data = buffer.getbuffer()

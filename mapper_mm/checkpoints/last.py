@@ -1,7 +1,7 @@
-"""The file ``last_checkpoint`` of a work directory, which says where training can go on from.
+"""The file ``last_checkpoint`` of a work directory, which names the checkpoint to resume from.
 
-It names the checkpoint as it is called in its own folder, so that the folder may be copied and
-moved. MMEngine wrote where the file was in the file system.
+It contains the checkpoint's name in its own folder, so that the folder can be copied and moved.
+MMEngine writes the full path.
 """
 
 import os
@@ -13,29 +13,29 @@ from mapper_mm.utils.log import warn
 from mapper_mm.utils.whole_files import write_text
 
 LAST = 'last_checkpoint'
-# What trainings leave, by MMEngine's names.
+# MMEngine's names of checkpoints.
 TO_GO_ON_FROM = ('epoch_*.pth', 'iter_*.pth')
 FOR_USE = ('best_*.pth',)
 
 
 def last_checkpoint(folder: str | Path, quiet: bool = False) -> str | None:
-    """The checkpoint that a training in a folder goes on from.
+    """Return the checkpoint from which a training in a folder is resumed.
 
     Args:
         folder: The work directory.
-        quiet: Whether to leave out what is said where ``last_checkpoint`` is missing.
+        quiet: Whether to omit the warning if ``last_checkpoint`` is missing.
 
     Returns:
-        str | None: None if there is none. Where there are checkpoints, but ``last_checkpoint`` is
-        missing or empty (the training was killed before it was written), the one with the highest
-        number, with a warning.
+        str | None: The checkpoint, or None if there is none. If ``last_checkpoint`` is missing or
+        empty (the training was killed before it was written), the checkpoint with the highest
+        number is returned, with a warning.
 
     Raises:
-        MissingCheckpointError: If the one that ``last_checkpoint`` names is not there.
+        MissingCheckpointError: If the checkpoint that ``last_checkpoint`` names does not exist.
     """
     folder = Path(folder)
     note = folder / LAST
-    # A file's name may be of any bytes.
+    # A file name may contain any bytes.
     named = os.fsdecode(note.read_bytes()).strip() if note.is_file() else ''
     if named:
         return _where_it_is(named, note)
@@ -44,12 +44,12 @@ def last_checkpoint(folder: str | Path, quiet: bool = False) -> str | None:
         return None
     newest = str(there[-1])
     if not quiet:
-        warn(f'{note} is missing or empty: {newest} is taken for the last checkpoint.')
+        warn(f'{note} is missing or empty: {newest} is used as the last checkpoint.')
     return newest
 
 
 def _where_it_is(named: str, note: Path) -> str:
-    """Where the named file is: beside the note, or where old notes and other folders say."""
+    """Find the named file: next to ``last_checkpoint``, or at the path that it contains."""
     if '://' in named:
         return named
     beside = note.parent / Path(named).name
@@ -59,23 +59,23 @@ def _where_it_is(named: str, note: Path) -> str:
             return str(path)
     others = [str(path) for path in checkpoints(note.parent, TO_GO_ON_FROM)]
     hint = (
-        f'Go on from another one: `--resume {others[-1]}`.'
+        f'Resume from another one: `--resume {others[-1]}`.'
         if others
-        else (f'Put it there, or delete {note} to begin anew.')
+        else (f'Put it there, or delete {note} to start from scratch.')
     )
     shown = named if named.isprintable() else repr(named)
-    raise MissingCheckpointError(f'{note} names {shown[:200]}, which is not there. {hint}')
+    raise MissingCheckpointError(f'{note} names {shown[:200]}, which does not exist. {hint}')
 
 
 def write_last_checkpoint(folder: str | Path, checkpoint: str | Path) -> None:
-    """Note which checkpoint is the last.
+    """Write the name of the last checkpoint.
 
     Args:
         folder: The work directory.
-        checkpoint: The file. If it is in another folder, the whole path is written.
+        checkpoint: The file. If it is in another folder, the full path is written.
 
     Raises:
-        WriteError: If the disk is full, or nothing may be written there.
+        WriteError: If the disk is full or not writable.
     """
     path = Path(checkpoint)
     inside = '://' not in str(checkpoint) and path.parent.resolve() == Path(folder).resolve()
@@ -83,10 +83,10 @@ def write_last_checkpoint(folder: str | Path, checkpoint: str | Path) -> None:
 
 
 def checkpoints(folder: str | Path, patterns: tuple[str, ...]) -> list[Path]:
-    """The checkpoints in a folder, in the order of the numbers in their names.
+    """Return the checkpoints in a folder, sorted by the numbers in their names.
 
     Args:
-        folder: The folder, which need not be there.
+        folder: The folder, which need not exist.
         patterns: :data:`TO_GO_ON_FROM`, :data:`FOR_USE` or both.
     """
     found = [path for pattern in patterns for path in Path(folder).glob(pattern)]

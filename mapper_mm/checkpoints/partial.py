@@ -1,15 +1,16 @@
-"""What is in a checkpoint: what was trained, and not what ``pretrained`` gives again.
+"""Remove frozen weights from checkpoints, and add them when checkpoints are loaded.
 
-A model's ``state_dict()`` is always whole, and so is what is loaded into it. Only files are not:
+A model's ``state_dict()``, and what is loaded into it, always contains all weights. Only files do
+not:
 
-- :func:`strip_frozen` takes out of a checkpoint, before it is written, the frozen weights that
-  an encoder has from its ``pretrained``. Those it has from elsewhere (random ones, a converted
-  checkpoint's) stay in, for nothing else would give them again.
-- :func:`restore_frozen` puts them back before a checkpoint is loaded, after a look at the
-  fingerprints (:mod:`mapper_mm.checkpoints.fingerprint`), so that ``strict=True`` means what it
-  says.
+- :func:`strip_frozen` removes the frozen weights that an encoder loaded from ``pretrained`` before
+a
+  checkpoint is written. Frozen weights from other sources (random ones, a converted checkpoint)
+  are kept, because they could not be loaded again.
+- :func:`restore_frozen` adds them before a checkpoint is loaded, after comparing the fingerprints
+  (:mod:`mapper_mm.checkpoints.fingerprint`), so that ``strict=True`` works.
 
-So a file with all weights is a checkpoint like any other. ``ema_state_dict``, which MMEngine's
+A file with all weights can be loaded in the same way. ``ema_state_dict``, which MMEngine's
 ``EMAHook`` writes, is treated in the same way.
 """
 
@@ -26,16 +27,16 @@ from .bundle import use_checkpoint_tokenizers
 from .fingerprint import check_frozen_weights, frozen_encoders, frozen_keys
 from .upgrade import upgrade_names
 
-# Where models are in a checkpoint, and what stands before the names of their tensors there.
+# Keys of state dicts in a checkpoint, and the prefixes of their tensors' names.
 _MODELS = {'state_dict': '', 'ema_state_dict': 'module.'}
 
 
 def strip_frozen(model: nn.Module, checkpoint: dict) -> None:
-    """Take the frozen weights that ``pretrained`` gives out of a checkpoint, in place.
+    """Remove the frozen weights that ``pretrained`` can load again from a checkpoint, in place.
 
     Args:
-        model: the model it is of, not in a wrapper.
-        checkpoint: with a ``state_dict`` and, if there is one, an ``ema_state_dict``, both whole.
+        model: the model of the checkpoint, without DDP.
+        checkpoint: with a complete ``state_dict`` and optionally a complete ``ema_state_dict``.
     """
     for encoder in frozen_encoders(model).values():
         if encoder.has_pretrained:
@@ -46,11 +47,11 @@ def strip_frozen(model: nn.Module, checkpoint: dict) -> None:
 
 
 def encoders_missing_from(model: nn.Module, names: Collection[str]) -> dict[str, FrozenEncoder]:
-    """The encoders whose frozen weights must come from ``pretrained``, by their names.
+    """Return the encoders whose frozen weights a checkpoint does not contain, by name.
 
     Args:
         model: the model, on any device, also ``meta``.
-        names: what is in a checkpoint's state dict.
+        names: the names in the checkpoint's state dict.
     """
     return {
         name: encoder
@@ -62,29 +63,28 @@ def encoders_missing_from(model: nn.Module, names: Collection[str]) -> dict[str,
 def restore_frozen(
     model: nn.Module, checkpoint: dict, name: str, on_mismatch: str = 'error'
 ) -> None:
-    """Add the frozen weights that a checkpoint was written without, in place.
+    """Add the frozen weights that a checkpoint does not contain, in place.
 
-    Names of tensors that an earlier version wrote become those of now.
-
-    To be called before its weights are loaded. An encoder with random weights loads its
-    ``pretrained`` if the checkpoint does not contain others. Tokenizers in it are used.
+    Tensors' names of an earlier version are translated. Call this before the weights are loaded. An
+    encoder with random weights loads its ``pretrained`` if the checkpoint does not contain its
+    weights. Tokenizers in the checkpoint are used.
 
     Args:
-        model: the model that will load it, not in a wrapper.
-        checkpoint: as read from its file, or a bare state dict.
-        name: what messages call it.
-        on_mismatch: what to do if it was trained on other frozen weights: 'error' or 'warn'.
+        model: the model that will load the checkpoint, without DDP.
+        checkpoint: as read from its file, or a state dict.
+        name: name of the checkpoint in messages.
+        on_mismatch: 'error' or 'warn' if it was trained on other frozen weights.
 
     Raises:
-        MissingWeightsError: if weights that ``pretrained`` names are not there.
-        WrongWeightsError: if they are others than those that it was trained on, or a tokenizer in
-            it is none.
-        WrongCheckpointError: if it is another model's: a tensor that was trained is missing, one is
-            not known or has another shape.
+        MissingWeightsError: if the weights that ``pretrained`` names do not exist.
+        WrongWeightsError: if they are not those that the checkpoint was trained on, or a tokenizer
+            in it is invalid.
+        WrongCheckpointError: if it is of another model: a trained tensor is missing, or a tensor is
+            unknown or has another shape.
     """
     state = checkpoint.get('state_dict', checkpoint)
     upgrade_names(model, state)
-    # First: what another method leaves frozen is something else, whatever weights it had.
+    # Checked first, because another tuning method has other frozen tensors.
     absent = check_fits(model, state, name)
     for encoder in encoders_missing_from(model, state).values():
         if encoder.source is None:
@@ -103,20 +103,19 @@ def restore_frozen(
 
 
 def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[str]:
-    """Compare a state dict, which may lack encoders' frozen weights, with a model.
+    """Compare a state dict, possibly without encoders' frozen weights, with a model.
 
     Args:
         model: the model.
         state: tensors by name.
-        name: what messages call it.
+        name: name of the checkpoint in messages.
 
     Returns:
-        set[str]: the names of the frozen weights that it lacks.
+        set[str]: names of the missing frozen weights.
 
     Raises:
-        WrongCheckpointError: if it lacks anything else, even one frozen tensor of an encoder that
-            it has others of, or a tensor in it is not known, of another shape or another kind of
-            number.
+        WrongCheckpointError: if anything else is missing, or only some frozen tensors of an
+            encoder; or if a tensor is unknown, of another shape or another kind of number.
     """
     absent = {
         key
@@ -128,31 +127,29 @@ def check_fits(model: nn.Module, state: Mapping[str, Tensor], name: str) -> set[
     if wrong:
         raise WrongCheckpointError(
             f'{name} is not of this model:\n  {first_lines(wrong)}\n'
-            'Use the config that it was trained with. To start a training (`load_from`) from what '
-            'fits all the same, set `default_hooks.frozen_weights.load_what_fits=True`.'
+            'Use the config that it was trained with. To start a training (`load_from`) from the '
+            'matching tensors, set `default_hooks.frozen_weights.load_what_fits=True`.'
         )
     return absent
 
 
 def keep_what_fits(model: nn.Module, checkpoint: dict, name: str) -> list[str]:
-    """Make the checkpoint of another model one of this model, in place.
+    """Convert the checkpoint of another model to one of this model, in place.
 
-    What has a name and a shape of the model's stays. All else becomes what the model has: what is
-    of another shape or kind, what the checkpoint lacks, and the frozen weights that ``pretrained``
-    gave. Averaged weights are left out. Frozen weights other than those that it was trained on
-    give a warning.
+    Tensors with the same name and shape are kept. All others become those of the model: tensors of
+    another shape or kind, missing tensors, and frozen weights from ``pretrained``. Averaged weights
+    are dropped. There is a warning if the frozen weights differ from those of its training.
 
     Args:
-        model: the model that will load it, initialized, not in a wrapper.
-        checkpoint: as read from its file, or a bare state dict.
-        name: what messages call it.
+        model: the initialized model that will load the checkpoint, without DDP.
+        checkpoint: as read from its file, or a state dict.
+        name: name of the checkpoint in messages.
 
     Returns:
-        list[str]: a line for each tensor that is not loaded from it, and for each of the model's
-        that it lacks.
+        list[str]: a line for each tensor that is not loaded or missing.
 
     Raises:
-        WrongCheckpointError: if nothing of it fits.
+        WrongCheckpointError: if no tensor matches.
     """
     state = checkpoint.get('state_dict', checkpoint)
     upgrade_names(model, state)
@@ -180,7 +177,7 @@ def keep_what_fits(model: nn.Module, checkpoint: dict, name: str) -> list[str]:
 
 
 def on_mismatch(config: Mapping) -> str:
-    """What a config wants of a checkpoint that is for other frozen weights: 'error' or 'warn'."""
+    """Return the config's setting for checkpoints with other frozen weights: 'error' or 'warn'."""
     hooks = config.get('default_hooks')
     if not isinstance(hooks, Mapping):
         return 'error'

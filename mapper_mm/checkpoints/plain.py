@@ -1,6 +1,7 @@
-"""Checkpoints of plain data, which ``torch.load(weights_only=True)``, torch's default, reads.
+"""Convert checkpoints to plain data, which ``torch.load(weights_only=True)`` can read.
 
-MMEngine's hold ``HistoryBuffer`` objects, functions of schedulers, NumPy scalars and arrays.
+MMEngine's checkpoints contain ``HistoryBuffer`` objects, functions of schedulers, NumPy scalars and
+arrays.
 """
 
 from collections import OrderedDict
@@ -15,16 +16,16 @@ _PLAIN = {type(None), bool, int, float, complex, str, bytes}
 
 
 def make_plain(checkpoint: dict) -> None:
-    """Replace what is in a checkpoint by numbers, lists and dicts, in place.
+    """Convert a checkpoint to numbers, strings, tensors, lists and dicts, in place.
 
-    A history of losses can be had back with :func:`restore_history`. Functions that a scheduler
-    keeps (``OneCycleLR``) are left out: a newly built one has them.
+    :func:`restore_history` restores the history of losses. Functions in the state of a scheduler
+    (``OneCycleLR``) are dropped, because a new scheduler has them.
 
     Args:
-        checkpoint: as MMEngine's Runner is about to write it.
+        checkpoint: a checkpoint that MMEngine's Runner is about to write.
 
     Raises:
-        TypeError: if something else is in it; the message says where.
+        TypeError: if it contains anything else; the message says where.
     """
     history = checkpoint.get('message_hub', {}).get('log_scalars', {})
     for name, buffer in history.items():
@@ -39,10 +40,10 @@ def make_plain(checkpoint: dict) -> None:
 
 
 def restore_history(checkpoint: dict) -> None:
-    """Make MMEngine's buffers of the history of losses again, in place.
+    """Restore MMEngine's buffers of the history of losses, in place.
 
     Args:
-        checkpoint: as read from its file, to go on from.
+        checkpoint: as read from its file, to resume from.
     """
     history = checkpoint.get('message_hub', {}).get('log_scalars', {})
     for name, saved in history.items():
@@ -51,17 +52,17 @@ def restore_history(checkpoint: dict) -> None:
 
 
 def to_plain(value: Any, name: str = 'value') -> Any:
-    """Copy nested containers so that only what ``torch.load(weights_only=True)`` reads is left.
+    """Copy nested containers and convert values to types that torch loads safely.
 
     NumPy scalars become numbers, arrays lists, and subclasses of dict, list and tuple (MMEngine's
     ``ConfigDict``, for example) the plain type. Tensors are not copied.
 
     Args:
-        value: what is to be saved.
-        name: what an error calls ``value``.
+        value: the value to save.
+        name: name of ``value`` in error messages.
 
     Raises:
-        TypeError: if something else is in it; the message says where.
+        TypeError: if it contains anything else; the message says where.
     """
     if type(value) in _PLAIN or isinstance(value, torch.Tensor | torch.dtype | torch.device):
         return value
@@ -73,13 +74,13 @@ def to_plain(value: Any, name: str = 'value') -> Any:
             for key, item in value.items()
         }
         if isinstance(value, OrderedDict):
-            # A state dict carries the versions of its modules as an attribute.
+            # A state dict has the versions of its modules as an attribute.
             plain = OrderedDict(plain)
             vars(plain).update(to_plain(vars(value), name))
         return plain
     if isinstance(value, list | tuple | set):
         kind = next(kind for kind in (list, tuple, set) if isinstance(value, kind))
-        # A long history of numbers is copied at once.
+        # Fast path for a long history of numbers.
         if _PLAIN.issuperset(map(type, value)):
             return kind(value)
         return kind(to_plain(item, f'{name}[{i}]') for i, item in enumerate(value))
@@ -93,7 +94,7 @@ def to_plain(value: Any, name: str = 'value') -> Any:
 
 
 def _scheduler_states(states: list | dict) -> Iterator[dict]:
-    # With several optimizers there is a list of schedulers for each.
+    # With several optimizers, each has its own list of schedulers.
     lists = states.values() if isinstance(states, dict) else [states]
     for some in lists:
         yield from some

@@ -1,10 +1,11 @@
-"""The config that is in a checkpoint: read as data, and compared with the one in use.
+"""Read the config in a checkpoint as data, and compare it with the current config.
 
-MMEngine stores configs as Python and runs what it reads. A checkpoint is a file that one gets from
-others, so nothing in it is run here.
+MMEngine stores configs as Python code and executes them. Checkpoints may come from other people, so
+here nothing in them is executed.
 """
 
 import ast
+import inspect
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -16,37 +17,34 @@ from mapper_mm.utils.log import warn
 
 from .upgrade import upgrade_config
 
-# Parts of a model whose settings change what their weights mean.
+# Parts of a model whose settings change the meaning of their weights.
 COMPARED = ('data_preprocessor', 'backbone', 'language_model', 'neck')
-# Where frozen weights come from, of which their fingerprints say more, and what input is refused.
+# Settings that do not matter: fingerprints compare frozen weights.
 _NOT_COMPARED = {'pretrained', 'init_cfg', 'truncation'}
 _FILLED_IN = ('data_preprocessor.mean', 'data_preprocessor.std')
 _SHOWN = 5
-# Of mmdet, what the configs here use and what may take its place.
-_OF_OTHERS = {
-    *('L1Loss', 'SmoothL1Loss', 'MSELoss', 'IoULoss', 'GIoULoss'),
-    *('DIoULoss', 'CIoULoss', 'SIoULoss'),
-    *('LoadImageFromFile', 'LoadAnnotations', 'PackDetInputs'),
-}
-# Where MMEngine may look names up; another package it would import.
+# Components of mmdet that the pipelines use, and the module of its losses: losses compute from
+# tensors and numbers, and build or read nothing.
+_OF_OTHERS = {'LoadImageFromFile', 'LoadAnnotations', 'PackDetInputs'}
+_LOSSES = 'mmdet.models.losses.'
+# Allowed scopes of names; MMEngine would import any other package.
 _SCOPES = (None, 'mmengine', 'mmdet', registry.SCOPE)
 
 
 def stored_config(checkpoint: Mapping, name: str) -> Config | None:
     """Read the config that a model was trained with.
 
-    Modules that it names in ``custom_imports`` are not imported. What an earlier version called
-    otherwise has its name of now.
+    Modules in ``custom_imports`` are not imported. Names of an earlier version are translated.
 
     Args:
         checkpoint: As read from its file.
-        name: What messages call it.
+        name: Name of the checkpoint in messages.
 
     Returns:
-        Config | None: None if it holds none.
+        Config | None: The config, or None if the checkpoint contains none.
 
     Raises:
-        WrongConfigError: If what it holds is more than names with plain values, or no model.
+        WrongConfigError: If it contains more than names with plain values, or has no model.
     """
     text = (checkpoint.get('meta') or {}).get('cfg')
     if text is None:
@@ -57,7 +55,7 @@ def stored_config(checkpoint: Mapping, name: str) -> Config | None:
             raise ValueError('it has no model')
         upgrade_config(values['model'])
         return Config(values)
-    # KeyError: of a name that MMEngine keeps for itself; the last two: of a text made to be deep.
+    # KeyError: a name that MMEngine reserves; the last two: a maliciously nested text.
     except (SyntaxError, ValueError, TypeError, KeyError, MemoryError, RecursionError) as error:
         raise WrongConfigError(
             f'{name}: the config in it is not one of plain values, and is not run ({error}). Name '
@@ -66,14 +64,14 @@ def stored_config(checkpoint: Mapping, name: str) -> Config | None:
 
 
 def parse_config(text: str) -> dict:
-    """Read what ``Config.pretty_text`` writes.
+    """Parse the output of ``Config.pretty_text``.
 
     Args:
-        text: Lines of ``name = value``; values are literals, and ``dict()`` of them.
+        text: Lines of ``name = value``; values are literals and ``dict()`` calls of literals.
 
     Raises:
-        SyntaxError: If it is no Python.
-        ValueError: If it is anything else.
+        SyntaxError: If the text is not Python.
+        ValueError: If it contains anything else.
     """
     values = {}
     for line in ast.parse(text).body:
@@ -86,7 +84,7 @@ def parse_config(text: str) -> dict:
 
 
 class _Literals(ast.NodeTransformer):
-    """What is no literal to Python: ``dict(key=value)``, ``dict({'key': value})``, inf and nan."""
+    """Convert ``dict(key=value)``, ``dict({'key': value})``, inf and nan to literals."""
 
     def visit_Name(self, name: ast.Name) -> ast.AST:
         if name.id in ('inf', 'nan'):
@@ -107,18 +105,18 @@ class _Literals(ast.NodeTransformer):
 
 
 def check_types(settings: Any, name: str) -> None:
-    """Check that what is to be built from a stored config are components known to be harmless.
+    """Check that a stored config only uses components that are known to be harmless.
 
-    These are this project's own, with what was registered beside them, and a few of mmdet's. What
-    else MMEngine can build from a name may run what it is given: any function of any module by its
-    full name, and classes of mmdet that evaluate their arguments or read other configs.
+    These are the registered components of this project, and the losses and a few transforms of
+    mmdet. Other names could run any code: MMEngine can call any function of any module by its full
+    name, and some classes of mmdet evaluate their arguments or read other configs.
 
     Args:
         settings: A part of the config.
-        name: What messages call the checkpoint.
+        name: Name of the checkpoint in messages.
 
     Raises:
-        WrongConfigError: If a ``type`` is anything else, or names are to be looked up elsewhere.
+        WrongConfigError: If a ``type`` or a scope is not allowed.
     """
     if isinstance(settings, Mapping):
         if settings.get('_scope_') not in _SCOPES:
@@ -148,24 +146,27 @@ def _is_harmless(kind: Any) -> bool:
     own = (registry.MODELS, registry.TRANSFORMS, registry.VISUALIZERS)
     for node in own:
         node.import_from_location()
-    return name in _OF_OTHERS or any(name in node.module_dict for node in own)
+    if name in _OF_OTHERS or any(name in node.module_dict for node in own):
+        return True
+    kind = registry.MODELS.parent.module_dict.get(name)
+    return inspect.isclass(kind) and kind.__module__.startswith(_LOSSES)
 
 
 def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> None:
-    """Warn if weights were trained in a model that computes something else from them.
+    """Warn if a checkpoint was trained with other settings of the model.
 
-    Not every setting leaves a trace in the weights: a checkpoint whose adapters stood beside their
-    layers can be loaded into a model where they stand behind them.
+    Not every setting shows in the weights: for example, a checkpoint with parallel adapters can be
+    loaded into a model with sequential adapters.
 
     Args:
         model: The model's config.
         checkpoint: As read from its file. Without a config, nothing is compared.
-        name: What the warning calls it.
+        name: Name of the checkpoint in the warning.
     """
     try:
         config = stored_config(checkpoint, name)
     except WrongConfigError as error:
-        warn(f'{error} Nor is it known whether it had the same settings.')
+        warn(f'{error} Its settings cannot be compared.')
         return
     if config is None:
         return
@@ -182,12 +183,12 @@ def warn_of_other_settings(model: Mapping, checkpoint: Mapping, name: str) -> No
 def differences(
     here: Any, there: Any, key: str, ignored: Collection[str] = _NOT_COMPARED
 ) -> Iterator[str]:
-    """Say what settings are and were; one that is not set is as good as None.
+    """Yield a line for each setting that differs; a missing setting equals None.
 
     Args:
-        here: A part of the config in use.
-        there: The same part of the one in a checkpoint.
-        key: Where the part is: 'model.neck'.
+        here: A part of the current config.
+        there: The same part of a checkpoint's config.
+        key: Path of the part: 'model.neck'.
         ignored: Names of settings that are not compared.
 
     Yields:
@@ -199,10 +200,10 @@ def differences(
     elif _are_parts(here) and _are_parts(there) and len(here) == len(there):
         for number, pair in enumerate(zip(here, there, strict=True)):
             yield from differences(*pair, f'{key}.{number}', ignored)
-    # What is not set is the image encoder's, and that is compared.
+    # The default is that of the image encoder, which is compared.
     elif key.endswith(_FILLED_IN) and None in (here, there):
         return
-    # A name of an architecture does not say whether it is another than one that is spelled out.
+    # A name of an architecture cannot be compared with a dict.
     elif not key.endswith('.arch') and _plain(here) != _plain(there):
         yield f'{key} was {_short(there)} and is {_short(here)}'
 

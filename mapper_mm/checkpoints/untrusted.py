@@ -1,4 +1,4 @@
-"""Reading the tensors of other code's checkpoints, and nothing else of what is in them."""
+"""Read only the tensors of checkpoints from other projects."""
 
 import pickle
 import zipfile
@@ -13,7 +13,7 @@ from torch import Tensor
 from mapper_mm.errors import MissingWeightsError, WrongWeightsError
 from mapper_mm.utils.torch_files import asked_for, load_torch, why_unreadable
 
-# What a pickled tensor asks for. Storage types are resolved by torch.load itself.
+# Globals of a pickled tensor. torch.load itself resolves storage types.
 _ALLOWED = {
     ('collections', 'OrderedDict'): OrderedDict,
     ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
@@ -22,7 +22,7 @@ _ALLOWED = {
 
 
 class _StandIn:
-    """Takes the place of an object, takes all that is put into it and keeps nothing."""
+    """Replaces an object and ignores all of its data."""
 
     what = ''
 
@@ -38,40 +38,41 @@ class _StandIn:
     __setstate__ = __setitem__ = append = extend = add = _take
 
 
-# The one in Python: the one in C makes room for as many objects as a damaged file says.
+# The Python version: the C version allocates as much memory as a damaged file asks for.
 class _TensorUnpickler(pickle._Unpickler):
-    """Builds tensors and plain containers; any other class or function is not even imported."""
+    """Builds only tensors and plain containers; other classes and functions are not imported."""
 
     def find_class(self, module: str, name: str) -> Any:
         allowed = _ALLOWED.get((module, name))
         return allowed or type('StandIn', (_StandIn,), dict(what=f'{module}.{name}'))
 
 
-# What the files of torch before 1.6 begin with.
+# First bytes of files of torch before 1.6.
 _OLD_FORMAT = pickle.dumps(torch.serialization.MAGIC_NUMBER, protocol=2)
 _TENSOR_PICKLE = SimpleNamespace(__name__='tensor_pickle', Unpickler=_TensorUnpickler)
 
 
 def read_tensors(path: str | Path, entry: str = 'model') -> dict[str, Tensor]:
-    """Read the state dict in a checkpoint that also holds other objects, without running any code.
+    """Read the state dict in a checkpoint with other objects, without running any code.
 
-    A training's checkpoint holds its arguments, the optimizer's state and more. Only tensors and
-    plain containers are built; what a file asks for besides (``argparse.Namespace``, say) becomes
+    A training checkpoint also contains arguments, the optimizer state and more. Only tensors and
+    plain containers are built; other objects (for example ``argparse.Namespace``) are replaced by
     an inert stand-in, and everything outside of the state dict is dropped.
 
-    A file of PyTorch before 1.6 is read by ``torch.load(weights_only=True)``, which is as safe, but
-    refuses such objects.
+    A file of PyTorch before 1.6 is read by ``torch.load(weights_only=True)``, which is equally safe
+    but refuses other objects.
 
     Args:
         path: A file that ``torch.save`` wrote.
-        entry: The key of the state dict; a file without it is taken for the bare state dict.
+        entry: Key of the state dict. A file without this key is read as a state dict.
 
     Returns:
         dict[str, Tensor]: Tensors by name, on the CPU.
 
     Raises:
-        MissingWeightsError: If there is no such file.
-        WrongWeightsError: If the file cannot be read, or the state dict holds anything but tensors.
+        MissingWeightsError: If the file does not exist.
+        WrongWeightsError: If the file cannot be read, or the state dict contains anything but
+            tensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -111,11 +112,11 @@ def _is_of_old_format(path: Path) -> bool:
 
 
 def _is_of_new_format(path: Path) -> bool:
-    """Not so is TorchScript's, which torch.load takes as well."""
+    """Whether a file is in torch's current format, excluding TorchScript files."""
     try:
         with zipfile.ZipFile(path) as file:
             return not any(name.endswith('/constants.pkl') for name in file.namelist())
-    # Of a damaged directory of the archive zipfile raises almost anything.
+    # zipfile raises almost any error for a damaged archive.
     except Exception:
         return False
 

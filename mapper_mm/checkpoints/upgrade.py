@@ -1,13 +1,13 @@
-"""Files of earlier versions: what is called something else in them."""
+"""Translate names in files of earlier versions."""
 
 from typing import Any
 
 from torch import Tensor, nn
 
-# The encoder's own module in a wrapper, which was called `base` until November 2026.
+# Name of the wrapped module in a wrapper; it was `base` until November 2026.
 _BEFORE, _NOW = '.base.', '.base_layer.'
-# Components that had settings for what :mod:`mapper_mm.published.models` does now: by their types
-# the type there, and of each setting the default that it had and the one that it has there.
+# Components with former settings that are now subclasses in :mod:`mapper_mm.published.models`: for
+# each type the new type, and for each setting its old default and its default in the new type.
 _SETTINGS = {
     'PriorGuidedBERT': (
         'PublishedBERT',
@@ -17,37 +17,37 @@ _SETTINGS = {
     'FusionEncoder': ('PublishedFusionEncoder', dict(padding_bias=(float('-inf'), 1.0))),
     'BoxHead': ('PublishedBoxHead', dict(clip_border=(True, False))),
 }
-# By type and setting the name that it has now, and what it says now in place of what it said.
+# Renamed settings: for each type and setting the new name, and new values by old values.
 _RENAMED = {
     ('PriorGuidedBERT', 'long_phrases'): ('truncation', {'error': False, 'cut': True}),
 }
 
 
 def upgrade_names(model: nn.Module, state: dict[str, Tensor], prefix: str = '') -> None:
-    """Give tensors of an earlier version the names that a model has for them now, in place.
+    """Rename tensors of an earlier version to the model's current names, in place.
 
-    A name that the model knows stays as it is, and so does one that it would not know either way.
+    Names that the model has are not changed, and neither are names that are unknown in any case.
 
     Args:
         model: The model that will load them.
         state: Tensors by name.
-        prefix: What stands before the model's names there.
+        prefix: Prefix of the model's names in ``state``.
     """
     own = {prefix + name for name in model.state_dict()}
     names = {name: name.replace(_BEFORE, _NOW) for name in state.keys() - own}
     names = {name: now for name, now in names.items() if now in own and now not in state}
     if names:
         renamed = {names.get(name, name): tensor for name, tensor in state.items()}
-        # What is no item, as `_metadata`, stays.
+        # Update in place to keep attributes such as `_metadata`.
         state.clear()
         state.update(renamed)
 
 
 def upgrade_config(part: Any) -> None:
-    """Give an earlier version's config the types and settings of now, in place.
+    """Translate types and settings of an earlier version's config, in place.
 
     Args:
-        part: A model's config, or any part of one. Anything but dicts and lists is left alone.
+        part: A model's config, or any part of it. Anything except dicts and lists is ignored.
     """
     if isinstance(part, list | tuple):
         for one in part:

@@ -1,1 +1,1 @@
-"""What the command lines of tools/ and demo/ have in common."""
+"""Shared parts of the command lines of tools/ and demo/."""

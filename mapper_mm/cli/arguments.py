@@ -1,4 +1,4 @@
-"""What the command lines of tools/ and demo/ have in common."""
+"""Shared command line arguments of tools/ and demo/, and how errors end a program."""
 
 import argparse
 import difflib
@@ -39,7 +39,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         help='change settings of the config, for example optim_wrapper.optimizer.lr=1e-3 '
         'train_dataloader.dataset.data_root="/my data" test_cfg.splits="[val,test]" '
         'model.bbox_head.loss_l1=None; lists, tuples and dicts are in brackets, 1,2 is a list of '
-        'numbers, and any other text stays as it stands; more in docs/configs.md',
+        'numbers, and any other text is a string; see docs/configs.md',
     )
 
 
@@ -47,13 +47,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of every tool that starts MMEngine's Runner."""
     add_config_arguments(parser)
     parser.add_argument(
-        '--work-dir', help="where logs and checkpoints go; work_dirs/<config's name> by default"
+        '--work-dir', help="folder for logs and checkpoints; default: work_dirs/<config's name>"
     )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='what started the processes, if there are several',
+        help='how several processes were started',
     )
 
 
@@ -61,14 +61,14 @@ _CONFIG_FILES = ('.py', '.yml', '.yaml', '.json')
 
 
 def read_config(args: argparse.Namespace) -> Config:
-    """Read the config as the command line changes it.
+    """Read the config and apply the command line options.
 
-    ``work_dir`` comes from the command line, else from the config, else from the config's name
-    (:func:`default_work_dir`).
+    ``work_dir`` is that of the command line, else that of the config, else it is derived from the
+    config's name (:func:`default_work_dir`).
 
     Raises:
-        OptionError: If there is no such config, or an option is for a setting that nothing would
-            read, or cannot be set.
+        OptionError: If the config does not exist, or an option is for an unknown setting or cannot
+            be applied.
         WrongConfigError: If the config cannot be read.
     """
     check_config_file(args.config)
@@ -100,18 +100,18 @@ def _check_names(options: Iterable[str], config: Config, file: str) -> None:
                 f'--cfg-options: {file} has no setting {name}{hint if "mean" in hint else "."}'
             )
         print_log(
-            f'--cfg-options: {name} is a variable of {file}: what the file has made of it stays as '
-            'it was.',
+            f'--cfg-options: {name} is a variable of {file}: settings that the file computed from '
+            'it do not change.',
             'current',
             logging.WARNING,
         )
 
 
 def check_config_file(name: str) -> None:
-    """Check that a config is there.
+    """Check that a config file exists.
 
     Raises:
-        OptionError: If it is not, or no file that can be a config.
+        OptionError: If it does not, or is not a config file.
     """
     path = Path(name)
     if path.is_file() and path.suffix in _CONFIG_FILES:
@@ -124,11 +124,11 @@ def check_config_file(name: str) -> None:
 
 
 def default_work_dir(config: str | Path) -> Path:
-    """Where a config's logs and checkpoints go if nothing else is said.
+    """Return the default folder for a config's logs and checkpoints.
 
     Args:
-        config: The config file. Of one in a folder ``configs`` the path below it counts, as files
-            in different folders there may have one name.
+        config: The config file. Its path below a folder ``configs`` is kept, because files in
+            different folders may have the same name.
 
     Returns:
         Path: ``work_dirs/mapper_refcoco`` or ``work_dirs/published/mapper_refcoco``, for example.
@@ -151,15 +151,15 @@ _OF_THE_USER = (
 
 @contextmanager
 def exit_on_user_error(*more: type[Exception]) -> Iterator[None]:
-    """End the program with a message of a few lines where the user can mend what is wrong.
+    """End the program with a short message for errors that the user can fix.
 
-    That is a file that is not there or not what it should be. Anything else keeps its traceback.
+    Other errors keep their traceback.
 
     Args:
-        *more: Further errors that the user can mend.
+        *more: Other errors that the user can fix.
     """
     if isinstance(sys.stdout, TextIOWrapper):
-        # As stderr does: what the terminal's encoding lacks is spelled out.
+        # Like stderr: escape characters that the terminal's encoding does not have.
         sys.stdout.reconfigure(errors='backslashreplace')
     try:
         yield
@@ -167,7 +167,7 @@ def exit_on_user_error(*more: type[Exception]) -> Iterator[None]:
     except (*_OF_THE_USER, *more) as error:
         sys.exit(_own_words(error) if is_first_process() else 1)
     except BrokenPipeError:
-        # Who reads has enough (`| head`). Python would try once more when it ends.
+        # The reader has stopped (`| head`). Python would try to flush again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -181,7 +181,7 @@ def exit_on_user_error(*more: type[Exception]) -> Iterator[None]:
 
 
 def _own_words(error: Exception) -> str:
-    """The message without the traceback that a DataLoader's worker puts before it."""
+    """Return the message without the traceback of a DataLoader worker."""
     message, kind = str(error), type(error)
     if 'Original Traceback (most recent call last)' not in message:
         return message
@@ -195,10 +195,9 @@ def _own_words(error: Exception) -> str:
 
 @contextmanager
 def process_group_left() -> Iterator[None]:
-    """Leave the process group, if there is one, before the program ends.
+    """Destroy the process group, if there is one, before the program ends.
 
-    Otherwise gloo's threads may still run when Python takes them down, which aborts the process
-    after its work is done.
+    Otherwise gloo's threads may still run when Python exits, which aborts the process.
     """
     try:
         yield

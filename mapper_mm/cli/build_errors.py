@@ -1,4 +1,4 @@
-"""What fails while parts are built from a config, said with the config's path to the setting."""
+"""Report errors in building components with the config's path to the setting."""
 
 import inspect
 import math
@@ -21,14 +21,14 @@ from mapper_mm.errors import UserError, WrongConfigError
 from .config_check import find, not_registered
 from .signatures import arguments, nearest
 
-# What components, and what they call, raise for a value that they cannot work with.
+# Errors for invalid values.
 _OF_VALUES = (ValueError, AssertionError)
-# What may as well be a fault in the component.
+# Errors that may also be a fault in the component.
 _OF_TYPES = (TypeError, AttributeError, LookupError, RuntimeError, ArithmeticError)
 _UNEXPECTED = re.compile(
     r"(?:(\w+)\.__init__\(\))? ?got (?:an unexpected|multiple values for) keyword argument '(\w+)'"
 )
-# Where a fault is not the user's own: there a value is to blame.
+# Code that is not the user's own: an error there is caused by a value.
 _PATHS = ('stdlib', 'platstdlib', 'purelib', 'platlib')
 _NOT_OWN = (*map(sysconfig.get_path, _PATHS), mapper_mm.__path__[0])
 _MISSING = re.compile(r'missing \d+ required .*arguments?: (.*)')
@@ -36,16 +36,16 @@ _MISSING = re.compile(r'missing \d+ required .*arguments?: (.*)')
 
 @contextmanager
 def build_errors_name_settings(config: Config) -> Iterator[None]:
-    """End in a sentence what goes wrong while parts are built from a config.
+    """Convert errors in building components to messages that name the setting.
 
     Args:
         config: The whole config.
 
     Raises:
-        WrongConfigError: If a part is not registered, an argument is not known or missing, or a
-            value is of a wrong kind or refused. It names the file, the config's path to the
-            setting and, for a misspelt name, the nearest right one. Other errors are let through:
-            a fault in a component keeps its traceback.
+        WrongConfigError: If a component is not registered, an argument is unknown or missing, or a
+            value is of a wrong kind or invalid. The message names the file, the config's path to
+            the setting and, for a misspelt name, the nearest valid one. Other errors are not
+            changed: a fault in a component keeps its traceback.
     """
     original = Registry.build
 
@@ -66,7 +66,7 @@ def build_errors_name_settings(config: Config) -> Iterator[None]:
 
 
 def _explain(error: Exception, cfg: Any, where: Registry, config: Config) -> str | None:
-    """One sentence about what is wrong with a part's config; None if nothing is known to be."""
+    """Return what is wrong with a component's config, or None if that is unknown."""
     if not isinstance(cfg, Mapping):
         return f'a {where.name} is wanted where there is {_short(cfg)}; it is a dict with its type.'
     path = _path(cfg, config)
@@ -118,7 +118,7 @@ def _frames(error: Exception) -> list[FrameType]:
 def _is_not_own(error: Exception) -> bool:
     """Whether an error comes from within a package rather than from the user's own code."""
     for frame in reversed(_frames(error)):
-        # torch raises it for every attribute that is not there.
+        # torch raises this for every missing attribute.
         if frame.f_code.co_name != '__getattr__':
             return frame.f_code.co_filename.startswith(_NOT_OWN)
     return False
@@ -130,13 +130,13 @@ def _short(value: Any) -> str:
 
 
 def _is_call_of(error: Exception, kind: Any) -> bool:
-    """Whether the arguments did not fit, rather than those of a call in the constructor."""
+    """Whether the arguments of this call are wrong, not those of a call in the constructor."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return last.name in ('build_from_cfg', 'get_instance', 'build_scheduler_from_cfg', '__call__')
 
 
 def _names(kind: Callable | None) -> set[str]:
-    """The names of what a component takes, as far as is known."""
+    """Return the known argument names of a component."""
     if not callable(kind):
         return set()
     known = arguments(kind)
@@ -152,7 +152,7 @@ def _names(kind: Callable | None) -> set[str]:
 
 
 def _wanted(kind: Callable, key: str) -> tuple[type, ...] | None:
-    """The types that an argument may have, None if that is not known."""
+    """Return the allowed types of an argument, or None if they are unknown."""
     parameter = (arguments(kind) or {}).get(key)
     if parameter is None:
         return None
@@ -162,7 +162,7 @@ def _wanted(kind: Callable, key: str) -> tuple[type, ...] | None:
         types = None if types == {NoneType} else types
     if types is None or not types <= {*_PLAIN, NoneType}:
         return None
-    # A whole number is a number, lists and tuples are as good as each other.
+    # An int is allowed as a float; lists and tuples are interchangeable.
     if float in types:
         types |= {int}
     if types & {list, tuple}:
@@ -185,23 +185,24 @@ def _types(annotation: Any) -> set[type] | None:
 
 
 def _path(cfg: Mapping, config: Config) -> str:
-    """Where a part's config is in the whole; its type if that is not known.
+    """Return the path of a component's config in the whole config, or its type if unknown.
 
-    On its way to where it is built a part may get more settings, and lose some.
+    Before a component is built, settings may be added to its config and removed from it.
     """
     best, most = '', -math.inf
     for path, node in _nodes(config.items(), ''):
         if node.get('type') == cfg.get('type'):
             same = sum(key in cfg and _equal(cfg[key], value) for key, value in node.items())
             score = same - 2 * (len(node) - same)
-            # Many a dict has no type: it is this one only if all in it is the same.
-            if score > most and ('type' in cfg or same == len(node) > 0):
+            # A dict without type must be equal.
+            equal = same == len(node) and bool(node) == bool(cfg)
+            if score > most and ('type' in cfg or equal):
                 best, most = path, score
     return best or str(cfg.get('type', ''))
 
 
 def _equal(one: Any, other: Any) -> bool:
-    # Arrays have no single answer to ==.
+    # Arrays have no single result of ==.
     return one is other or repr(one) == repr(other)
 
 

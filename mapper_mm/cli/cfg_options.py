@@ -1,15 +1,15 @@
-"""``--cfg-options KEY=VALUE ...``: what a value means, and how a config is changed by it.
+"""Parse ``--cfg-options KEY=VALUE ...`` and apply it to a config.
 
-A value is read as MMEngine's ``DictAction`` reads it where that loses nothing:
+Values are parsed as by MMEngine's ``DictAction``, but nothing is lost:
 
 ======================================  ===========================================================
 ``8``, ``1e-3``, ``true``, ``None``     a number, True or False, None (``null`` too)
-``[a, b]``, ``(1, 2)``                  a list, a tuple, of such values; they can hold others
-``{rank: 8}``, ``dict(rank=8)``         a dict; it is merged into the one that is there
+``[a, b]``, ``(1, 2)``                  a list, a tuple, of such values; may be nested
+``{rank: 8}``, ``dict(rank=8)``         a dict; it is merged into the existing one
 ``1,2``                                 a list of numbers
-``a,b``                                 a list if the setting holds one now; otherwise as it stands
-``"1"``, ``'[x]'``                      what is between the quotes, as it stands
-``/my data,v2/a=b.jsonl``               anything else: as it stands, with all blanks and commas
+``a,b``                                 a list if the setting is one now; otherwise a string
+``"1"``, ``'[x]'``                      the string between the quotes
+``/my data,v2/a=b.jsonl``               anything else: a string, including spaces and commas
 ======================================  ===========================================================
 """
 
@@ -24,13 +24,13 @@ from mapper_mm.errors import OptionError
 
 _CLOSING = {'(': ')', '[': ']', '{': '}'}
 _WORDS = {'true': True, 'false': False, 'None': None, 'null': None}
-# To Python they are strings that are true.
+# As strings, all of these are true.
 _LIKE_BOOLEANS = ('yes', 'no', 'on', 'off', 'y', 'n', 't', 'f')
 _PAIR = re.compile(r'\s*(?P<name>[^\s:=\'"]+|"[^"]*"|\'[^\']*\')\s*[:=](?P<value>.*)', re.DOTALL)
 
 
 class CfgOptions(argparse.Action):
-    """Reads ``KEY=VALUE ...`` into a dict; of a key that comes twice the last value counts."""
+    """Parse ``KEY=VALUE ...`` into a dict; the last value of a key wins."""
 
     def __call__(
         self,
@@ -56,15 +56,15 @@ class CfgOptions(argparse.Action):
 
 
 def parse_value(text: str) -> Any:
-    """What a value on the command line means; see the table above.
+    """Parse a value on the command line; see the table above.
 
     Raises:
-        OptionError: If it begins with a bracket that it does not close, or has too many in another.
+        OptionError: If brackets do not match or are nested too deeply.
     """
     try:
         return _parse(text)
     except RecursionError as error:
-        raise OptionError('too many brackets stand in each other.') from error
+        raise OptionError('too many brackets are nested.') from error
 
 
 def _parse(text: str) -> Any:
@@ -95,8 +95,8 @@ def _parse(text: str) -> Any:
 
 
 def _container(value: str, parts: list[str], text: str | None = None) -> Any:
-    """The list, tuple or dict of parts between brackets; text that is none of them stays."""
-    # A comma may stand behind the last part.
+    """Return the list, tuple or dict of parts between brackets, or the text if it is none."""
+    # A trailing comma is allowed.
     if parts and not parts[-1].strip():
         parts = parts[:-1]
     parts = [part.strip() for part in parts]
@@ -133,12 +133,12 @@ def _unquote(value: str) -> str:
 
 
 def _split(text: str) -> list[str] | None:
-    """Cut at the commas outside of brackets and quotes; None if brackets do not match."""
+    """Split at commas outside of brackets and quotes; return None if brackets do not match."""
     parts, open_brackets, quote = [''], [], ''
     for char in text:
         if quote:
             quote = '' if char == quote else quote
-        # Quotes begin a value: an apostrophe in a word does not.
+        # A quote must be at the start of a value; an apostrophe in a word is not a quote.
         elif char in '"\'' and (not parts[-1].strip() or parts[-1].rstrip()[-1] in '([{,:='):
             quote = char
         elif char in _CLOSING:
@@ -154,15 +154,15 @@ def _split(text: str) -> list[str] | None:
 
 
 def apply_options(config: Config, options: dict[str, Any]) -> None:
-    """Change a config, one option after the other.
+    """Apply options to a config, one after the other.
 
     Args:
-        config: Is changed in place.
+        config: Changed in place.
         options: Values by key; ``model.neck.layers.0.x`` is a key into a list.
 
     Raises:
-        OptionError: If a key leads through something that has no keys, or to nothing in a list, or
-            a string is given for what is True or False.
+        OptionError: If a key leads through a value without keys or to a missing list item, or a
+            string is given for a boolean.
     """
     for key, value in options.items():
         now = _look_up(config, key)
@@ -174,7 +174,7 @@ def apply_options(config: Config, options: dict[str, Any]) -> None:
             value = {**value, '_delete_': True}
         try:
             config.merge_from_dict({key: value})
-        # MMEngine's, of a value that is no dict where a dict is needed.
+        # MMEngine's errors for a value that is not a dict where a dict is needed.
         except (AttributeError, TypeError, KeyError) as error:
             raise OptionError(
                 f'--cfg-options: {key} cannot be set to {value!r}: {error}'
@@ -182,10 +182,10 @@ def apply_options(config: Config, options: dict[str, Any]) -> None:
 
 
 def _look_up(config: Config, key: str) -> Any:
-    """The value that a key has now; None if it has none.
+    """Return the current value of a key, or None.
 
     Raises:
-        OptionError: If it leads through what has no keys, or to nothing in a list.
+        OptionError: If the key leads through a value without keys, or to a missing list item.
     """
     node, path = config, ''
     for name in key.split('.'):

@@ -1,7 +1,7 @@
-"""Looks at a config before anything is built from it: misspelt keys and names, missing parts.
+"""Check a config before anything is built: misspelt keys and names, missing parts.
 
-Only at what MMEngine's Runner builds itself, of which it is known what a key is for. What is wrong
-deeper in a model is found when it is built (:mod:`mapper_mm.cli.build_errors`).
+Only the parts that MMEngine's Runner builds itself are checked, because their keys are known.
+Errors deeper in a model are found when it is built (:mod:`mapper_mm.cli.build_errors`).
 """
 
 import inspect
@@ -30,10 +30,10 @@ from .config_settings import OF_MMENGINE
 from .config_values import clip_grad_problems, loader_problems, log_level_problems
 from .signatures import arguments, nearest
 
-# What MMEngine's build functions take besides the arguments of what they build.
+# Keys for MMEngine's build functions.
 _ALWAYS = {'type', '_scope_'}
 _OF_HOOKS = {'priority'}
-# Arguments that are given by what builds a component.
+# Arguments that are not settings, because the caller passes them.
 _NO_SETTINGS = {'self', 'runner', 'dataloader', 'evaluator', 'optimizer', 'distributed'}
 _OF_SCHEDULERS = {'convert_to_iter_based', 'epoch_length'}
 _OF_OPTIM_WRAPPERS = {'constructor', 'paramwise_cfg', 'optimizer'}
@@ -55,14 +55,14 @@ _PARTS = {
 
 
 def check_config(config: Config) -> None:
-    """Check what can be known of a config without building anything.
+    """Check a config without building anything.
 
     Args:
         config: The whole config.
 
     Raises:
-        WrongConfigError: If a key is no setting, or a name is not registered. The message has the
-            config's path to the key, and the nearest right one.
+        WrongConfigError: If a key is unknown, or a name is not registered. The message contains the
+            config's path to the key, and the nearest valid one.
     """
     init_default_scope(config.get('default_scope') or registry.SCOPE)
     check_names(config)
@@ -71,15 +71,15 @@ def check_config(config: Config) -> None:
 
 
 def check_parts(config: Config, purpose: str) -> None:
-    """Check that a config has what a training or a test needs; a validation may be left out.
+    """Check that a config has the parts that training or testing needs; validation is optional.
 
     Args:
         config: The whole config.
         purpose: 'train' or 'test'.
 
     Raises:
-        WrongConfigError: If it has not, or of what a training, a validation or a test needs some
-            parts are there and others not.
+        WrongConfigError: If parts are missing, or only some of the parts of training, validation or
+            testing are set.
     """
     absent = [part for part in ('model', *_PARTS[purpose]) if config.get(part) is None]
     if absent:
@@ -147,7 +147,7 @@ def _problems(config: Config) -> Iterator[str]:
         auto_scale_lr=('enable', 'base_batch_size'),
     )
     for key, names in known.items():
-        # Nobody asks for other keys there, which may be somebody's own.
+        # Other keys may be the user's own, so only misspelt ones are reported.
         part = config.get(key)
         for name in part if isinstance(part, Mapping) else ():
             if name not in names and _near(name, names):
@@ -160,7 +160,7 @@ def _near(name: str, names: Iterable[str]) -> str:
 
 
 def _each(part: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The configs in a list, in a dict of lists, or the one that stands for a list of one."""
+    """Iterate over the configs in a list or in a dict of lists, or over a single config."""
     if isinstance(part, list | tuple):
         for number, item in enumerate(part):
             yield f'{path}.{number}', item
@@ -172,7 +172,7 @@ def _each(part: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _component(cfg: Any, path: str, where: Registry, besides: Iterable[str] = ()) -> Iterator[str]:
-    """What is wrong with the config of a component that a registry builds."""
+    """Yield what is wrong with the config of a component that a registry builds."""
     if isinstance(cfg, str | int | float | list | tuple):
         yield f'{path} is {cfg!r}: a dict with the type of a {where.name} is wanted.'
     if not isinstance(cfg, Mapping):
@@ -206,17 +206,17 @@ def _keys(cfg: Mapping, path: str, kind: Any, besides: Iterable[str] = ()) -> It
 
 
 def find(name: str, where: Registry, scope: str | None = None) -> Any:
-    """The class or function that a registry has by that name, None if it has none."""
+    """Return the class or function with this name in a registry, or None."""
     with where.switch_scope_and_registry(scope) as found:
         try:
             return found.get(name)
-        # Of a name with dots whose module cannot be imported, and of an empty one.
+        # A dotted name whose module cannot be imported, or an empty name.
         except (RuntimeError, ImportError, ValueError):
             return None
 
 
 def not_registered(name: str, where: Registry) -> str:
-    """The end of a message about a name that a registry does not have."""
+    """Return the end of a message about an unregistered name."""
     names, node = set(), where
     while node is not None:
         node.import_from_location()
@@ -250,7 +250,7 @@ def _dataset(cfg: Any, path: str) -> Iterator[str]:
         return
     for name, parts in (('dataset', cfg.get('dataset')), ('datasets', cfg.get('datasets'))):
         for inner, part in _each(parts, f'{path}.{name}'):
-            # Of a data set that is no wrapper it may be a name.
+            # In a dataset that is not a wrapper this may be a name.
             if isinstance(part, Mapping):
                 yield from _dataset(part, inner)
     kind = cfg.get('type')
@@ -288,7 +288,7 @@ def _optim_wrapper(cfg: Any, path: str) -> Iterator[str]:
     if maker is None:
         problem = not_registered(name, registry.OPTIM_WRAPPER_CONSTRUCTORS)
         yield f'{path}.constructor: {problem}'
-    # Others may have settings of their own, or several optimizers.
+    # Other constructors may have their own settings, or several optimizers.
     elif inspect.isclass(maker) and issubclass(maker, DefaultOptimWrapperConstructor):
         yield from _component(
             {'type': 'OptimWrapper', **cfg}, path, registry.OPTIM_WRAPPERS, _OF_OPTIM_WRAPPERS

@@ -1,4 +1,4 @@
-"""Reads a config file, and makes what it holds something that can be written down again."""
+"""Read a config file and convert its values to a form that can be saved as text."""
 
 import ast
 import inspect
@@ -23,15 +23,15 @@ from mapper_mm.errors import MissingPackageError, WrongConfigError
 from .dataset_switch import switch_dataset
 
 _SUFFIXES = ('.py', '.yml', '.yaml', '.json')
-# Settings that may be a class, or its name.
+# Settings that may be a class or its name.
 _NAMED = ('type', 'constructor', 'runner_type')
 
 
 def load_config(file: str | Path) -> Config:
-    """Read a config file and those that it inherits from, with one dataset for all loaders.
+    """Read a config file with everything it inherits, and apply its ``dataset`` and ``data_root``.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         MissingPackageError: If a package that it imports is not installed.
         WrongConfigError: If it cannot be read; the message names file and line.
     """
@@ -40,9 +40,9 @@ def load_config(file: str | Path) -> Config:
     except (OSError, MissingPackageError):
         raise
     except SyntaxError as error:
-        # Of a file that is inherited from, the name is not known.
+        # The name of an inherited file is not known.
         raise WrongConfigError(f'{file}, line {error.lineno}: {error.msg}.') from error
-    # The file is a program: it may go wrong in every way.
+    # The file is a program and may raise any error.
     except Exception as error:
         raise WrongConfigError(f'{_where(error, str(file))}: {_what(error)}') from error
     switch_dataset(config)
@@ -50,7 +50,7 @@ def load_config(file: str | Path) -> Config:
 
 
 def _where(error: Exception, file: str) -> str:
-    """The config file, perhaps one that was inherited from, and its line."""
+    """Return the config file (possibly an inherited one) and the line of an error."""
     if isinstance(error, json.JSONDecodeError | yaml.YAMLError | ConfigParsingError):
         return file
     frames = traceback.extract_tb(error.__traceback__)
@@ -63,22 +63,35 @@ def _where(error: Exception, file: str) -> str:
 
 
 def _what(error: Exception) -> str:
+    if isinstance(error, ImportError) and 'custom modules' in str(error):
+        return f'custom_imports: {_why_not_imported(error)}'
     lines = str(error).strip().splitlines()
     return f'{type(error).__name__}: {" ".join(line.strip() for line in lines[:3])}'
 
 
-def name_classes(config: Config) -> None:
-    """Replace, in place, classes and functions that are a ``type`` by their names.
+def _why_not_imported(error: BaseException) -> str:
+    """The first cause, of which MMEngine says only in which module it was."""
+    imported = str(error.__cause__).rpartition(' ')[2]
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__
+    said = str(error).rstrip('.')
+    if isinstance(error, ModuleNotFoundError) and error.name in (imported, imported.split('.')[0]):
+        return f'{said}. Set PYTHONPATH to the folder that it is in.'
+    return f'{imported} cannot be imported ({said}).'
 
-    MMEngine writes a config as text, into the work directory and into checkpoints, and a class has
-    none there that could be read again. Paths and NumPy's numbers become plain ones.
+
+def name_classes(config: Config) -> None:
+    """Replace classes and functions that are a ``type`` by their names, in place.
+
+    MMEngine saves a config as text in the work directory and in checkpoints, and a class could not
+    be read again. Paths and NumPy numbers are converted to plain values.
 
     Raises:
-        WrongConfigError: If there is something else that cannot be written down.
+        WrongConfigError: If another value cannot be saved as text.
     """
     settings = config._cfg_dict
     for name in [name for name, value in dict.items(settings) if inspect.isclass(value)]:
-        # What the file imported.
+        # Classes that the file imported.
         dict.__delitem__(settings, name)
     imported = getattr(config, '_imported_names', ())
     try:
@@ -90,7 +103,7 @@ def name_classes(config: Config) -> None:
 
 
 def _written(value: Any, path: str, name: str) -> Any:
-    """A value as it can be written down; dicts and lists are changed in place."""
+    """Return a value that can be saved as text; dicts and lists are changed in place."""
     if isinstance(value, dict | list):
         items = dict.items(value) if isinstance(value, dict) else enumerate(value)
         for key, old in list(items):
@@ -101,7 +114,7 @@ def _written(value: Any, path: str, name: str) -> Any:
     if isinstance(value, tuple):
         return tuple(_written(old, f'{path}.{i}', str(i)) for i, old in enumerate(value))
     if isinstance(value, LazyObject | LazyAttr):
-        # Others are for MMEngine to import, which writes them down as a path.
+        # MMEngine imports the others and saves them as a path.
         if name not in _NAMED:
             return value
         try:
@@ -130,7 +143,7 @@ def _written(value: Any, path: str, name: str) -> Any:
 
 
 def _name_of(kind: Callable) -> str | None:
-    """The name that a registry, or else Python, knows a class or a function by."""
+    """Return the name of a class or function in a registry, or else its import path."""
     for node in vars(registry).values():
         chain = node if isinstance(node, Registry) else None
         while chain is not None:

@@ -1,4 +1,4 @@
-"""The names at the top of a config: settings of MMEngine's Runner, and variables of one's own."""
+"""Check the names at the top of a config: settings of MMEngine's Runner and own variables."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ from mapper_mm.errors import WrongConfigError
 
 from .dataset_switch import SWITCHES
 
-# Settings that are no arguments of the Runner, and that configs may leave out.
+# Optional settings that are not arguments of the Runner.
 READ_BY_MMENGINE = (
     'auto_scale_lr',
     'compile',
@@ -25,9 +25,9 @@ READ_BY_MMENGINE = (
     'sync_bn',
 )
 SETTINGS = {*inspect.signature(Runner.__init__).parameters, *READ_BY_MMENGINE} - {'self', 'cfg'}
-# Of other projects on MMEngine: near to a setting, and no misspelling of it.
+# Names in other MMEngine projects that look like a misspelt setting.
 _OTHERS = {'models', 'optimizer_cfg', 'test_pipeline', 'tta_model', 'tta_pipeline'}
-# Of MMCV 1.x, and what took their place.
+# Settings of MMCV 1.x and their replacements.
 _OF_MMCV = dict(
     resume_from='resume and load_from',
     lr_config='param_scheduler',
@@ -47,13 +47,13 @@ _TEXT = {
 
 
 def check_names(config: Config) -> None:
-    """Refuse a name that can only be a setting's, misspelt: nothing would read it.
+    """Check for misspelt names of settings.
 
-    Names of one's own are fine: those that are not near to a setting's, hold another kind of value
-    than it does, end in another number, or are used further down in the file.
+    The user's own variables are allowed: names that are not similar to a setting, have another kind
+    of value, differ only in a number at the end, or are used in the file.
 
     Raises:
-        WrongConfigError: If there is one; the message has the right name.
+        WrongConfigError: If a name is misspelt; the message contains the right name.
     """
     for name, value in config.items():
         if name in (*SETTINGS, *SWITCHES, *_OTHERS) or name.startswith('_'):
@@ -64,7 +64,7 @@ def check_names(config: Config) -> None:
                 f'{where}{name} is a setting of MMCV 1.x, and nothing reads it; it is '
                 f'{_OF_MMCV[name]} here.'
             )
-        # `datasets` is a name that many give to a variable.
+        # `dataset` is not included, because `datasets` is a common variable.
         near = meant(name, {*SETTINGS, 'data_root'})
         if near is None or not _may_be(value, near) or _is_used(name, config.text or ''):
             continue
@@ -75,9 +75,9 @@ def check_names(config: Config) -> None:
 
 
 def meant(name: str, names: Collection[str]) -> str | None:
-    """The one of some names that another is a slip of the pen for; None if it is for none.
+    """Return the name of which another is probably a misspelling, or None.
 
-    A number at the end is no slip.
+    A number at the end is not a misspelling.
     """
     distances = {
         other: distance(name.lower(), other)
@@ -91,7 +91,7 @@ def meant(name: str, names: Collection[str]) -> str | None:
 
 
 def _may_be(value: Any, setting: str) -> bool:
-    """Whether a value is of the kind that the setting takes."""
+    """Whether a value is of a kind that a setting accepts."""
     if value is None:
         return True
     if setting in _TEXT:
@@ -104,14 +104,14 @@ def _may_be(value: Any, setting: str) -> bool:
 
 
 def _is_used(name: str, text: str) -> bool:
-    """Whether more is done with a name in the config's files than to set it."""
+    """Whether a name is used in the config's files, not only set."""
     text = re.sub(r'#.*', '', text)
     count = len(re.findall(rf'\b{re.escape(name)}\b', text))
     return count > len(re.findall(rf'(?m)^[\s"\']*{re.escape(name)}["\']?\s*[:=](?!=)', text))
 
 
 def distance(one: str, other: str) -> int:
-    """Number of letters to insert, leave out, replace, or swap with their neighbours."""
+    """Return the number of letters to insert, delete, replace or swap with their neighbours."""
     rows = [list(range(len(other) + 1))]
     for i, a in enumerate(one, 1):
         row = [i]

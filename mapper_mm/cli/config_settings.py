@@ -1,4 +1,4 @@
-"""Settings that MMEngine takes literally and trips over, made into what they can only mean."""
+"""Adjust settings that MMEngine would not accept although their meaning is clear."""
 
 import inspect
 import logging
@@ -13,7 +13,7 @@ from mapper_mm.registry import SCOPE
 
 from .config_names import meant
 
-# The hooks that a Runner has if nothing is said: None switches one off.
+# MMEngine's default hooks; None disables one.
 OF_MMENGINE = (
     'runtime_info',
     'timer',
@@ -22,22 +22,22 @@ OF_MMENGINE = (
     'param_scheduler',
     'checkpoint',
 )
-# What a DataLoader refuses where there is no worker that it could be for, but for these values.
+# Options that a DataLoader without workers only accepts with these values.
 _OF_WORKERS = dict(
     persistent_workers=False, prefetch_factor=None, timeout=0, multiprocessing_context=None
 )
 
 
 def settle(config: Config) -> None:
-    """Make a config, in place, what MMEngine's Runner can work with.
+    """Adjust a config for MMEngine's Runner, in place.
 
-    - A hook of ``default_hooks`` that is None is left out, also one that is not MMEngine's.
-    - What is only for workers is off where ``num_workers`` is 0.
-    - A setting that is None is what it is where it is absent.
-    - Names are looked up here first, if the config does not say where.
+    - Hooks of ``default_hooks`` that are None are removed, also those that are not MMEngine's.
+    - Options of workers are disabled if ``num_workers`` is 0.
+    - A setting that is None gets its default.
+    - The default scope is this project, unless the config sets another one.
 
     Raises:
-        WrongConfigError: If a hook to be switched off is not there.
+        WrongConfigError: If a hook that is None does not exist.
     """
     for name, parameter in inspect.signature(Runner.__init__).parameters.items():
         default = parameter.default

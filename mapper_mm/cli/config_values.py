@@ -1,4 +1,4 @@
-"""Values in a config that MMEngine would stumble over late, or without saying where they stand."""
+"""Check values in a config that MMEngine would report late, or without their path."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,17 +12,17 @@ _CLIPS = dict(norm=clip_grad_norm_, value=clip_grad_value_)
 
 
 def log_level_problems(level: Any) -> Iterator[str]:
-    """What is wrong with ``log_level``."""
+    """Yield what is wrong with ``log_level``."""
     is_number = isinstance(level, int) and not isinstance(level, bool)
     if not is_number and level not in _LEVELS:
         yield f'log_level is {level!r}: it is one of {", ".join(_LEVELS)}.'
 
 
 def loader_problems(cfg: Mapping, path: str) -> Iterator[str]:
-    """What is wrong with the numbers of a data loader's config."""
+    """Yield what is wrong with the numbers of a data loader's config."""
     for name, least in (('batch_size', 1), ('num_workers', 0)):
         number = cfg.get(name, least)
-        # A sampler of batches may be there in place of a size.
+        # A batch sampler may replace the batch size.
         if name == 'batch_size' and number is None:
             continue
         if isinstance(number, bool) or not isinstance(number, int) or number < least:
@@ -30,7 +30,7 @@ def loader_problems(cfg: Mapping, path: str) -> Iterator[str]:
 
 
 def clip_grad_problems(cfg: Any, path: str) -> Iterator[str]:
-    """What is wrong with ``clip_grad``, which MMEngine reads at the first step."""
+    """Yield what is wrong with ``clip_grad``, which MMEngine reads at the first step."""
     if not isinstance(cfg, Mapping) or not cfg:
         return
     function = _CLIPS.get(cfg.get('type', 'norm'))

@@ -1,7 +1,7 @@
-"""One switch for the dataset: ``dataset`` and ``data_root`` at the top of a config.
+"""Set the dataset of all loaders with ``dataset`` and ``data_root`` at the top of a config.
 
-MMEngine's configs name the dataset in each data loader, and a file that inherits would have to say
-it three times, and to take away what the other dataset was told.
+In MMEngine's configs each data loader names its dataset, so a file that inherits would have to
+change it three times and remove the settings of the other dataset.
 """
 
 import ast
@@ -15,28 +15,28 @@ from mapper_mm.errors import WrongConfigError
 #: Settings at the top of a config.
 SWITCHES = ('dataset', 'data_root')
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-# What a loader says about any dataset, and keeps when that is replaced.
+# Settings that a loader keeps when its dataset is replaced.
 _KEPT = ('split', 'pipeline', 'test_mode')
-# Between the texts of a config's files MMEngine puts their paths.
+# MMEngine separates the texts of a config's files by their paths.
 _PATH = re.compile(r'(?m)^(?:/|[A-Za-z]:[\\/]|\\\\).*\.(?:py|json|ya?ml)$')
 
 
 def switch_dataset(config: Config, names: Collection[str] | None = None) -> None:
-    """Make what is at the top of a config the dataset of all of its data loaders, in place.
+    """Apply ``dataset`` and ``data_root`` to all data loaders of a config, in place.
 
-    ``dataset = dict(type=..., ...)`` takes the place of the dataset in each loader, of which only
-    ``split``, ``pipeline`` and ``test_mode`` stay. Without ``type``, its settings are merged into
-    each loader's. ``data_root = '...'`` is short for ``dataset = dict(data_root='...')``.
+    ``dataset = dict(type=..., ...)`` replaces the dataset in each loader, except its
+    ``split``, ``pipeline`` and ``test_mode``. Without ``type``, its settings are merged into each
+    loader's dataset. ``data_root = '...'`` is short for ``dataset = dict(data_root='...')``.
 
     Args:
-        config: As read from its file, perhaps changed since.
-        names: Which of the two count. None: those that are no variables. Variables are used by a
-            line of the config's files, or stand in a file that inherits nothing, as MMEngine's
-            dumps do.
+        config: As read from its file, possibly changed since.
+        names: Which of the two to apply. Default: those that are not variables. A name is a
+            variable if a line of the config's files uses it, or if its file inherits nothing, like
+            MMEngine's dumps.
 
     Raises:
-        WrongConfigError: If ``dataset`` is no dict, or has no type where several datasets are
-            joined.
+        WrongConfigError: If ``dataset`` is not a dict, or has no type although a loader joins
+            several datasets.
     """
     if names is None:
         names = [name for name in SWITCHES if _is_switch(config, name)]
@@ -67,7 +67,7 @@ def _uses(text: str, name: str) -> bool:
     """Whether a line of a Python file reads a variable."""
     try:
         tree = ast.parse(text)
-    # Of another kind of file, in which there are no variables.
+    # Other kinds of files have no variables.
     except (SyntaxError, ValueError):
         return False
     for node in ast.walk(tree):
@@ -98,7 +98,7 @@ def _changed(dataset: Mapping, change: Mapping, path: str) -> ConfigDict:
 
 
 def _single(dataset: Mapping) -> Iterator[Mapping]:
-    """The datasets in one that may join or repeat others."""
+    """Iterate over the datasets inside wrappers that join or repeat others."""
     inner = dataset.get('datasets', dataset.get('dataset'))
     if isinstance(inner, Mapping):
         inner = [inner]

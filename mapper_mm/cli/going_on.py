@@ -1,4 +1,4 @@
-"""How a training that ended before its end can go on."""
+"""Tell how to resume a training that was interrupted."""
 
 import time
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ from mapper_mm.utils.whole_files import is_full, why
 
 @contextmanager
 def says_how_to_go_on(work_dir: str | Path, resumed: bool) -> Iterator[None]:
-    """Add to what ends a training, Ctrl-C or a full disk, from where ``--resume`` goes on.
+    """Add to the message of Ctrl-C or a full disk from which checkpoint ``--resume`` continues.
 
     Args:
         work_dir: The training's folder.
-        resumed: Whether it was resumed itself. If not, a checkpoint that was there before is
-            another training's.
+        resumed: Whether this training was itself resumed. If not, an older checkpoint in the folder
+            belongs to another training.
 
     Raises:
         KeyboardInterrupt: With a message.
-        WriteError: If something could not be written.
+        WriteError: If a file could not be written.
     """
     start = time.time()
     try:
@@ -47,5 +47,5 @@ def _hint(work_dir: str | Path, resumed: bool, start: float) -> str:
     except MissingCheckpointError:
         last = None
     if last is None:
-        return 'There is no checkpoint of this training yet to go on from.'
-    return f'The same command with `--resume` goes on from {last}.'
+        return 'There is no checkpoint of this training yet to resume from.'
+    return f'The same command with `--resume` continues from {last}.'

@@ -1,4 +1,4 @@
-"""What a config needs and this machine lacks, found before anything heavy starts."""
+"""Check that the data and weights that a config needs are on this machine."""
 
 import os.path as osp
 import re
@@ -20,7 +20,7 @@ from mapper_mm.models.pretrained.files import PACKAGE, WEIGHT_FILES, how_to_get,
 from mapper_mm.registry import DATASETS, MODELS
 from mapper_mm.shapes_ref import ShapesRefDataset
 
-# Also of a folder below this one.
+# Also matches a relative folder.
 _HUB_NAME = re.compile(r'[\w-][\w.-]*/[\w.-]+(?<!\.pth)(?<!\.safetensors)')
 
 
@@ -31,15 +31,15 @@ def check_requirements(
     checkpoint: str | None = None,
     held: Collection[str] | None = None,
 ) -> None:
-    """List everything that is missing at once.
+    """Check that all required data and weights exist, and list all missing ones at once.
 
     Args:
         config: The whole config.
-        loaders: The config's keys of the data loaders that will be used.
-        weights: Whether the pre-trained weights will be used.
-        checkpoint: What will be tested, or gone on from. Pre-trained weights that it leaves out
-            will be used. Only a file is looked for and into, no address.
-        held: The names of the weights in it, for it not to be read once more. None: it is read.
+        loaders: Config keys of the data loaders that will be used.
+        weights: Whether all pre-trained weights will be used.
+        checkpoint: Checkpoint that will be tested or resumed from. Pre-trained weights that it does
+            not contain will be used. Only files are checked, not addresses.
+        held: Names of the weights in the checkpoint, if it has been read already.
 
     Raises:
         MissingDataError: If anything is missing; the message says what, where it belongs and how to
@@ -66,10 +66,10 @@ def _missing_data(config: Config, loaders: Sequence[str]) -> Iterator[str]:
     hints = {}
     for cfg in _datasets([cfg for key in loaders for cfg in _loaded(config, key)]):
         dataset = DATASETS.build(dict(cfg, pipeline=[], lazy_init=True))
-        # Of other datasets nothing is known here.
+        # The files of other datasets are not known.
         if not isinstance(dataset, GroundingDataset):
             continue
-        # Generated data are made when they are needed, if they may be.
+        # Generated data are created when they are needed, if this is allowed.
         if isinstance(dataset, ShapesRefDataset):
             dataset.check_place()
             continue
@@ -81,8 +81,8 @@ def _missing_data(config: Config, loaders: Sequence[str]) -> Iterator[str]:
 
 
 def _loaded(config: Config, key: str) -> list[dict]:
-    """The datasets that a loader is for, of which a test may have one for each split."""
-    # MMEngine validates only where a config says how.
+    """Return the datasets of a loader; a test may have one per split."""
+    # MMEngine validates only if the config has a validation loop.
     if config.get(key) is None:
         return []
     dataset = config[key]['dataset']
@@ -91,7 +91,7 @@ def _loaded(config: Config, key: str) -> list[dict]:
 
 
 def _datasets(cfgs: Sequence[dict]) -> Iterator[dict]:
-    """The datasets themselves, where some are wrapped (ConcatDataset, RepeatDataset ...)."""
+    """Iterate over the datasets inside wrappers (ConcatDataset, RepeatDataset ...)."""
     for cfg in cfgs:
         if 'datasets' in cfg:
             yield from _datasets(cfg['datasets'])
@@ -142,7 +142,7 @@ def _named_weights(node: object) -> Iterator[str]:
 
 
 def _elsewhere(tokenizer: object) -> Iterator[str]:
-    # Its directory needs no config.json, by which a model's is known.
+    # Unlike a model's directory, a tokenizer's needs no config.json.
     if isinstance(tokenizer, str) and not Path(resolve_source(tokenizer)).is_dir():
         yield tokenizer
 
@@ -153,7 +153,7 @@ def _is_there(name: str) -> bool:
         return path.is_file()
     if path.is_dir():
         return (path / 'config.json').is_file()
-    # './pretrained/bert' is a missing folder; 'pretrained/bert' might be anybody's on a hub.
+    # './pretrained/bert' is a missing folder; 'pretrained/bert' might be a name on the hub.
     return not name.startswith((PACKAGE, '.', '/', '~')) and _is_on_a_hub(name)
 
 
@@ -165,6 +165,6 @@ def _is_on_a_hub(name: str) -> bool:
         if isinstance(try_to_load_from_cache(repository, file), str):
             return True
         return HfApi().repo_exists(repository)
-    # Not a hub's name, no network, a hub that is down: whatever it is, the weights are not there.
+    # Not a hub name, no network or the hub is down: in any case the weights are not available.
     except Exception:
         return False

@@ -1,4 +1,4 @@
-"""Which arguments a component takes, as far as that can be told without building it."""
+"""Find the arguments of a component without building it."""
 
 import ast
 import difflib
@@ -14,16 +14,17 @@ from mmengine.utils import ManagerMixin
 
 @functools.cache
 def arguments(kind: Callable) -> dict[str, inspect.Parameter] | None:
-    """The arguments that can be given by name.
+    """Return the arguments that can be passed by name.
 
-    ``**kwargs`` that a constructor only hands on to ``super().__init__`` are those of its base.
+    If a constructor only passes ``**kwargs`` to ``super().__init__``, those of its base class are
+    included.
 
     Args:
         kind: A class, a function or a partial.
 
     Returns:
-        dict[str, inspect.Parameter] | None: None if that is not known: it takes any, or looks at
-        them itself.
+        dict[str, inspect.Parameter] | None: The arguments, or None if they are unknown, because the
+        component accepts any or processes them itself.
     """
     if not inspect.isclass(kind):
         return _named(kind)
@@ -39,7 +40,7 @@ def arguments(kind: Callable) -> dict[str, inspect.Parameter] | None:
         if base is object:
             return found
         wrapped = getattr(constructor, '__wrapped__', None)
-        # A decorator may take more than what it decorates; ours does not.
+        # A decorator may accept more arguments than what it decorates; ours does not.
         if wrapped is not None and constructor.__globals__['__name__'] != 'mapper_mm.compat':
             return None
         own = _named(constructor, open_ended=True)
@@ -47,7 +48,7 @@ def arguments(kind: Callable) -> dict[str, inspect.Parameter] | None:
             return None
         found = {**own, **found}
         rest = _rest(constructor)
-        # What else it takes goes to Runner.save_checkpoint(), which takes nothing else.
+        # Its other arguments are passed to Runner.save_checkpoint(), which accepts no others.
         if rest is None or base is CheckpointHook:
             return found
         if not _is_only_handed_on(wrapped or constructor, rest):
@@ -56,11 +57,11 @@ def arguments(kind: Callable) -> dict[str, inspect.Parameter] | None:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The end of a message: the name that was meant, or all if they are few.
+    """Return the end of a message: the nearest name, or all names if they are few.
 
     Args:
-        name: What was given.
-        names: What there is.
+        name: The unknown name.
+        names: The known names.
     """
     names = sorted(names)
     lower = {other.lower(): other for other in names}
@@ -73,7 +74,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def _named(kind: Callable, open_ended: bool = False) -> dict[str, inspect.Parameter] | None:
     try:
         parameters = list(inspect.signature(kind).parameters.values())
-    # Of some of what is written in C there is none.
+    # Some functions written in C have no signature.
     except (TypeError, ValueError):
         return None
     if not open_ended and any(p.kind is p.VAR_KEYWORD for p in parameters):
@@ -84,7 +85,7 @@ def _named(kind: Callable, open_ended: bool = False) -> dict[str, inspect.Parame
 
 
 def _rest(constructor: Callable) -> str | None:
-    """The name of what takes all other arguments."""
+    """Return the name of the ``**kwargs`` parameter."""
     parameters = inspect.signature(constructor).parameters.values()
     return next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
 

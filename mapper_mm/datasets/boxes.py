@@ -1,4 +1,4 @@
-"""Boxes as files give them, checked against their pictures."""
+"""Check boxes against their pictures."""
 
 import math
 from numbers import Real
@@ -10,19 +10,19 @@ from mapper_mm.errors import BadRecordError
 
 from .checks import shown
 
-#: x, y, width, height (COCO's), or x1, y1, x2, y2.
+#: x, y, width, height (as in COCO), or x1, y1, x2, y2.
 BOX_FORMATS = ('xywh', 'xyxy')
-#: Pixels, or parts of the picture's width and height, of which the whole is 1 or 1000.
+#: Pixels, or relative to the picture's width and height in 0..1 or 0..1000.
 BOX_UNITS = {'pixel': None, '0..1': 1, '0..1000': 1000}
 
-#: Boxes traced by hand overshoot the picture: COCO's by fractions of a pixel, through rounding.
-#: That much is clipped; more means that box and picture do not belong together.
+#: Boxes drawn by hand may exceed the picture a little: COCO's by fractions of a pixel, by rounding.
+#: This much is clipped; more means that box and picture do not belong together.
 MAX_OVERSHOOT = 1.0
-# No format of pictures has so many pixels in a row.
+# No picture format allows a longer side.
 _TOO_LONG = 2**32
-# Tuples, which are faster than unions: this is asked a million times.
+# Tuples are faster than unions, and this is checked a million times.
 _LISTS, _NO_NUMBERS = (list, tuple, np.ndarray, torch.Tensor), (str, bytes, bool)
-# In a picture of fewer pixels a box of one is nothing special.
+# In a smaller picture, a box of one pixel is not suspicious.
 _SMALL = 64
 _ROUNDING = 0.05
 
@@ -37,10 +37,10 @@ def four_numbers(bbox: list, box_format: str) -> list[float]:
         if not isinstance(bbox, _LISTS):
             raise TypeError
         _, _, _, _ = box = [float(v) for v in bbox if not isinstance(v, _NO_NUMBERS)]
-    # Of a tensor that is no number, and of a whole number that is no float.
+    # A tensor that is not a number, or an int that is too large for a float.
     except (TypeError, ValueError, RuntimeError, OverflowError):
         raise BadRecordError(f'box {shown(bbox)} is not four numbers ({box_format})') from None
-    # min() and max() keep or lose a NaN by its position, so it has to go first.
+    # Check NaN first, because min() and max() may drop it.
     if not all(map(math.isfinite, box)):
         raise BadRecordError(f'box {box} is not finite')
     return box
@@ -63,21 +63,21 @@ def check_size(width: float, height: float) -> None:
 def clip_box(
     bbox: list, width: float, height: float, box_format: str, unit: str = 'pixel'
 ) -> list[float]:
-    """Check a box against its picture; an overshoot up to a pixel is cut off.
+    """Check a box against its picture and clip it if it exceeds it by up to a pixel.
 
     Args:
         bbox: Four numbers.
-        width: The picture's, in pixels.
-        height: The picture's, in pixels.
-        box_format: What the numbers are, one of `BOX_FORMATS`.
-        unit: Their unit, one of `BOX_UNITS`.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+        box_format: Format of the numbers, one of `BOX_FORMATS`.
+        unit: Unit of the numbers, one of `BOX_UNITS`.
 
     Returns:
-        list: x1, y1, x2, y2 in pixels, inside of the picture.
+        list: x1, y1, x2, y2 in pixels, inside the picture.
 
     Raises:
-        BadRecordError: If it is not four finite numbers, has no area or is outside the picture; or
-            if the picture has no size.
+        BadRecordError: If the box is not four finite numbers, has no area or is outside the
+            picture; or if the picture has no valid size.
     """
     check_size(width, height)
     x1, y1, x2, y2 = box = four_numbers(bbox, box_format)
@@ -99,10 +99,10 @@ def clip_box(
 
 
 def are_shares(numbers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Which boxes lie in 0..1 although their pictures are larger.
+    """Find boxes that lie in 0..1 although their pictures are larger.
 
     Args:
-        numbers: (N, 4), as a file gives them.
+        numbers: (N, 4), as in the file.
         sizes: (N, 2) widths and heights in pixels.
 
     Returns:
@@ -113,10 +113,10 @@ def are_shares(numbers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def check_no_share(bbox: list, width: float, height: float) -> None:
-    """Check a box that is meant in pixels.
+    """Check that a box in pixels is not in 0..1.
 
     Raises:
-        BadRecordError: If its numbers are fractions in 0..1, while its picture has many pixels.
+        BadRecordError: If its numbers are fractions in 0..1, but its picture has many pixels.
     """
     numbers = np.array([bbox], float)
     if (numbers % 1).any() and are_shares(numbers, np.array([[width, height]], float))[0]:

@@ -1,4 +1,4 @@
-"""The size of the pictures is set once, in the model; here the pipelines get it."""
+"""Copy the picture size from the model to the pipelines, so that it is set only once."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,16 +12,16 @@ from mapper_mm.registry import MODELS
 from .transforms.letterbox import Letterbox, scales
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-# Arguments of Letterbox that only make `long_sides`.
+# Arguments of Letterbox from which `long_sides` is computed.
 _SCALES = ('num_scales', 'scale_step')
 
 
 def set_canvas(config: Config | ConfigDict) -> None:
-    """Give each Letterbox of a config that has no ``size`` that of the model's pictures, in place.
+    """Set the ``size`` of each Letterbox without one to that of the model's pictures, in place.
 
-    That is ``model.backbone.img_size``, a side or height and width in pixels; where it is not set,
-    what the backbone has by itself. A ``size`` that is set stays. The tools, ``GroundingRunner``
-    and the inferencer do this; whoever builds a dataset from a config alone calls it before.
+    The size is ``model.backbone.img_size``, a side or (height, width) in pixels, or the backbone's
+    default. A ``size`` that is set is kept. The tools, ``GroundingRunner`` and the inferencer call
+    this function; call it yourself before building a dataset from a config.
 
     Args:
         config: With ``model`` and data loaders. Without a model nothing is changed.
@@ -47,7 +47,7 @@ def set_canvas(config: Config | ConfigDict) -> None:
 
 
 def _letterboxes(part: Any) -> Iterator[dict]:
-    """All configs of a Letterbox in a part of a config, of wrapped datasets too."""
+    """Iterate over all Letterbox configs in a part of a config, also in wrapped datasets."""
     if isinstance(part, list | tuple):
         for item in part:
             yield from _letterboxes(item)
@@ -60,12 +60,12 @@ def _letterboxes(part: Any) -> Iterator[dict]:
 
 
 def _picture_size(backbone: Mapping) -> int | tuple[int, int] | None:
-    """Side, or height and width, of the pictures that a backbone takes; None if it is not known."""
+    """Return the side, or (height, width), of a backbone's pictures, or None if it is unknown."""
     size = backbone.get('img_size')
     if size is None:
         kind = backbone.get('type')
         kind = MODELS.get(kind) if isinstance(kind, str) else kind
-        # That there is no such backbone is said when it is built.
+        # An unknown backbone is reported when it is built.
         parameter = inspect.signature(kind).parameters.get('img_size') if kind else None
         size = getattr(parameter, 'default', None)
     if not isinstance(size, int | Sequence):

@@ -1,4 +1,4 @@
-"""The lists of a file in COCO's layout, whose entries are looked up by their ids."""
+"""Check the lists of a file in COCO's layout, whose entries have ids."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,20 +9,19 @@ from .checks import nearest, shown
 
 
 def lists_of(path: str, content: Any, needed: dict[str, str]) -> list[list[dict]]:
-    """Take the lists of a file.
+    """Return the lists of a file.
 
     Args:
         path: The file, for messages.
-        content: What it holds.
-        needed: The lists' names, each with the field that all of its entries must have; '' for
-            none.
+        content: The contents of the file.
+        needed: Names of the lists, each with the field that all of its entries must have, or ''.
 
     Returns:
         list: The lists, in the order of the names.
 
     Raises:
-        BadRecordError: If one is missing or no list of dicts, or an entry lacks its field or has
-            something other than a number or a string there.
+        BadRecordError: If a list is missing or not a list of dicts, or an entry has no such field
+            or its value is neither a number nor a string.
     """
     lists = []
     for name, field in needed.items():
@@ -53,15 +52,15 @@ def lists_of(path: str, content: Any, needed: dict[str, str]) -> list[list[dict]
 
 
 def differing(entries: list[dict], fields: Sequence[str], what: str) -> dict[int | str, str]:
-    """Find ids that several entries have which do not say the same.
+    """Find ids of several entries that differ.
 
     Args:
-        entries: Dicts with 'id' or without.
-        fields: What they must say alike.
-        what: What the entries are called.
+        entries: Dicts with or without 'id'.
+        fields: Fields that must be equal.
+        what: Name of the entries in messages.
 
     Returns:
-        dict: Of each such id, which two entries differ, and in what.
+        dict: For each such id a message about which two entries differ, and in which field.
     """
     first, found = {}, {}
     for number, entry in enumerate(entries):

@@ -1,4 +1,4 @@
-"""One phrase, one picture, one box: what every reader of referring expressions shares."""
+"""Base class of dataset readers of referring expressions."""
 
 import functools
 import glob
@@ -30,44 +30,44 @@ _BERT = BertNormalizer()
 
 
 class GroundingDataset(BaseDataset):
-    """One sample per phrase: the checks and policies that every reader shares.
+    """Base class of readers, with one sample per phrase.
 
-    A reader says where its samples are (`iter_records`); this class checks each, decides about bad
-    ones and hands over the rest as ``img_path, img_id, ref_id, sent_id, record, text, height,
-    width, exif_orientation, instances=[dict(bbox=[x1, y1, x2, y2], bbox_label=0, ignore_flag=0)]``,
-    in pixels of the original picture, of which ``exif_orientation`` says which way up it is.
+    A reader yields records (`iter_records`). This class checks them, handles bad records and
+    returns the others as ``img_path, img_id, ref_id, sent_id, record, text, height, width,
+    exif_orientation, instances=[dict(bbox=[x1, y1, x2, y2], bbox_label=0, ignore_flag=0)]``, in
+    pixels of the original picture (as shown or as stored, see ``exif_orientation``).
 
     Args:
-        split: Which part to read.
-        ann_file: The file of the annotations, relative to data_root. ``{split}`` in it stands for
-            the split, where each has a file of its own.
+        split: The split to read.
+        ann_file: Annotation file, relative to data_root. ``{split}`` in it is replaced by the
+            split, if each split has its own file.
         data_prefix: ``img`` is the images' folder, relative to data_root.
-        bad_records: What to do about records and pictures that cannot be used. 'error' raises and
-            names them; 'skip' leaves them out with one counted warning and takes another sample for
-            a broken picture. For training only: figures of an evaluation that leaves samples out
-            cannot be compared.
-        exif_orientation: Whether boxes and sizes are those of the picture as it is shown, turned as
-            its EXIF orientation says (True), or as it is stored (False). `LoadGroundingImage` loads
-            it that way. None: as is known of the reader's files.
-        box_unit: What the boxes are in: 'pixel'; '0..1' or '0..1000', parts of the picture's width
-            and height. None: pixels, and boxes that seem to be in such parts are an error.
-        **kwargs: Of :class:`mmengine.dataset.BaseDataset` (data_root, pipeline, test_mode, indices,
-            metainfo, ...).
+        bad_records: What to do with records and pictures that cannot be used. 'error' raises an
+            error that names them. 'skip' skips them with one counted warning, and uses another
+            sample instead of a broken picture; for training only, because metrics without some
+            samples cannot be compared.
+        exif_orientation: Whether boxes and sizes refer to the picture as shown, rotated by its EXIF
+            orientation (True), or as stored (False). `LoadGroundingImage` loads it accordingly.
+            Default: as usual for the reader's files.
+        box_unit: Unit of the boxes: 'pixel', or '0..1' or '0..1000' relative to the picture's width
+            and height. Default: pixels, and boxes that seem to be relative are an error.
+        **kwargs: Arguments of :class:`mmengine.dataset.BaseDataset` (data_root, pipeline,
+            test_mode, indices, metainfo, ...).
 
     Raises:
-        MissingDataError: If a file is not there.
-        BadRecordError: If the split does not exist, is empty or, unless skipped, holds a bad
-            record; or if the boxes make sense only in another format or unit.
+        MissingDataError: If a file does not exist.
+        BadRecordError: If the split does not exist, is empty or, unless skipped, contains a bad
+            record; or if the boxes are in another format or unit.
     """
 
     METAINFO = dict(
         dataset_type='referring_expressions', classes=('referent',), palette=[(220, 20, 60)]
     )
-    #: How to get the data, for the message that says it is missing.
+    #: How to get the data, for the message about missing data.
     how_to_get = ''
-    #: How the records give their boxes: one of `BOX_FORMATS`.
+    #: Format of the records' boxes, one of `BOX_FORMATS`.
     box_format = 'xyxy'
-    #: What is known of the reader's files, see the argument of this name.
+    #: Default of the argument with this name.
     exif_orientation = True
 
     def __init__(
@@ -110,15 +110,15 @@ class GroundingDataset(BaseDataset):
     def iter_records(self) -> Iterator[dict]:
         """Yield the records of ``self.split``.
 
-        A record is a dict of ``record`` (its name in messages) and either ``problem`` (why it
+        A record is a dict with ``record`` (its name in messages) and either ``problem`` (why it
         cannot be read) or all of ``file_name`` (below data_prefix['img']), ``img_id``, ``ref_id``,
-        ``sent_id``, ``text`` and ``bbox`` (in ``self.box_format`` and ``self.box_unit``), with
-        ``height`` and ``width`` in pixels or without: then the picture's header is read. The ids
-        name the sample: (img_id, ref_id, sent_id) is unique.
+        ``sent_id``, ``text`` and ``bbox`` (in ``self.box_format`` and ``self.box_unit``).
+        ``height`` and ``width`` in pixels are optional; without them the picture's header is read.
+        (img_id, ref_id, sent_id) must be unique.
         """
 
     def required_files(self) -> list[tuple[str, str]]:
-        """The files and folders that must be there, each with what it is."""
+        """Return the required files and folders, each with a description."""
         what = 'phrases and boxes'
         if '{split}' in self._ann_template:
             what += f' of split {self.split!r}'
@@ -138,31 +138,30 @@ class GroundingDataset(BaseDataset):
         self._report(problems, len(data_list))
         if not data_list:
             raise BadRecordError(f'{self.source}{self._of_split()}: there is no usable sample.')
-        # One look tells a folder that was never filled, or a wrong prefix, from a hole in it; the
-        # hole is found when its picture is loaded.
+        # The first image shows whether the folder is empty or the prefix is wrong. A single missing
+        # image is found when it is loaded.
         first = data_list[0]
         if not osp.isfile(first['img_path']):
             raise self.missing(first['img_path'], f'the image of {first["record"]}')
         return data_list
 
     def check_records(self, read_size: Callable | None = None) -> tuple[list[dict], list[str]]:
-        """Read the split without deciding about bad records.
+        """Read the split and return bad records instead of raising errors for them.
 
         Args:
-            read_size: Gives the (width, height) of the picture with a path, where the records do
-                not. By default the picture's header is read.
+            read_size: Returns the (width, height) of a picture by its path, if a record does not
+                contain them. By default the picture's header is read.
 
         Returns:
-            tuple: the samples, and one line about each record that cannot be used.
+            tuple: The samples, and one line about each record that cannot be used.
 
         Raises:
-            BadRecordError: If the split does not exist; or if so many boxes make sense only in
-                another format or unit that leaving those out would keep the rest, which is wrong
-                too.
+            BadRecordError: If the split does not exist; or if so many boxes are in another format
+                or unit that the remaining ones are probably wrong, too.
         """
         data_list, problems, failed = [], [], []
         names, sizes = {}, {}
-        # A picture's header is read once for all of its expressions.
+        # Read the picture's header only once for all of its expressions.
         read_size = functools.cache(
             read_size or functools.partial(read_image_size, exif_orientation=self.exif_orientation)
         )
@@ -191,12 +190,12 @@ class GroundingDataset(BaseDataset):
 
     @property
     def source(self) -> str:
-        """The file that holds the phrases, for messages."""
+        """The file with the phrases, for messages."""
         return self.ann_file
 
     def _join_prefix(self) -> None:
         super()._join_prefix()
-        # By name: the data set's folder may be a link, and is still beside the images' '../coco'.
+        # Resolved by name, because '../coco' must also work if the dataset's folder is a link.
         self.data_prefix['img'] = osp.normpath(self.data_prefix['img'])
 
     def _image_folder(self) -> tuple[str, str]:
@@ -233,7 +232,7 @@ class GroundingDataset(BaseDataset):
             text.encode()
         except UnicodeEncodeError as error:  # half a character, which json lets through
             raise BadRecordError(f'phrase {shown(text)} is not text: {error.reason}') from None
-        # What BERT leaves out: blanks, control characters, accents without a letter.
+        # Remove what BERT ignores: spaces, control characters, accents without a letter.
         if not _BERT.normalize_str(text).strip():
             raise BadRecordError(f'empty phrase {shown(text)}')
         unit = self.box_unit or 'pixel'
@@ -254,7 +253,7 @@ class GroundingDataset(BaseDataset):
         )
 
     def _check_boxes(self, good: list[dict], failed: list[dict]) -> None:
-        """Look at all boxes together, for what no single one tells."""
+        """Check all boxes together for a wrong format or unit."""
         numbers, sizes = [], []
         for sample in good:
             x1, y1, x2, y2 = sample['instances'][0]['bbox']
@@ -281,7 +280,7 @@ class GroundingDataset(BaseDataset):
                 print_log(f'{self.source}: {what}', logger='current', level=logging.WARNING)
 
     def _numbers(self, record: dict) -> list[float] | None:
-        """The box of a record that cannot be used, in pixels; None if it has no such box."""
+        """Return the box of a bad record in pixels, or None."""
         if not {'bbox', 'width', 'height'} <= record.keys():
             return None
         try:
@@ -304,7 +303,7 @@ class GroundingDataset(BaseDataset):
         )
         if self.bad_records == 'error':
             hint = '' if self.test_mode else " Or train without them: bad_records='skip'."
-            raise BadRecordError(f'{summary}\nMend the file.{hint}')
+            raise BadRecordError(f'{summary}\nCorrect the file.{hint}')
         message = printable(f'{summary}\nThey are skipped.')
         print_log(message, logger='current', level=logging.WARNING)
 
@@ -312,7 +311,7 @@ class GroundingDataset(BaseDataset):
         return '' if self.split is None else f', split {self.split!r}'
 
     def missing(self, path: str, what: str) -> MissingDataError:
-        """The error for a file or folder that is not there."""
+        """Return the error for a missing file or folder."""
         lines = [f'Missing: {path} ({what}).']
         if self.data_root:
             lines.append(f'The data belong in {osp.abspath(self.data_root)} (data_root).')
@@ -321,7 +320,7 @@ class GroundingDataset(BaseDataset):
         return MissingDataError('\n'.join(lines))
 
     def prepare_data(self, idx: int) -> dict | None:
-        """Run the pipeline; None where a broken picture is to be skipped."""
+        """Run the pipeline; return None for a broken picture that is skipped."""
         try:
             return super().prepare_data(idx)
         except BadImageError as error:

@@ -1,4 +1,4 @@
-"""Formats of pictures that are not supported, so that a message can name them."""
+"""Names of unsupported picture formats, for messages."""
 
 import re
 
@@ -24,13 +24,13 @@ _STARTS = {
 
 
 def name_of_format(start: bytes) -> str | None:
-    """What a file that Pillow does not know is.
+    """Return the format of a file that Pillow does not know.
 
     Args:
         start: Its first bytes.
 
     Returns:
-        str | None: The format's name; None if it is none that is known here.
+        str | None: The format's name, or None if it is unknown.
     """
     for name, pattern in _STARTS.items():
         if re.match(pattern, start, re.DOTALL):

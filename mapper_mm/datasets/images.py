@@ -1,8 +1,8 @@
-"""One way from a picture's file to its pixels, for training, testing and inference.
+"""Decode pictures in the same way for training, testing and inference.
 
-Pillow says what a file is, how large and which way up, and decodes it; OpenCV decodes ordinary
-JPEGs in its place, to the same pixels in less time. Either way a picture comes out as it is shown:
-in colour, 8 bits, nothing transparent, and only the first of several frames or pages.
+Pillow reads format, size and orientation and decodes the picture. OpenCV decodes ordinary JPEGs
+instead, to the same pixels in less time. The result is the picture as shown: in colour, 8 bits,
+without transparency, and only the first of several frames or pages.
 """
 
 import io
@@ -20,13 +20,13 @@ from .image_formats import NOT_PIXELS, name_of_format
 
 WHITE = (255, 255, 255)
 
-# Bytes of memory that decoding takes for a pixel, measured; of other formats it is up to 12.
+# Measured bytes of memory per pixel for decoding; other formats need up to 12.
 _COSTS = {'JPEG': 7, 'MPO': 7, 'WEBP': 17}
-# Pixels that are brought to 8 bits and colour at a time.
+# Number of pixels that are converted to 8 bits and colour at a time.
 _STRIP = 2**20
-# White in greys of less than 8 bits, as Pillow names them.
+# White in Pillow's grey modes with less than 8 bits.
 _LARGEST = {'1': 1, 'L;2': 3, 'L;4': 15}
-# How the EXIF orientations turn a picture from how it is stored to how it is shown.
+# Transformations of the EXIF orientations from the stored to the shown picture.
 _TURNS = {
     2: lambda img: cv2.flip(img, 1),
     3: lambda img: cv2.rotate(img, cv2.ROTATE_180),
@@ -43,31 +43,30 @@ def decode_image(
     exif_orientation: bool = True,
     background: str | tuple[int, int, int] = WHITE,
 ) -> np.ndarray:
-    """Decode the content of a picture's file.
+    """Decode a picture file.
 
     Args:
         content: The file's bytes.
-        exif_orientation: Whether to turn the picture as its EXIF orientation says, as it is shown,
-            or to leave it as it is stored. TIFF is always turned: every reader does that.
-        background: What shows through where the picture is transparent: (R, G, B) in 0..255, or a
-            colour as Pillow names it ('black', '#7f7f7f').
+        exif_orientation: Whether to rotate the picture by its EXIF orientation (as shown) or not
+            (as stored). TIFF is always rotated, as by every reader.
+        background: Background colour for transparent pixels: (R, G, B) in 0..255, or a colour name
+            of Pillow ('black', '#7f7f7f').
 
     Returns:
         np.ndarray: (H, W, 3) uint8 BGR.
 
     Raises:
-        BadImageError: If the file is empty, no picture, of a format that is not supported, stops
-            early, or has too many pixels, see :func:`open_picture`. The message does not name the
-            file.
-        ValueError: If the background is no colour.
+        BadImageError: If the file is empty, not a picture, of an unsupported format, truncated, or
+            has too many pixels, see :func:`open_picture`. The message does not name the file.
+        ValueError: If the background is not a colour.
     """
     background = rgb(background)
     if not content:
         raise BadImageError('the file is empty')
     with plain_decoding():
         picture = open_picture(io.BytesIO(content))
-        # OpenCV 4 fills a JPEG that stops early with grey. Pillow does not, so it gets all that do
-        # not end as they should.
+        # OpenCV 4 fills a truncated JPEG with grey, so Pillow decodes all files without a proper
+        # end.
         ordinary = picture.format in ('JPEG', 'MPO') and picture.mode in ('L', 'RGB')
         if ordinary and content.endswith(b'\xff\xd9'):
             img = _decode_jpeg(content)
@@ -81,24 +80,24 @@ def to_bgr(
     exif_orientation: bool = True,
     background: str | tuple[int, int, int] = WHITE,
 ) -> np.ndarray:
-    """Turn a Pillow image into an array.
+    """Convert a Pillow image to an array.
 
     Args:
-        picture: Opened or made with Pillow; of several frames, the current one.
-        exif_orientation: As for :func:`decode_image`.
-        background: As for :func:`decode_image`.
+        picture: A Pillow image; its current frame is used.
+        exif_orientation: See :func:`decode_image`.
+        background: See :func:`decode_image`.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 BGR.
 
     Raises:
         BadImageError: If it cannot be decoded.
-        ValueError: If the background is no colour.
+        ValueError: If the background is not a colour.
     """
     background = rgb(background)
     with plain_decoding():
         _scale_transparent_level(picture)
-        # First: loading finds the orientation of a PNG, and turns a TIFF.
+        # Load first, because this reads the orientation of a PNG and rotates a TIFF.
         picture.load()
         if 0 in picture.size:
             raise BadImageError('it has no pixels')
@@ -107,12 +106,12 @@ def to_bgr(
 
 
 def open_picture(file: BinaryIO) -> Image.Image:
-    """Open a picture's file with Pillow, without decoding its pixels.
+    """Open a picture file with Pillow without decoding its pixels.
 
     Raises:
-        BadImageError: If it is no picture, of a format that is not supported, or has more pixels
-            than 1 GB holds while they are decoded: ``PIL.Image.MAX_IMAGE_PIXELS`` of most formats,
-            fewer of WebP, more of JPEG.
+        BadImageError: If it is not a picture, of an unsupported format, or has more pixels than can
+            be decoded with 1 GB of memory: ``PIL.Image.MAX_IMAGE_PIXELS`` for most formats, fewer
+            for WebP, more for JPEG.
     """
     try:
         picture = Image.open(file)
@@ -142,15 +141,15 @@ def _check_pixels(picture: Image.Image) -> None:
 
 
 def orientation_of(picture: Image.Image) -> int:
-    """The EXIF orientation of a Pillow image, 1 to 8.
+    """Return the EXIF orientation of a Pillow image, 1 to 8.
 
-    It is 1 where the file says nothing, or what is no orientation.
+    It is 1 if the file has none or an invalid one.
     """
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation)
     except OSError:  # of the pixels, after which a PNG's may come
         raise
-    # EXIF data that cannot be read turn no picture; what they raise is of any class.
+    # Unreadable EXIF data are ignored; they may raise any error.
     except Exception:
         return 1
     return int(orientation) if orientation in tuple(_TURNS) else 1
@@ -158,7 +157,7 @@ def orientation_of(picture: Image.Image) -> int:
 
 @contextmanager
 def plain_decoding() -> Iterator[None]:
-    """Make what Pillow raises of damaged files, which is of any class, a BadImageError."""
+    """Convert Pillow's errors for damaged files, which may be of any class, to BadImageError."""
     try:
         yield
     except BadImageError:
@@ -170,10 +169,10 @@ def plain_decoding() -> Iterator[None]:
 
 
 def rgb(colour: str | tuple[int, int, int]) -> tuple[int, int, int]:
-    """What red, green and blue of a colour are.
+    """Return the (R, G, B) values of a colour.
 
     Args:
-        colour: (R, G, B) in 0..255, or a name that Pillow knows.
+        colour: (R, G, B) in 0..255, or a colour name of Pillow.
 
     Raises:
         ValueError: If it is neither.
@@ -203,20 +202,20 @@ def _turn(img: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _scale_transparent_level(picture: Image.Image) -> None:
-    """Bring a PNG's transparent level or colour to 8 bits, as Pillow does with its pixels only."""
+    """Convert a PNG's transparent level to 8 bits; Pillow converts only the pixels."""
     key, tile = picture.info.get('transparency'), getattr(picture, 'tile', None)
     if picture.format != 'PNG' or key is None or not tile:
         return
     depth = tile[0][3]
     if depth in _LARGEST:
-        # Newer versions have done it where there are only two levels.
+        # Newer versions convert it for two levels.
         picture.info['transparency'] = min(key * 255 // _LARGEST[depth], 255)
     elif depth == 'RGB;16B':
         picture.info['transparency'] = tuple(level >> 8 for level in key)
 
 
 def _pixels(picture: Image.Image, background: tuple[int, int, int]) -> np.ndarray:
-    """(H, W, 3) BGR, made strip by strip: a whole copy of each step would cost gigabytes."""
+    """Return (H, W, 3) BGR, converted in strips, because full copies would take gigabytes."""
     if picture.format == 'ICNS' and picture.mode == 'P':  # of which Pillow loses the palette
         picture = picture.icns.getimage(picture.best_size)
     width, height = picture.size
@@ -245,10 +244,10 @@ def _as_rgb(
 
 
 def _white(picture: Image.Image, strips: list[tuple[int, int, int, int]]) -> float | None:
-    """What is white in a picture of fractions, or of grey of more than 8 bits.
+    """Return the value of white in a float picture, or in grey with more than 8 bits.
 
-    None: the upper 8 of 16 bits count. Fractions and 32 bits do not say; there it is the least of
-    1 (of fractions), 255 and 65535 that no number exceeds, or else the largest number.
+    None means the upper 8 of 16 bits. For floats and 32 bits, white is not defined; it is the
+    smallest of 1 (floats only), 255 and 65535 that no pixel exceeds, or else the largest pixel.
     """
     # Before Pillow 12, PNG and PPM of 16 bits open as 32.
     sixteen = picture.mode.startswith('I;16') or picture.format in ('PNG', 'PPM')
@@ -256,16 +255,16 @@ def _white(picture: Image.Image, strips: list[tuple[int, int, int, int]]) -> flo
         return None
     parts = (np.asarray(picture.crop(box)) for box in strips)
     largest = max(float(part.max(where=np.isfinite(part), initial=0)) for part in parts)
-    # Resampling makes fractions overshoot a little.
+    # Resampling may exceed 1 a little.
     whites = [1.0] if picture.mode == 'F' and largest <= 1.1 else []
     whites += [white for white in (255.0, 65535.0) if largest <= white]
     return whites[0] if whites else largest
 
 
 def _to_8_bits(picture: Image.Image, white: float | None) -> Image.Image:
-    """Grey of 0 to white. None: of 16 bits the upper 8 count, as Pillow does it for colours.
+    """Convert grey from 0..white to 8 bits; None uses the upper 8 of 16 bits, as Pillow does.
 
-    What is below 0 or no number is black.
+    Negative values and NaN become black.
     """
     values = np.asarray(picture)
     if white is None:

@@ -1,4 +1,4 @@
-"""JSON files as other programs and platforms write them."""
+"""Read JSON files written by other programs and platforms."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from mapper_mm.errors import BadRecordError, MissingDataError
 
 from .checks import shown
 
-# What is found in the place of a JSON file, by its first bytes.
+# Other kinds of files, by their first bytes.
 _OTHER_KINDS = {
     b'\x1f\x8b': 'is compressed by gzip: unpack it',
     b'BZh': 'is compressed by bzip2: unpack it',
@@ -28,11 +28,11 @@ def read_utf8(path: str) -> bytes:
         path: The file, in UTF-8, UTF-16 or UTF-32, with a byte order mark or without.
 
     Returns:
-        bytes: Its text in UTF-8, without a byte order mark. What was UTF-8 is not checked.
+        bytes: Its text in UTF-8, without a byte order mark. UTF-8 input is not validated.
 
     Raises:
         MissingDataError: If it cannot be read.
-        BadRecordError: If it is empty, of another kind, or in none of these encodings.
+        BadRecordError: If it is empty, another kind of file, or in another encoding.
     """
     try:
         data = Path(path).read_bytes()
@@ -64,11 +64,12 @@ def load_json(path: str) -> Any:
         path: The file, see :func:`read_utf8`.
 
     Returns:
-        What the file holds.
+        The contents of the file.
 
     Raises:
         MissingDataError: If it cannot be read.
-        BadRecordError: If it is truncated or not JSON, or an object says two things by one name.
+        BadRecordError: If it is truncated or not JSON, or an object has the same key with
+            different values.
     """
     data = read_utf8(path)
     try:
@@ -82,7 +83,7 @@ def load_json(path: str) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parse JSON, of which no object may say two things by one name.
+    """Parse JSON in which no object has the same key with different values.
 
     Raises:
         ValueError: If it is not JSON.
@@ -92,14 +93,14 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def json_problem(error: Exception) -> str:
-    """Why :func:`parse_json` failed, for a message."""
+    """Return why :func:`parse_json` failed, for a message."""
     if isinstance(error, RecursionError):
         return 'it is nested too deeply'
     if isinstance(error, UnicodeDecodeError):
         return f'{error}; save it as UTF-8'
     if isinstance(error, BadRecordError | json.JSONDecodeError):
         return str(error)
-    # Python reads no longer ones, and advises how to make it.
+    # Python's own message would only advise how to raise the limit.
     return 'it has a number of thousands of digits'
 
 

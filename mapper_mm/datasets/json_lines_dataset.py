@@ -1,4 +1,4 @@
-"""The reader of one's own data, one JSON object a line."""
+"""Reader of your own data, with one JSON object per line."""
 
 import json
 import os.path as osp
@@ -20,31 +20,31 @@ _NO_OBJECT = 'it is not an object: {"image": ..., "expression": ..., "bbox": ...
 
 @DATASETS.register_module()
 class JSONLinesDataset(GroundingDataset):
-    """A line is ``{"image": "a/b.jpg", "expression": "the red cup", "bbox": [10, 20, 110, 220]}``.
+    """Read lines like ``{"image": "a.jpg", "expression": "red cup", "bbox": [10, 20, 110, 220]}``.
 
-    ``expression`` may be a list of several that mean the same box. A line may also have ``split``,
-    and ``width`` and ``height``: the picture's size in pixels, otherwise read from its header. A
-    null is as if the field were not there; other fields and blank lines are ignored. Instead of
-    lines, the file may be one array of such objects. Boxes and sizes are
-    those of the picture as it is shown, turned as its EXIF orientation says;
-    ``exif_orientation=False`` is for tools that measure it as it is stored.
+    ``expression`` may be a list of expressions for the same box. A line may also have ``split``,
+    and ``width`` and ``height``, the picture's size in pixels, which is otherwise read from its
+    header. A null is treated as a missing field; other fields and empty lines are ignored. Instead
+    of lines, the file may be one array of such objects. Boxes and sizes refer to the picture as
+    shown, rotated by its EXIF orientation; use ``exif_orientation=False`` if they refer to the
+    picture as stored.
 
-    There are three ways to split: files without ``split``, each for one dataset of a config; a file
-    per split, with ``{split}`` in ann_file; or one file whose every line has ``split``.
+    There are three ways to define splits: files without ``split``, one per dataset of a config; one
+    file per split, with ``{split}`` in ann_file; or one file with ``split`` in every line.
 
-    Sample ids: ``img_id`` is the line's ``image``, ``ref_id`` and ``sent_id`` are its number, from
-    1. Of a list of expressions on line 7, ``sent_id`` is '7.1', '7.2' and so on.
+    Sample ids: ``img_id`` is the line's ``image``; ``ref_id`` and ``sent_id`` are its number, from
+    1. For a list of expressions on line 7, ``sent_id`` is '7.1', '7.2' and so on.
 
     Args:
         data_root: The data's folder.
         ann_file: The file, relative to data_root.
-        split: Which part to read; None for a file that is not split.
-        box_format: What the boxes are: 'xyxy' (x1, y1, x2, y2) or 'xywh' (x, y, width, height),
+        split: The split to read; None for a file without splits.
+        box_format: Format of the boxes: 'xyxy' (x1, y1, x2, y2) or 'xywh' (x, y, width, height),
             from the upper left corner.
-        **kwargs: Of `GroundingDataset`; the images' folder defaults to data_root.
+        **kwargs: Arguments of `GroundingDataset`; the default images' folder is data_root.
 
     Raises:
-        ValueError: If box_format is neither.
+        ValueError: If box_format is unknown.
     """
 
     how_to_get = 'docs/data.md says how to write it.'
@@ -96,7 +96,7 @@ class JSONLinesDataset(GroundingDataset):
                     yield dict(record, record=name, sent_id=f'{number}.{index}', text=text)
 
     def _check_fields(self, unit: str, rows: list[tuple], objects: list[dict]) -> None:
-        """Check what can be said of all lines together better than of each."""
+        """Check all lines together for missing fields and splits."""
         if not objects:
             example = f' {unit.capitalize()} {rows[0][0]}: {_problem(rows[0][1])}.' if rows else ''
             raise BadRecordError(
@@ -132,7 +132,7 @@ class JSONLinesDataset(GroundingDataset):
 
 
 def _read_rows(path: str) -> tuple[str, list[tuple[int, Any]]]:
-    """What a row is called, and each with its number from 1; an error where it cannot be read."""
+    """Return the word for a row, and each row with its number from 1, or its error."""
     data = read_utf8(path)
     if data.lstrip()[:1] == b'[':
         try:
@@ -144,7 +144,7 @@ def _read_rows(path: str) -> tuple[str, list[tuple[int, Any]]]:
                     f'{path} begins as an array, and is truncated or not JSON: '
                     f'{json_problem(error)}'
                 ) from error
-    # As bytes, so that a line that is not UTF-8 is one bad line. Old Macs had lines of their own.
+    # Split bytes, so that a line that is not UTF-8 is one bad line. Old Macs used '\r'.
     lines = data.split(b'\n' if b'\n' in data else b'\r')
     return 'line', [(n, _read_line(line)) for n, line in enumerate(lines, 1) if line.strip()]
 
@@ -180,5 +180,5 @@ def _problem(row: Any) -> str | None:
 
 
 def _plain(name: str) -> str:
-    """A split's name, in quotes where it would not be seen what it is."""
+    """Return a split's name, in quotes if it would be unclear without them."""
     return name if name and name == name.strip() and name.isprintable() else repr(name)

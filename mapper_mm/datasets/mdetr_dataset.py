@@ -1,4 +1,4 @@
-"""The reader of the json files that came with MDETR."""
+"""Reader of MDETR's JSON files."""
 
 import os.path as osp
 from collections import defaultdict
@@ -12,27 +12,27 @@ from .coco_tables import differing, lists_of
 from .grounding_dataset import GroundingDataset
 from .json_files import load_json
 
-# An image is an expression here.
+# Fields of an image, which is an expression here.
 _IMAGE = ('id', 'file_name', 'height', 'width', 'caption')
 
 
 @DATASETS.register_module()
 class MDETRDataset(GroundingDataset):
-    """RefCOCO, RefCOCO+ and RefCOCOg as MDETR prepared them: ``finetune_<dataset>_<split>.json``.
+    """Read MDETR's files of RefCOCO, RefCOCO+ and RefCOCOg, ``finetune_<dataset>_<split>.json``.
 
-    The layout is COCO's, with an entry of ``images`` for each *expression* (``caption``); its
-    ``id`` is the expression's, and exactly one of ``annotations`` belongs to it. RefCOCOg is of
-    UMD's splits. Where words of the phrase are grounded (``tokens_positive``) is not used. Boxes
-    are in pictures as they are stored: MDETR's loader does not look at EXIF orientation.
+    The layout is that of COCO, with an entry of ``images`` for each *expression* (``caption``); its
+    ``id`` is that of the expression, and exactly one of ``annotations`` belongs to it. RefCOCOg has
+    the splits of UMD. The grounding of single words (``tokens_positive``) is ignored. Boxes
+    refer to pictures as stored: MDETR's loader ignores EXIF orientation.
 
     Sample ids: ``img_id`` is the image's file name, ``ref_id`` the annotation's id, ``sent_id`` the
-    expression's.
+    expression's id.
 
     Args:
-        data_root: The folder of the json files.
-        dataset: Whose expressions: 'refcoco', 'refcoco+' or 'refcocog'.
-        ann_file: The file's name, if it is another.
-        **kwargs: Of `GroundingDataset`.
+        data_root: The folder of the JSON files.
+        dataset: 'refcoco', 'refcoco+' or 'refcocog'.
+        ann_file: Name of the file, if it is not the default.
+        **kwargs: Arguments of `GroundingDataset`.
     """
 
     how_to_get = (
@@ -62,7 +62,7 @@ class MDETRDataset(GroundingDataset):
         annotations = defaultdict(list)
         for entry in entries:
             own = annotations[entry['image_id']]
-            # A copy says nothing new.
+            # Ignore copies.
             if not any(all(o.get(k) == entry.get(k) for k in ('id', 'bbox')) for o in own):
                 own.append(entry)
         ambiguous = differing(images, _IMAGE, 'images')

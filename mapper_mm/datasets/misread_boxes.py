@@ -1,4 +1,4 @@
-"""What all boxes of a file together say about how they are to be read."""
+"""Detect from all boxes of a file that they have another format or unit."""
 
 import numpy as np
 
@@ -28,16 +28,16 @@ _LARGE, _UNKNOWN = 1250, 100_000
 def misread(
     numbers: np.ndarray, sizes: np.ndarray, box_format: str, check_unit: bool
 ) -> str | None:
-    """Find out that most boxes, or too many for single mistakes, are not what they are read as.
+    """Detect that most boxes, or too many to be single mistakes, have another format.
 
     Args:
-        numbers: (N, 4) what the file says, in pixels.
+        numbers: (N, 4), the file's boxes in pixels.
         sizes: (N, 2) widths and heights of the boxes' pictures in pixels.
-        box_format: What the numbers are read as, one of `BOX_FORMATS`.
-        check_unit: Whether something other than pixels may be meant.
+        box_format: Assumed format of the numbers, one of `BOX_FORMATS`.
+        check_unit: Whether the numbers may be in another unit than pixels.
 
     Returns:
-        What is wrong and what to do, or None.
+        A message about what is wrong and what to do, or None.
     """
     if not len(numbers):
         return None
@@ -86,26 +86,26 @@ def misread(
 def thousandths(
     numbers: np.ndarray, sizes: np.ndarray, pictures: list[str], box_format: str
 ) -> tuple[str, bool] | None:
-    """Find out that boxes which all fit into their large pictures are thousandths of these.
+    """Detect that boxes which fit into their large pictures are in 0..1000 instead of pixels.
 
-    In pixels, a box ends left of 1000 in a picture of 2000 with a chance of about a half, and above
-    it as well; that all boxes of many pictures do, and that they reach 1000 in both directions, is
-    no accident.
+    In pixels, a box in a picture of 2000 x 2000 stays below 1000 in each direction with a
+    probability of about one half. So it is no coincidence if all boxes of many pictures do, and
+    reach 1000 in both directions.
 
     Args:
-        numbers: (N, 4) what the file says.
+        numbers: (N, 4), the file's boxes.
         sizes: (N, 2) widths and heights of the boxes' pictures in pixels.
-        pictures: N names, by which boxes belong together.
-        box_format: What the numbers are, one of `BOX_FORMATS`.
+        pictures: N names of the boxes' pictures.
+        box_format: Format of the numbers, one of `BOX_FORMATS`.
 
     Returns:
-        What is strange and what to do, and whether it is certain; or None.
+        A message about what is wrong and what to do, and whether this is certain; or None.
     """
     _, far = _corners(numbers, box_format)
     large = ((sizes >= _LARGE) & (sizes < _UNKNOWN)).any(1)
     if not large.any() or not (0.9 * _THOUSAND < far.max(0)).all() or far.max() > _THOUSAND:
         return None
-    # Boxes on one picture are often about one thing.
+    # Boxes in one picture are often on the same object.
     by_picture = dict(zip(pictures, sizes, strict=True))
     sides = np.array(list(by_picture.values()))
     sides = np.where((sides >= _LARGE) & (sides < _UNKNOWN), sides, 1000)

@@ -1,4 +1,4 @@
-"""How many expressions the splits hold that the literature reports on."""
+"""Published numbers of expressions per split."""
 
 #: Number of expressions by data set (and whose splits, where there are several) and split, as
 #: TransVG (https://arxiv.org/abs/2104.08541) and the papers that compare with it use them.

@@ -1,4 +1,4 @@
-"""The reader of REFER's own files."""
+"""Reader of REFER's files."""
 
 import os.path as osp
 from collections import Counter, defaultdict
@@ -22,24 +22,25 @@ _IMAGE = ('file_name', 'height', 'width')
 
 @DATASETS.register_module()
 class ReferDataset(GroundingDataset):
-    """REFER's original files, as RefCOCO, RefCOCO+, RefCOCOg and ReferItGame come in.
+    """Read REFER's original files of RefCOCO, RefCOCO+, RefCOCOg and ReferItGame.
 
-    ``data_root`` holds ``refs(<split_by>).p`` (who is referred to, in which words),
-    ``instances.json`` (the boxes, as in COCO) and the images. Every expression is a sample. Images
-    go by the name in ``instances.json``: the refs' ``file_name`` is another in RefCOCO and absent
-    in ReferItGame, whose annotations have strings for ids. Boxes are in pictures as they are
-    stored, as COCO's sizes of pictures are: REFER's own loader does not look at EXIF orientation.
+    ``data_root`` contains ``refs(<split_by>).p`` (objects and expressions), ``instances.json`` (the
+    boxes, as in COCO) and the images. Every expression is a sample. The image names are those in
+    ``instances.json``: the refs' ``file_name`` differs in RefCOCO and is missing in ReferItGame,
+    whose annotations have strings as ids. Boxes refer to pictures as stored, like the sizes in
+    COCO: REFER's own loader ignores EXIF orientation.
 
     Args:
         data_root: The dataset's folder.
-        split_by: Whose splits: 'unc' (RefCOCO, RefCOCO+), 'umd' or 'google' (RefCOCOg), 'berkeley'
-            (ReferItGame) or 'shapes' (ShapesRef).
-        ann_file: The boxes, relative to data_root.
-        exclude_images: Which images to leave out, with all that is said about them: dicts of
-            ``refs``, a file of phrases, relative to data_root, and ``splits`` in it. For training
-            on several datasets: an image in one's test may be in another's train. Images are the
-            same if their ``image_id`` is, which in RefCOCO, RefCOCO+ and RefCOCOg is COCO's.
-        **kwargs: Of `GroundingDataset`; data_prefix defaults to ``dict(img='images')``.
+        split_by: Author of the splits: 'unc' (RefCOCO, RefCOCO+), 'umd' or 'google' (RefCOCOg),
+            'berkeley' (ReferItGame) or 'shapes' (ShapesRef).
+        ann_file: The file of boxes, relative to data_root.
+        exclude_images: Images to exclude with all of their expressions: dicts of ``refs``, a file
+            of expressions relative to data_root, and ``splits`` in it. For training on several
+            datasets, because a test image of one may be a train image of another. Images are
+            compared by ``image_id``, which in RefCOCO, RefCOCO+ and RefCOCOg is COCO's.
+        **kwargs: Arguments of `GroundingDataset`; the default data_prefix is
+            ``dict(img='images')``.
     """
 
     how_to_get = (
@@ -49,7 +50,7 @@ class ReferDataset(GroundingDataset):
     )
     box_format = 'xywh'
     exif_orientation = False
-    #: How the boxes' file is loaded. Who reads many splits may keep what it holds.
+    #: Loads the file of boxes. Replace it to cache the file when reading many splits.
     load_json: Callable = staticmethod(load_json)
 
     def __init__(
@@ -76,7 +77,7 @@ class ReferDataset(GroundingDataset):
         return osp.join(self.data_root, f'refs({self.split_by}).p')
 
     def required_files(self) -> list[tuple[str, str]]:
-        """The phrases, the boxes, the images' folder, and where excluded images are listed."""
+        """Return the files of phrases, boxes and excluded images, and the images' folder."""
         what = 'which objects are referred to, in which words'
         return [
             (self.source, what),
@@ -89,7 +90,7 @@ class ReferDataset(GroundingDataset):
         """Yield one record per expression of the split."""
         refs = _load_refs(self.source)
         images, annotations = self._load_tables()
-        # Of each ref_id the first object that it means.
+        # The first object of each ref_id.
         objects: dict = {}
         excluded = self._excluded_images()
         file = osp.basename(self.source)
@@ -158,11 +159,11 @@ class ReferDataset(GroundingDataset):
             )
 
     def _excluded_images(self) -> set[int]:
-        """The ids of all images in the splits that ``exclude_images`` names.
+        """Return the ids of all images in the splits that ``exclude_images`` names.
 
         Raises:
-            BadRecordError: If there is no such split, or a ref does not tell its split or image: as
-                much as one image too many would be training on test images.
+            BadRecordError: If a split does not exist, or a ref has no split or image. Otherwise
+                the training could include test images.
         """
         excluded = set()
         for part in self.exclude_images:
@@ -186,7 +187,7 @@ class ReferDataset(GroundingDataset):
         return excluded
 
     def _load_tables(self) -> tuple['_Table', '_Table']:
-        """Images and annotations by id."""
+        """Return images and annotations by id."""
         content = self.load_json(self.ann_file)
         images, annotations = lists_of(self.ann_file, content, dict(images='id', annotations='id'))
         return _Table(images, 'images', _IMAGE), _Table(annotations, 'annotations', _ANNOTATION)
@@ -202,7 +203,7 @@ class _Table:
         self.ambiguous = differing(entries, fields, name) if copies else {}
 
     def find(self, key: str, value: int | str) -> dict:
-        """The entry that a ref's `key` names, which is one and has all fields."""
+        """Return the entry with the id that a ref's `key` contains, with all fields."""
         if value not in self.by_id:
             raise BadRecordError(f'{key} {shown(value)} is not in the {self.name}')
         if value in self.ambiguous:
@@ -228,7 +229,7 @@ def _load_refs(path: str) -> list[dict]:
 
 
 def _read_ref(ref: dict, images: _Table, annotations: _Table) -> dict:
-    """What all expressions of an object share."""
+    """Return the fields that all expressions of an object share."""
     for key in ('ref_id', 'image_id', 'ann_id'):
         check_type(key, ref[key], int | str)
     img_id, ann_id = ref['image_id'], ref['ann_id']

@@ -1,4 +1,4 @@
-"""Pickles that can hold plain data only."""
+"""Load pickles of plain data only."""
 
 import io
 import pickle
@@ -10,8 +10,8 @@ import torch
 from mapper_mm.errors import DamagedDataError, MissingDataError, UnsafePickleError
 from mapper_mm.utils.torch_files import asked_for
 
-# Pickle has no opcode for a set below protocol 4: it names the class instead. Every other plain
-# container, string and number is built by an opcode of its own and needs no global at all.
+# Below protocol 4, pickle has no opcode for a set and names the class instead. All other plain
+# containers, strings and numbers have their own opcodes and need no globals.
 _ALLOWED_GLOBALS = {
     (module, name): cls
     for module in ('builtins', '__builtin__')
@@ -19,8 +19,8 @@ _ALLOWED_GLOBALS = {
 }
 
 
-# The one in Python, not the one in C: there a damaged file makes room for four thousand million
-# objects with six bytes. It takes three times as long, seconds for RefCOCO's files.
+# The Python version: with the C version, six bytes of a damaged file can allocate memory for four
+# billion objects. It takes three times as long, which is seconds for RefCOCO's files.
 class _PlainUnpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> type:
         try:
@@ -35,20 +35,20 @@ class _PlainUnpickler(pickle._Unpickler):
 def load_plain_pickle(path: str | Path) -> Any:
     """Load a pickle of dicts, lists, tuples, sets, strings, ints, floats, booleans and None.
 
-    A pickle is a program; this runs only the part of the language that cannot call anything.
+    A pickle is a program; this loader executes only opcodes that cannot call anything.
 
     REFER's files were written by Python 2, whose ``str`` is bytes without a declared encoding. They
-    are read as UTF-8 (of which ASCII, all there is in RefCOCO, is a part), and as Latin-1, which
-    accepts every byte, where that does not fit: a stray byte in one phrase must not cost the file.
+    are decoded as UTF-8, and as Latin-1, which accepts every byte, if that fails: one wrong byte in
+    a phrase must not make the file unreadable.
 
     Args:
         path: The pickle file.
 
     Returns:
-        What the file holds.
+        The contents of the file.
 
     Raises:
-        UnsafePickleError: If the file asks for any class or function; the error names both.
+        UnsafePickleError: If the file contains any class or function; the error names it.
         DamagedDataError: If the file is truncated or not a pickle.
         MissingDataError: If the file cannot be read.
     """
@@ -64,8 +64,8 @@ def load_plain_pickle(path: str | Path) -> Any:
             'and numbers. Do not load it by other means unless you trust who wrote it.'
         ) from None
     except Exception as error:
-        # The unpickler meets broken bytes with almost any exception (EOFError, ValueError,
-        # IndexError, TypeError ...); none of them says which file.
+        # The unpickler raises almost any error for broken bytes (EOFError, ValueError, IndexError,
+        # TypeError ...), without the file's name.
         raise DamagedDataError(
             f'{path} ({len(data)} bytes) is truncated or not a pickle: '
             f'{type(error).__name__}: {error}'
@@ -73,28 +73,27 @@ def load_plain_pickle(path: str | Path) -> Any:
 
 
 def load_plain_torch(path: str | Path) -> Any:
-    """Load what ``torch.save`` wrote, if it is plain data or tensors.
+    """Load a file of ``torch.save`` with plain data or tensors.
 
-    NumPy's arrays and numbers are refused as well. ``torch.serialization.safe_globals`` could let
-    them through, but with them ``numpy.ndarray`` itself, which a file may call with any arguments:
-    an array of objects over bytes of its own choice is a set of forged pointers.
+    NumPy arrays and numbers are refused. ``torch.serialization.safe_globals`` could allow them, but
+    also ``numpy.ndarray`` itself, which a file may call with any arguments: an array of objects
+    over chosen bytes contains forged pointers.
 
     Args:
-        path: The file, of torch's current or old format.
+        path: The file, in torch's current or old format.
 
     Returns:
-        What the file holds.
+        The contents of the file.
 
     Raises:
-        UnsafePickleError: If the file asks for any other class or function; the error names it.
+        UnsafePickleError: If the file contains any other class or function; the error names it.
         DamagedDataError: If the file is truncated or not written by ``torch.save``.
         MissingDataError: If the file cannot be read.
     """
     data = _read(path)
     try:
         return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
-    # As above: broken bytes are met with almost any exception, and torch's advice to load the file
-    # by other means is not ours.
+    # Broken bytes raise almost any error, and torch would advise to load the file unsafely.
     except Exception as error:
         objects = asked_for(error)
         if objects is None:

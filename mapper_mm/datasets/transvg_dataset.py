@@ -1,4 +1,4 @@
-"""The reader of the index files that came with TransVG."""
+"""Reader of TransVG's index files."""
 
 import os.path as osp
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from .checks import shown
 from .grounding_dataset import GroundingDataset
 from .safe_pickle import load_plain_torch
 
-# The files do not say what their boxes are. Read off the loaders of TransVG and its relatives.
+# Box formats as in the loaders of TransVG and similar projects; the files do not contain them.
 _BOX_FORMATS = {
     'unc': 'xywh',
     'unc+': 'xywh',
@@ -24,32 +24,31 @@ _BOX_FORMATS = {
 
 @DATASETS.register_module()
 class TransVGDataset(GroundingDataset):
-    """Index files as TransVG, and many after it, read: ``<dataset>/<dataset>_<split>.pth``.
+    """Read TransVG's index files, ``<dataset>/<dataset>_<split>.pth``.
 
     Each is a list, written by ``torch.save``, of one tuple per expression: (image, mask, box,
     phrase, attributes), or (image, box, phrase) for Flickr30k Entities. Masks and attributes are
-    not used. Plain lists, strings and numbers are read, and nothing else (`load_plain_torch`).
+    ignored. Only plain lists, strings and numbers are read (`load_plain_torch`).
 
-    The files lack the pictures' sizes. They are read from the pictures' headers when the index is
-    loaded, once per picture: that is the one way to find a box outside of its picture before
-    training meets it, and it needs no more than opening each of some tens of thousands of files.
-    Boxes are in pictures as they are stored: TransVG's loader does not look at EXIF orientation.
+    The files do not contain the pictures' sizes. They are read from the headers of the pictures
+    when the index is loaded, to find boxes outside of their pictures before training.
+    Boxes refer to pictures as stored: TransVG's loader ignores EXIF orientation.
 
     Sample ids: ``img_id`` is the image's file name, ``ref_id`` and ``sent_id`` are the record's
     number in the file, as the files do not say which expressions are about one object.
 
     Args:
         data_root: The folder of the datasets' folders.
-        dataset: Whose expressions: 'unc' (RefCOCO), 'unc+' (RefCOCO+), 'gref' and 'gref_umd'
+        dataset: The dataset: 'unc' (RefCOCO), 'unc+' (RefCOCO+), 'gref' and 'gref_umd'
             (RefCOCOg, the splits of Google and of UMD), 'referit' (ReferItGame), 'flickr'
             (Flickr30k Entities) or another, with box_format.
-        box_format: What the boxes are: 'xywh' (x, y, width, height) or 'xyxy' (two corners).
-            Needed for datasets other than those above, whose formats are known.
-        **kwargs: Of `GroundingDataset`.
+        box_format: Format of the boxes: 'xywh' (x, y, width, height) or 'xyxy' (two corners).
+            Required only for other datasets than those above.
+        **kwargs: Arguments of `GroundingDataset`.
 
     Raises:
-        ValueError: If box_format is needed or contradicts what is known.
-        UnsafePickleError: If a file holds anything but plain data, NumPy arrays for example.
+        ValueError: If box_format is missing or contradicts the known format.
+        UnsafePickleError: If a file contains anything but plain data, for example NumPy arrays.
     """
 
     how_to_get = (

@@ -1,1 +1,1 @@
-"""What MMEngine's Runner is extended with: optimizers, hooks, loops and a Runner."""
+"""Extensions of MMEngine: a runner, hooks, loops and an optimizer constructor."""

@@ -1,4 +1,4 @@
-"""The schedule of a config at the place where a training goes on."""
+"""Move schedulers to the step at which a training is resumed."""
 
 import inspect
 from collections.abc import Sequence
@@ -14,21 +14,21 @@ def fast_forward(
     iters: int,
     epoch_length: int,
 ) -> None:
-    """Bring newly built schedulers, and the rates in the optimizer, to a later place, in place.
+    """Move new schedulers, and the rates in the optimizer, to a later step, in place.
 
-    They are stepped as ``ParamSchedulerHook`` steps them, so the rates are those that a training
-    with this schedule would have there, to the last digit.
+    They are stepped like in ``ParamSchedulerHook``, so the rates are exactly those that a training
+    with this schedule would have at this step.
 
     Args:
         wrapper: The optimizer that the schedulers were built for.
-        schedulers: Schedulers that took no step yet, and that need no validation's result.
-        epochs: Whole epochs that lie before that place.
-        iters: Iterations before it, those of the epochs included.
-        epoch_length: Iterations of an epoch.
+        schedulers: Schedulers without any steps yet, which do not depend on validation results.
+        epochs: Number of completed epochs.
+        iters: Number of completed iterations, including those of the epochs.
+        epoch_length: Iterations per epoch.
     """
     by_epoch = [scheduler for scheduler in schedulers if scheduler.by_epoch]
     by_iter = [scheduler for scheduler in schedulers if not scheduler.by_epoch]
-    # Otherwise a warning that schedulers step before the optimizer did.
+    # Avoids the warning that schedulers step before the optimizer.
     before = getattr(wrapper, '_global_step', -1)
     wrapper._global_step = iters
     for _ in range(epochs):
@@ -48,14 +48,14 @@ def _step(schedulers: Sequence[_ParamScheduler], times: int) -> None:
 def with_settings_of(
     optimizer: Optimizer, schedulers: Sequence[_ParamScheduler], stored: Sequence[dict]
 ) -> list[dict]:
-    """The parameter groups of a checkpoint with the settings that an optimizer has.
+    """Return the parameter groups of a checkpoint with the settings of another optimizer.
 
-    What is no setting, as an optimizer's own estimates are, stays as it was stored.
+    Values that are not settings, such as an optimizer's own estimates, are kept.
 
     Args:
-        optimizer: Built from the config, at the place where training goes on.
+        optimizer: Optimizer built from the config, at the step where training is resumed.
         schedulers: Its schedulers.
-        stored: The checkpoint's groups, of the same parameters.
+        stored: The checkpoint's groups, with the same parameters.
 
     Returns:
         list[dict]: Groups for ``load_state_dict``.

@@ -1,9 +1,10 @@
-"""Predictions in a file, for a look from outside."""
+"""Write predictions to a file."""
 
 import json
 import logging
 import tempfile
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,26 @@ from mapper_mm.utils.whole_files import write_text
 
 
 class DumpPredictions(BaseMetric):
-    """Writes one line of JSON per expression: what was asked, what is true, what was found.
+    """Write one line of JSON per expression, with ground truth and prediction.
 
     The fields are split, img, ref_id, sent_id, phrase, truth and prediction (x1, y1, x2, y2 in
-    pixels of the original picture), and iou. It computes no figure. A file's name that is not UTF-8
-    is written with JSON's escapes of Python's surrogates: ``json.loads`` gives the name that opens
-    the file.
+    pixels of the original picture), and iou. Lines are sorted as in the dataset if samples have a
+    ``sample_idx``. No metric is computed. A file name that is not UTF-8 is written with JSON
+    escapes; ``json.loads`` restores the name that opens the file.
 
-    If the file cannot be written in the end, the figures of other metrics are not lost with it: the
-    lines go to the folder for temporary files, and an error in the log says so.
+    If the file cannot be written at the end, the results of other metrics are not lost: the
+    lines are written to the folder for temporary files, and an error is logged.
 
     Args:
-        path: The file (.jsonl). What it held before is replaced when there are results.
-        **kwargs: Of :class:`mmengine.evaluator.BaseMetric`.
+        path: The file (.jsonl). Its previous contents are replaced when there are results.
+        **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
 
     Attributes:
-        failure: Why the last results could not be written; None if they are. It is not raised, for
-            the figures of other metrics would be lost with it.
+        failure: Why the last results could not be written, or None. It is not raised, because the
+            results of other metrics would be lost.
 
     Raises:
-        OSError: If such a file cannot be written, before there is anything to write.
+        OSError: If the file cannot be created; raised before testing starts.
     """
 
     default_prefix = 'predictions'
@@ -51,30 +52,32 @@ class DumpPredictions(BaseMetric):
         self.path.open('a').close()
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep what will be written of each sample."""
+        """Store the fields of each sample."""
         for sample in data_samples:
             truth = _box(sample['gt_instances'])
             prediction = _box(sample['pred_instances'])
-            self.results.append(
-                dict(
-                    split=(self.dataset_meta or {}).get('split'),
-                    img=sample['img_path'],
-                    ref_id=sample['ref_id'],
-                    sent_id=sample['sent_id'],
-                    phrase=sample['text'],
-                    truth=truth.round(3).tolist(),
-                    prediction=prediction.round(3).tolist(),
-                    iou=round(box_iou(prediction, truth), 4),
-                )
+            line = dict(
+                split=(self.dataset_meta or {}).get('split'),
+                img=sample['img_path'],
+                ref_id=sample['ref_id'],
+                sent_id=sample['sent_id'],
+                phrase=sample['text'],
+                truth=truth.round(3).tolist(),
+                prediction=prediction.round(3).tolist(),
+                iou=round(box_iou(prediction, truth), 4),
             )
+            self.results.append((sample.get('sample_idx'), line))
 
-    def compute_metrics(self, results: list[dict]) -> dict:
-        """Write the lines; those of a second split follow the first's."""
+    def compute_metrics(self, results: list[tuple[int | None, dict]]) -> dict:
+        """Write the lines; lines of later splits are appended."""
+        if all(place is not None for place, _ in results):
+            results = sorted(results, key=itemgetter(0))
+        results = [result for _, result in results]
         self._lines += [json.dumps(result, ensure_ascii=False) + '\n' for result in results]
         try:
             self._write(self.path)
             self.failure = None
-        # A disk that is full, or that went away with the folder.
+        # The disk is full or no longer there.
         except OSError as error:
             self.failure = WriteError(
                 str(error)
@@ -84,12 +87,12 @@ class DumpPredictions(BaseMetric):
             print_log(str(self.failure), logger='current', level=logging.ERROR)
             self._write_elsewhere()
         if not self.path.is_file():
-            # A pipe has what it was given.
+            # A pipe has already received its lines.
             self._lines.clear()
         return {}
 
     def _write(self, path: Path) -> None:
-        # Halves of characters, in names that are not UTF-8, become what JSON calls them too.
+        # Lone surrogates, from names that are not UTF-8, become JSON escapes.
         write_text(path, ''.join(self._lines), errors='backslashreplace')
 
     def _write_elsewhere(self) -> None:

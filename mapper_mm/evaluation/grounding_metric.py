@@ -1,7 +1,8 @@
-"""How often, and how well, the box found is the one meant."""
+"""Accuracy and IoU of predicted boxes."""
 
 import sys
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,13 @@ _THRESHOLDS = [percent / 100 for percent in range(50, 100, 5)]
 
 @METRICS.register_module()
 class GroundingMetric(BaseMetric):
-    """Accuracy and IoU over all expressions, in pixels of the original pictures.
+    """Compute accuracy and IoU over all expressions, in pixels of the original pictures.
 
-    Every figure is a fraction of *all* expressions of the dataset, each counted once: results of
-    all processes are told apart by the sample's ids, so what a sampler repeats to fill up the last
-    batches counts once, and what is missing is an error.
+    Every metric is computed over *all* expressions of the dataset, each counted once. Results of
+    all processes are identified by the sample's ids, so samples that a sampler repeats to fill the
+    last batches count once, and missing samples are an error.
 
-    Metrics (with ``grounding/`` in front):
+    Metrics (with the prefix ``grounding/``):
         acc@0.5, acc@0.25, acc@0.75: Share of expressions whose box has at least this IoU.
         mean_acc: Mean of the accuracies at 0.5, 0.55 ... 0.95.
         miou: Mean IoU.
@@ -33,10 +34,11 @@ class GroundingMetric(BaseMetric):
 
     Args:
         breakdown: Any of 'box_size' and 'phrase_length'.
-        box_size_edges: Bin edges between small, medium and large as the square root of the target's
-            area in pixels. Defaults to COCO's.
-        phrase_length_edges: Largest number of words of each bin but the last.
-        **kwargs: Of :class:`mmengine.evaluator.BaseMetric` (collect_device, prefix, collect_dir).
+        box_size_edges: Edges between small, medium and large targets, as the square root of the
+            area in pixels. Default: those of COCO.
+        phrase_length_edges: Largest number of words of each bin except the last.
+        **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric` (collect_device, prefix,
+            collect_dir).
     """
 
     default_prefix = 'grounding'
@@ -60,10 +62,10 @@ class GroundingMetric(BaseMetric):
         self._num_expressions = 0
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep IoU, target size and phrase length of each sample.
+        """Store IoU, target size and phrase length of each sample.
 
         Args:
-            data_batch: Not used.
+            data_batch: Ignored.
             data_samples: Samples as dicts with img_id, ref_id, sent_id, text, record,
                 pred_instances.bboxes (1, 4) and gt_instances.bboxes (1, 4), both x1, y1, x2, y2 in
                 pixels of the original picture.
@@ -91,15 +93,15 @@ class GroundingMetric(BaseMetric):
             size: Number of expressions in the dataset.
         """
         self._num_expressions = size
-        # The base class would keep the first `size` results in the sampler's order, which is right
-        # for one sampler only. All are collected here; compute_metrics() counts each sample once.
+        # The base class would keep the first `size` results in the sampler's order, which is only
+        # right for one sampler. Collect all; compute_metrics() counts each sample once.
         return super().evaluate(sys.maxsize)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Average over the distinct samples.
 
         Args:
-            results: What `process` kept, of all processes.
+            results: The stored results of all processes.
 
         Returns:
             dict: Plain floats in [0, 1], by metric.
@@ -119,6 +121,8 @@ class GroundingMetric(BaseMetric):
                 f'{self._num_expressions}: the dataloader leaves some out (drop_last?), or img_id, '
                 'ref_id and sent_id do not tell them apart.'
             )
+        # Sorted: a mean depends on the order in its last digit.
+        distinct.sort(key=itemgetter('iou'))
         iou = np.array([result['iou'] for result in distinct])
         metrics = {f'acc@{t}': float(np.mean(iou >= t)) for t in (0.5, 0.25, 0.75)}
         metrics['mean_acc'] = float(np.mean([np.mean(iou >= t) for t in _THRESHOLDS]))

@@ -1,4 +1,4 @@
-"""Models: encoders with adapters, fusion encoder, box head, and the grounder of them all."""
+"""Models: encoders with adapters, fusion encoder, box head, and the grounder that uses them."""
 
 from .adapters import *  # noqa: F403
 from .backbones import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Options of how a model's layers are computed: again for gradients, or compiled."""
+"""Options for computing layers: activation checkpointing and compilation."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,7 +14,7 @@ from mapper_mm.models.adapters.parameters import encoders
 
 
 def layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The layers of a grounder's encoders and of its neck, by their names in it."""
+    """Return the layers of a grounder's encoders and neck, by their names in the grounder."""
     lists = [encoder.layers for _, encoder in encoders(model)]
     lists.append(getattr(getattr(model, 'neck', None), 'layers', []))
     wanted = {id(layer) for some in lists for layer in some}
@@ -22,13 +22,13 @@ def layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def checkpoint_activations(model: nn.Module) -> None:
-    """Let layers compute their insides again for gradients instead of keeping them.
+    """Recompute the activations of layers for gradients instead of storing them.
 
-    Takes about a third more time, and much less memory. Gradients are the same: what is random
-    repeats itself, and BatchNorm counts a batch once.
+    This takes about a third more time and much less memory. Gradients are the same: random
+    numbers are repeated, and BatchNorm counts a batch once.
     """
     for layer in layers(model).values():
-        # By an attribute: the layer's class and the names of its tensors stay.
+        # Setting an attribute keeps the layer's class and the names of its tensors.
         layer.forward = _Checkpointed(layer, layer.forward)
 
 
@@ -55,7 +55,7 @@ class _Checkpointed:
 def _second_time(
     layer: nn.Module, priors: Mapping[AdapterWrapper, Tensor | None]
 ) -> Iterator[None]:
-    """A layer as it was: adapters have their priors, and BatchNorm counts nothing again."""
+    """Restore a layer's state: adapters have their priors, BatchNorm does not count again."""
     norms = [
         module
         for module in layer.modules()
@@ -77,13 +77,13 @@ def _second_time(
 
 
 def compile_layers(model: nn.Module, **options: Any) -> None:
-    """Compile each layer by itself with torch.compile; names of tensors stay.
+    """Compile each layer separately with torch.compile. Names of tensors do not change.
 
-    Layers of a kind share what is compiled, and nothing of a layer is left to Python.
+    Layers of the same kind share the compiled code. Graph breaks are errors (``fullgraph=True``).
 
     Args:
-        model: a grounder on its device, its weights loaded.
-        **options: of ``torch.compile``, for example ``backend`` or ``mode``.
+        model: a grounder on its device, with loaded weights.
+        **options: passed to ``torch.compile``, for example ``backend`` or ``mode``.
     """
     for layer in layers(model).values():
         layer.compile(**{'fullgraph': True, **options})

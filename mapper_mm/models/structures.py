@@ -1,7 +1,7 @@
-"""What passes between the parts of a grounder.
+"""Data classes that the parts of a grounder pass to each other.
 
-A part knows the part before it by these classes and :class:`~mmdet.structures.DetDataSample` only,
-so that each can be replaced by one that was written elsewhere.
+Parts exchange only these classes and :class:`~mmdet.structures.DetDataSample`, so that each part
+can be replaced independently.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ _Structure = TypeVar('_Structure', 'ImageTokens', 'Fusion')
 
 @dataclass
 class ImageTokens:
-    """What an image encoder makes of pictures.
+    """The output of an image encoder.
 
     Attributes:
-        tokens: (B, P + N, C): P prefix tokens ([CLS], registers), then those of the N patches, row
-            by row.
+        tokens: (B, P + N, C): P prefix tokens ([CLS], registers), then N patch tokens in row-major
+            order.
         num_prefix_tokens: P, 0 or more.
         grid: rows and columns of patches; N is their product.
-        padding_mask: (B, P + N) bool, True where a patch holds no pixel of the picture. The
-            grounder fills it in; encoders leave None.
+        padding_mask: (B, P + N) bool, True for padding. The grounder sets it; encoders leave it
+            None.
     """
 
     tokens: Tensor
@@ -34,12 +34,12 @@ class ImageTokens:
 
 @dataclass
 class TextTokens:
-    """What a language model makes of phrases.
+    """The output of a language model.
 
     Attributes:
         tokens: (B, L, C).
-        padding_mask: (B, L) bool, True where there is no token of the phrase.
-        skipped: one bool a phrase, True for one that nothing is to be learned from.
+        padding_mask: (B, L) bool, True for padding.
+        skipped: B bools, True for a phrase that gets no loss.
     """
 
     tokens: Tensor
@@ -49,11 +49,11 @@ class TextTokens:
 
 @dataclass
 class Prior:
-    """What a text prior says of phrases.
+    """The output of a text prior.
 
     Attributes:
-        tokens: (B, L, P), of each of the language model's tokens; zeros for padding.
-        phrase: (B, 1, P), of the phrase as a whole.
+        tokens: (B, L, P), one feature per token of the language model; zeros for padding.
+        phrase: (B, 1, P), the feature of the whole phrase.
     """
 
     tokens: Tensor
@@ -62,13 +62,13 @@ class Prior:
 
 @dataclass
 class Fusion:
-    """What a neck makes of image and text, and all that a head reads.
+    """The output of a neck and the only input of a head.
 
     Attributes:
-        query: (B, D), what it read of the thing that the phrase names.
+        query: (B, D), the feature of the object that the phrase describes.
         grid: rows and columns of patches.
-        attention: (B, N), where on the patches the query looked, row by row; each row of the batch
-            adds up to 1 at most. None: the neck was not asked for it.
+        attention: (B, N), the query's attention to the patches in row-major order. The sum over the
+            patches is at most 1. None if it was not requested.
     """
 
     query: Tensor
@@ -77,14 +77,14 @@ class Fusion:
 
 
 def select(structure: _Structure, rows: Sequence[int]) -> _Structure:
-    """Choose rows of a batch.
+    """Select samples of a batch.
 
     Args:
-        structure: every tensor in it begins with the batch.
-        rows: numbers from 0, in any order; one may be there several times.
+        structure: the batch is the first dimension of each of its tensors.
+        rows: indices from 0, in any order; repetitions are allowed.
 
     Returns:
-        The same of these rows.
+        The same structure with these samples.
     """
     values = {field.name: getattr(structure, field.name) for field in fields(structure)}
     chosen = {name: value[rows] for name, value in values.items() if isinstance(value, Tensor)}

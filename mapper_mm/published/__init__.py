@@ -1,1 +1,1 @@
-"""The published MaPPER code: what it computes otherwise, and its checkpoints."""
+"""Differences of the published MaPPER code, and its checkpoints."""

@@ -1,15 +1,21 @@
-"""How the published code computes the network: what it costs, not what comes out.
+"""Compute the network as slowly as the published code, with the same results.
 
-The baseline of ``tools/analysis_tools/benchmark.py``; ``configs/benchmark/`` names it.
+This is the baseline of ``tools/analysis_tools/benchmark.py``, used in ``configs/benchmark/``.
 """
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from timm.layers import Attention
 from torch import Tensor, nn
 
+from mapper_mm.errors import WrongConfigError
+from mapper_mm.models.adapters.parameters import encoders
 from mapper_mm.models.encoders.cast_once import CastOnceConv2d, CastOnceLinear
+from mapper_mm.models.encoders.text_encoder import TextEncoder
 from mapper_mm.models.grounders import MaPPER
-from mapper_mm.models.necks.fusion_encoder import FusionEncoderLayer
+from mapper_mm.models.necks.fusion_encoder import FusionEncoder, FusionEncoderLayer
 from mapper_mm.registry import MODELS
 
 _PLAIN = {CastOnceLinear: nn.Linear, CastOnceConv2d: nn.Conv2d}
@@ -17,17 +23,20 @@ _PLAIN = {CastOnceLinear: nn.Linear, CastOnceConv2d: nn.Conv2d}
 
 @MODELS.register_module()
 class PublishedComputing(MaPPER):
-    """MaPPER in the published code's way of computing; boxes are those of the same weights.
+    """MaPPER computed like the published code; the same weights give the same boxes.
 
-    Attention is written out in the encoders and in the fusion encoder, all of whose layers compute
-    all tokens; frozen weights are cast in each forward; CLIP is computed in full precision. With
+    Attention is computed explicitly; all layers of the fusion encoder compute all tokens; frozen
+    weights are cast in each forward pass; the prior is computed in full precision. With
     ``share_images=False``, which ``configs/published/`` sets, an image is encoded once for each of
     its expressions.
 
     Args:
-        full_graph: keep what gradients need from the first layer of the image encoder on, and not
+        full_graph: keep the autograd graph from the first layer of the image encoder on, instead of
             from the first adapter on.
         **kwargs: arguments of :class:`MaPPER`.
+
+    Raises:
+        WrongConfigError: if the neck is no :class:`FusionEncoder`, or one with ``pre_norm``.
     """
 
     def __init__(self, full_graph: bool = False, **kwargs) -> None:
@@ -38,16 +47,20 @@ class PublishedComputing(MaPPER):
                 module.__class__ = _PLAIN[type(module)]
             if isinstance(module, Attention):
                 module.fused_attn = False
+        if not isinstance(self.neck, FusionEncoder) or self.neck.layers[0].pre_norm:
+            raise WrongConfigError(
+                "`model.type='PublishedComputing'` is for `neck=dict(type='FusionEncoder', "
+                "pre_norm=False)`: change the neck, or set `model.type='MaPPER'`."
+            )
         for layer in self.neck.layers:
             layer.__class__ = _SequenceFirstLayer
             layer.self_attn.batch_first = False
             layer.dropout = nn.Dropout(layer.dropout.p)
-        self.language_model.bert.set_attn_implementation('eager')
-        prior = self.language_model.prior
-        if prior is not None:
-            prior.clip.set_attn_implementation('eager')
-            features = prior.features
-            prior.features = lambda ids: _in_full_precision(features, ids)
+        for _, encoder in encoders(self):
+            if isinstance(encoder, TextEncoder):
+                encoder.encoder.set_attn_implementation('eager')
+                if encoder.is_prior:
+                    encoder.features = partial(_in_full_precision, encoder.features)
 
     def _encode_images(self, batch_inputs: Tensor, *args) -> Tensor:
         if self.full_graph and self.training:
@@ -72,7 +85,6 @@ class _SequenceFirstLayer(FusionEncoderLayer):
         return x.transpose(0, 1)[:, :num_queries], None
 
 
-def _in_full_precision(features, ids: Tensor) -> Tensor:
-    device = ids.device.type
-    with torch.autocast(device, enabled=False):
-        return features(ids)
+def _in_full_precision(features: Callable, ids: Tensor, padding_mask: Tensor) -> Tensor:
+    with torch.autocast(padding_mask.device.type, enabled=False):
+        return features(ids, padding_mask)

@@ -1,7 +1,7 @@
-"""The published MaPPER code's checkpoints: which of their tensors is which of ours.
+"""Convert checkpoints of the published MaPPER code.
 
-The published names are those of https://github.com/liuting20/MaPPER. The map is written from ours
-to theirs, so that a tensor of the model without a source is as plain to see as one left over.
+The published names are those of https://github.com/liuting20/MaPPER. Names are mapped from ours
+to theirs, so that missing and unused tensors are both found.
 """
 
 import re
@@ -17,7 +17,7 @@ from mapper_mm.checkpoints.untrusted import read_tensors
 from mapper_mm.errors import WrongWeightsError
 from mapper_mm.utils.text import first_lines
 
-# Ours: theirs, by the beginning of the name, then inside of the rest, in this order.
+# Our names to theirs: the prefix first, then the rest, in this order.
 _NAMES = {
     'backbone.vit.': (
         'visumodel.',
@@ -80,19 +80,19 @@ _DROPPED = {
     r'textmodel_clip\.clip\.logit_scale': 'logit_scale: CLIP compares nothing here',
 }
 
-# The published BERT adds no token types; ours adds what this holds.
+# The published BERT has no token type embeddings; ours are set to 0.
 _ZERO = 'language_model.bert.embeddings.token_type_embeddings.weight'
 
 
 @dataclass
 class Conversion:
-    """What became of a published checkpoint.
+    """The result of a conversion.
 
     Attributes:
-        state: The model's tensors by this project's names, float32 where they are floats.
-        used: Published names that went into it.
-        dropped: Published names that did not, by the reason.
-        zeros: Names in ``state`` that the published network does without: all zeros.
+        state: The model's tensors by this project's names; floats are float32.
+        used: Published names that were used.
+        dropped: Published names that were not used, by the reason.
+        zeros: Names in ``state`` that the published network does not have; they are zeros.
     """
 
     state: dict[str, Tensor]
@@ -102,17 +102,18 @@ class Conversion:
 
 
 def read_published(path: str | Path) -> dict[str, Tensor]:
-    """Read a published checkpoint: its bare state dict, or the file that its training writes.
+    """Read a published checkpoint: a state dict, or the file of a training.
 
     Args:
-        path: The file; nothing in it but tensors is built, see :func:`read_tensors`.
+        path: The file; only its tensors are built, see :func:`read_tensors`.
 
     Returns:
-        dict[str, Tensor]: Tensors by their published names, without DDP's ``module.`` in front.
+        dict[str, Tensor]: Tensors by their published names, without DDP's prefix ``module.``.
 
     Raises:
-        MissingWeightsError: If there is no such file.
-        WrongWeightsError: If the file cannot be read or holds anything but tensors in its place.
+        MissingWeightsError: If the file does not exist.
+        WrongWeightsError: If the file cannot be read or its state dict contains anything but
+            tensors.
     """
     published = read_tensors(path, entry='model')
     if all(name.startswith('module.') for name in published):
@@ -123,17 +124,17 @@ def read_published(path: str | Path) -> dict[str, Tensor]:
 def convert_published(
     published: Mapping[str, Tensor], model: nn.Module, name_of_file: str = 'This'
 ) -> Conversion:
-    """Name a published checkpoint's tensors as a model has them, accounting for every one.
+    """Convert the tensors of a published checkpoint to those of a model and check every one.
 
     Args:
         published: The published ``state_dict``.
-        model: The model they are for; only its names, shapes and kinds of numbers are read, so it
-            may be on the meta device.
-        name_of_file: What messages call it.
+        model: The model. Only its names, shapes and dtypes are used, so it may be on the meta
+            device.
+        name_of_file: Name of the file in messages.
 
     Raises:
-        WrongWeightsError: If a tensor is missing, of another shape or kind, not finite or not
-            known; it names them.
+        WrongWeightsError: If a tensor is missing, of another shape or kind, not finite or
+            unknown. The message names the tensors.
     """
     result = Conversion(state={}, used=[])
     wrong = []
@@ -157,7 +158,7 @@ def convert_published(
         elif not ours.is_meta and not ours.isfinite().all():
             wrong.append(f'{source}: not all of its numbers are finite')
         else:
-            # A GPU's checkpoint holds CLIP in half precision.
+            # A checkpoint from a GPU contains CLIP in half precision.
             dtype = torch.float32 if own.is_floating_point() else own.dtype
             result.state[name] = ours.detach().to(dtype, copy=True).contiguous()
     result.used = list(dict.fromkeys(result.used))
@@ -177,7 +178,7 @@ def convert_published(
 
 
 def _source(name: str) -> tuple[str, Callable[[Tensor], Tensor]]:
-    """The published name of a tensor of ours, and how to get ours from it."""
+    """Return the published name of one of our tensors, and a function that converts it."""
     prefix = next((prefix for prefix in _NAMES if name.startswith(prefix)), None)
     if prefix is None:
         raise ValueError(f'the published code has nothing like {name}.')
@@ -186,8 +187,7 @@ def _source(name: str) -> tuple[str, Callable[[Tensor], Tensor]]:
     for old, new in inside.items():
         rest = rest.replace(old, new)
     source = theirs + rest.removeprefix('.')
-    # Published: queries, keys and values in one matrix, and a projection that is multiplied with
-    # from the right.
+    # The published CLIP has queries, keys and values in one matrix, and a transposed projection.
     fused = re.fullmatch(r'(.+)\.self_attn\.([qkv])_proj\.(weight|bias)', source)
     if fused:
         layer, which, kind = fused.groups()

@@ -1,6 +1,6 @@
-"""What the published network computes otherwise than the paper or reason says, for its checkpoints.
+"""Subclasses that compute like the published network, for its checkpoints.
 
-``configs/published/`` names these components; docs/architecture.md says what else differs.
+``configs/published/`` uses these components; docs/architecture.md lists all differences.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ _TOKEN_TYPES = 'embeddings.token_type_embeddings.weight'
 
 @MODELS.register_module()
 class PublishedBERT(PriorGuidedBERT):
-    """BERT without its token-type embedding, and with its own dropout while training.
+    """BERT without token type embeddings and with its own dropout in training.
 
     Args:
-        token_types: Add the token-type embedding all the same, as BERT was trained.
-        frozen_dropout: Leave BERT's dropout on while training.
+        token_types: Whether to add token type embeddings, as in BERT's pre-training.
+        frozen_dropout: Whether to keep BERT's dropout on in training.
         **kwargs: Arguments of :class:`PriorGuidedBERT`.
     """
 
@@ -35,19 +35,19 @@ class PublishedBERT(PriorGuidedBERT):
         super().__init__(**kwargs)
         self.frozen_dropout = frozen_dropout
         if not token_types:
-            # What is 0 adds nothing, and has to stay 0.
+            # Zeros add nothing.
             self.bert.get_parameter(_TOKEN_TYPES).data.zero_()
-            self.never_tuned = frozenset({_TOKEN_TYPES})
+            self.never_tuned |= {_TOKEN_TYPES}
             freeze_all_but_adapters(self)
 
     def _pretrained_weights(self) -> dict[str, Tensor]:
         weights = super()._pretrained_weights()
-        for name in self.never_tuned:
-            weights[name].zero_()
+        if _TOKEN_TYPES in self.never_tuned:
+            weights[_TOKEN_TYPES].zero_()
         return weights
 
     def train(self, mode: bool = True) -> 'PublishedBERT':
-        """Set the mode of what is tuned, and of BERT's dropout."""
+        """Set train or eval mode of the tuned modules and of BERT's dropout."""
         super().train(mode)
         if self.frozen_dropout:
             self.bert.train(mode)
@@ -56,24 +56,25 @@ class PublishedBERT(PriorGuidedBERT):
 
 @MODELS.register_module()
 class PublishedCLIPTextPrior(CLIPTextPrior):
-    """CLIP fed with the numbers of BERT's tokens, which stand for other words there."""
+    """CLIP that reads BERT's token ids, which stand for other words in CLIP's vocabulary."""
 
     reads_phrases = False
 
     def forward(self, texts: Sequence[str], tokens: Tokens, records: Sequence[str]) -> Prior:
-        """Compute the prior from numbers alone.
+        """Compute the prior from token ids.
 
         Args:
-            texts: Not read.
-            tokens: BERT's tokens, of which the numbers are read.
-            records: Not read.
+            texts: Ignored.
+            tokens: BERT's tokens, of which the ids are used.
+            records: Ignored.
 
         Returns:
-            Prior: Of padding too. That of the phrase is that of its last token.
+            Prior: Features of all tokens, including padding. That of the phrase is that of its
+            last token.
         """
         device = self.encoder.device
         padding_mask = tokens.padding_mask.to(device)
-        # BERT's vocabulary is the larger one in the embedded default only.
+        # Only in the embedded default BERT's vocabulary is larger than CLIP's.
         features = self.features(
             tokens.ids.to(device) % self.encoder.config.vocab_size, padding_mask
         )
@@ -84,10 +85,10 @@ class PublishedCLIPTextPrior(CLIPTextPrior):
 
 @MODELS.register_module()
 class PublishedFusionEncoder(FusionEncoder):
-    """The fusion encoder with padding not excluded from attention.
+    """The fusion encoder without masking of padding.
 
     Args:
-        padding_bias: What is added to the attention logits of padding.
+        padding_bias: Added to the attention logits of padding.
         **kwargs: Arguments of :class:`FusionEncoder`.
     """
 
@@ -98,13 +99,13 @@ class PublishedFusionEncoder(FusionEncoder):
 
 @MODELS.register_module()
 class PublishedBoxHead(BoxHead):
-    """The box head with predictions cut to the canvas, not to the picture."""
+    """The box head that clamps predictions to the canvas, not to the picture."""
 
-    def cut_to_picture(self, box: Tensor, sample: DetDataSample) -> Tensor:
-        """Give the box an area, wherever it is.
+    def clip_to_picture(self, box: Tensor, sample: DetDataSample) -> Tensor:
+        """Make sure that the box has an area, without clamping it.
 
         Args:
             box: (4,), (x1, y1, x2, y2) in pixels of the original picture.
-            sample: The picture it is of.
+            sample: Ignored.
         """
         return with_area(box, None)

@@ -1,4 +1,4 @@
-"""ShapesRef: generated scenes and phrases, written in REFER's own layout."""
+"""ShapesRef, a dataset of generated scenes and phrases in REFER's file layout."""
 
 from .dataset import ShapesRefDataset
 from .phrases import Phrase, Referring, attribute_filter, sample_phrases

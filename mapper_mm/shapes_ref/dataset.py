@@ -1,4 +1,4 @@
-"""Generated scenes, made when they are first needed."""
+"""Reader of ShapesRef, which generates the dataset on first use."""
 
 import difflib
 import os
@@ -23,37 +23,37 @@ from .writer import (
     write_shapes_ref,
 )
 
-#: Where the configs have it.
+#: Folder in the configs.
 DEFAULT_PLACE = 'data/shapes_ref'
-# One or two letters of a name like the default's.
+# Similarity of names that differ in one or two letters.
 _NEAR = 0.8
 
 
 @DATASETS.register_module()
 class ShapesRefDataset(ReferDataset):
-    """ShapesRef, generated if what is in ``data_root`` is not what was asked for.
+    """Read ShapesRef, and generate it if ``data_root`` does not contain the requested data.
 
-    A folder that is not there is made where that can be meant: in ``data``, where the configs have
-    theirs, or in a folder that is there. It is not if that folder is missing as well, or if what is
-    asked for is in a folder beside it of nearly the same name: then the name is misspelt.
-    ``tools/dataset_converters/make_shapes.py`` writes anywhere.
+    A missing folder is created in ``data``, as in the configs, or in an existing folder. It is an
+    error if the parent folder is also missing, or if a folder with nearly the same name contains
+    the same data, because the name is probably misspelt.
+    ``tools/dataset_converters/make_shapes.py`` writes to any folder.
 
-    In distributed training the first process generates and the others wait; ``data_root`` must be
-    a folder that all of them see.
+    In distributed training the first process generates and the others wait; all must see the same
+    ``data_root``.
 
     Args:
-        data_root: Where the generated files are or go.
-        seed: What scenes and phrases depend on.
+        data_root: Folder of the generated files.
+        seed: Seed of scenes and phrases.
         num_scenes: Number of scenes by split (train, val, testA, testB), the same for every dataset
-            with this data_root. Defaults to the generator's.
+            with this data_root. Default: that of the generator.
         phrases_per_scene: Number of phrases about each scene.
-        weather: Kinds of weather that the pictures are taken in; see `write_shapes_ref`.
-        workers: Number of further processes that generate; 0 for none.
-        **kwargs: Of `ReferDataset`.
+        weather: Kinds of weather in the pictures; see `write_shapes_ref`.
+        workers: Number of additional processes for generation.
+        **kwargs: Arguments of `ReferDataset`.
 
     Raises:
-        MissingDataError: If data_root is not there and seems to be misspelt.
-        FolderInUseError: If it holds something else.
+        MissingDataError: If data_root does not exist and seems to be misspelt.
+        FolderInUseError: If it contains other files.
     """
 
     def __init__(
@@ -74,18 +74,18 @@ class ShapesRefDataset(ReferDataset):
         super().__init__(data_root=data_root, split_by='shapes', **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Generate what is missing, then read it as REFER's files are read."""
+        """Generate missing data, then read them like REFER's files."""
         if is_main_process():
             self._generate()
         barrier()
         return super().load_data_list()
 
     def check_place(self) -> None:
-        """Check that what is asked for is in ``data_root`` or can be generated there.
+        """Check that the requested data are in ``data_root`` or can be generated there.
 
         Raises:
-            MissingDataError: If the folder is not there and seems to be misspelt.
-            FolderInUseError: If it holds something else.
+            MissingDataError: If the folder does not exist and seems to be misspelt.
+            FolderInUseError: If it contains other files.
         """
         root = Path(self.data_root)
         check_replaceable(root)

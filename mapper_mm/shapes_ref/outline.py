@@ -1,4 +1,4 @@
-"""The outlines of the shapes: polygons, and which pixels they cover."""
+"""Outlines of shapes: polygons and the pixels that they cover."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _arc(start: float, stop: float, radius: float = 1.0, centre=(0.0, 0.0), poin
 
 
 def _regular(corners: int, inner: float | None = None) -> np.ndarray:
-    """A regular polygon pointing up, or a star if ``inner`` (a share of the radius) is given."""
+    """Return a regular polygon pointing up, or a star if ``inner`` (share of the radius) is set."""
     count = corners if inner is None else 2 * corners
     angles = -np.pi / 2 + 2 * np.pi * np.arange(count) / count
     radii = np.ones(count)
@@ -32,7 +32,7 @@ def _heart() -> np.ndarray:
 
 
 def _moon() -> np.ndarray:
-    """A crescent open to the top: the unit disc less a smaller disc shifted up."""
+    """Return a crescent open to the top: the unit disc minus a smaller disc shifted up."""
     shift, bite = 0.5, 0.82
     y = -(shift**2 + 1 - bite**2) / (2 * shift)
     tip = np.arcsin(y)
@@ -53,7 +53,7 @@ def _cross(arm: float = 0.33) -> np.ndarray:
 
 @cache
 def _upright(shape: str) -> tuple[np.ndarray, ...]:
-    """Contours of an unrotated shape; each is its own mirror image about the vertical axis."""
+    """Return contours of an unrotated shape, which are symmetric about the vertical axis."""
     circle = _arc(0, 2 * np.pi, points=65)[:-1]
     outlines = {
         'circle': lambda: (circle,),
@@ -70,7 +70,7 @@ def _upright(shape: str) -> tuple[np.ndarray, ...]:
 
 
 def contours(shape: str, centre: tuple[float, float], radius: float, rotation: float):
-    """Polygons of a shape in pixels.
+    """Return polygons of a shape in pixels.
 
     The shape is moved and scaled so that its upright bounding box is centred at ``centre`` and
     the longer side of that box is ``2 * radius``.
@@ -93,27 +93,27 @@ def contours(shape: str, centre: tuple[float, float], radius: float, rotation: f
 
 
 def area(polygons: tuple[np.ndarray, ...]) -> float:
-    """Area in square pixels of what ``contours`` returned."""
+    """Return the area of contours in square pixels."""
     outer, *holes = (cv2.contourArea(p.astype(np.float32)) for p in polygons)
     return outer - sum(holes)
 
 
 def coverage(polygons: tuple[np.ndarray, ...], width: int, height: int):
-    """How much of each pixel a shape covers.
+    """Return how much of each pixel a shape covers.
 
     Args:
-        polygons: What ``contours`` returned.
+        polygons: From ``contours``.
         width: Width of the picture in pixels.
         height: Height of the picture in pixels.
 
     Returns:
-        tuple: ``(window, alpha)``: the two slices (rows, columns) of the picture the shape lies
-        in, and float32 coverage in [0, 1] of that window's shape.
+        tuple: ``(window, alpha)``: two slices (rows, columns) of the picture that contain the
+        shape, and the float32 coverage in [0, 1] of that window.
     """
     x0, y0 = np.maximum(np.floor(polygons[0].min(0)).astype(int) - 1, 0)
     x1, y1 = np.minimum(np.ceil(polygons[0].max(0)).astype(int) + 1, (width, height))
     fine = np.zeros(((y1 - y0) * _SUPERSAMPLE, (x1 - x0) * _SUPERSAMPLE), np.uint8)
-    # OpenCV puts pixel centres at whole numbers; here pixel i spans [i, i + 1].
+    # In OpenCV pixel centres are integers; here pixel i spans [i, i + 1].
     shift = 4
     points = [
         np.round((((p - (x0, y0)) * _SUPERSAMPLE) - 0.5) * (1 << shift)).astype(np.int32)

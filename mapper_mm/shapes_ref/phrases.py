@@ -1,9 +1,9 @@
-"""Phrases about the things of a scene, each of which can be evaluated on the scene.
+"""Phrases about the objects of a scene, which can be evaluated on the scene.
 
-A phrase is a small tree: a :class:`Filter` (which attributes) under an optional selector (which
-place, size, neighbour or rank). The tree knows its own wording (``text``) and its meaning
-(``referents``). ``referents`` is strict about doubt: it lists every thing that somebody might
-take the phrase to mean, so a phrase is emitted only if it clearly means one thing.
+A phrase is a small tree: a :class:`Filter` (attributes) below an optional selector (place, size,
+neighbour or rank). It has a wording (``text``) and a meaning (``referents``). ``referents``
+returns every object that the phrase might mean, so only phrases that clearly mean one object are
+used.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .scene import Scene, Thing
 STYLES = ('attributes', 'location', 'size', 'relation', 'ordinal')
 MAX_WORDS = 12
 
-# How often a style is tried; some fail more often than others, so that this is not quite the mix
-# that comes out (see tests/shapes_ref/test_phrases.py for that).
+# How often a style is tried. Some fail more often than others, so the resulting shares differ (see
+# tests/shapes_ref/test_phrases.py).
 _WEIGHTS = {'attributes': 0.50, 'location': 0.24, 'size': 0.13, 'relation': 0.12, 'ordinal': 0.05}
 
 _NOUNS = {
@@ -49,7 +49,7 @@ _SIZES = {
 }
 _MIRROR = {'left': 'right', 'right': 'left', 'top': 'top', 'bottom': 'bottom'}
 
-# Margins in pixels unless they are ratios; what lies within one is doubtful.
+# Margins in pixels or ratios; objects within a margin are ambiguous.
 _CLEARLY_BEFORE = 7.0
 _CLEARLY_LARGER = 1.2
 _CLEARLY_BESIDE = 12.0
@@ -58,7 +58,7 @@ _CLEARLY_NEARER = 1.3
 
 @dataclass(frozen=True)
 class Filter:
-    """Which attributes, and the words that say so. None means any.
+    """Attributes of objects and the words for them. None means any.
 
     Attributes:
         shape: Shape of the things meant.
@@ -79,7 +79,7 @@ class Filter:
     after: tuple[str, ...]
 
     def matches(self, scene: Scene) -> list[int]:
-        """Indices of the things that have these attributes."""
+        """Return the indices of the things that have these attributes."""
         return [
             index
             for index, thing in enumerate(scene.things)
@@ -97,7 +97,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Phrase:
-    """A filter and a wording; subclasses add what selects among the things that match.
+    """A filter and a wording; subclasses select among the matching things.
 
     Attributes:
         filter: Which attributes.
@@ -117,11 +117,11 @@ class Phrase:
         return {'x': self.filter.text}
 
     def referents(self, scene: Scene) -> list[int]:
-        """Indices of all things the phrase may mean; one thing only if it is clear."""
+        """Return the indices of all things that the phrase may mean."""
         return self.filter.matches(scene)
 
     def flipped(self) -> Phrase:
-        """The phrase that means the same thing in the mirrored scene."""
+        """Return the phrase that means the same thing in the mirrored scene."""
         return self
 
 
@@ -339,7 +339,7 @@ def _edge_towards(thing: Thing, side: str) -> float:
 
 
 def _clearly_before(scene: Scene, first: int, second: int, side: str) -> bool:
-    """Whether one thing is nearer to a side than another, by its centre and by its edge."""
+    """Whether one thing is nearer to a side than another, by centre and by edge."""
     a, b = scene.things[first], scene.things[second]
     by_centre = _towards(a, side) - _towards(b, side) >= _CLEARLY_BEFORE
     return by_centre and _edge_towards(a, side) >= _edge_towards(b, side)
@@ -480,21 +480,21 @@ def _word_filter(rng, shape, colour, texture, size) -> Filter:
     if len(adjectives) == 2 and rng.random() < 0.4:
         adjectives.reverse()
     before.extend(adjectives)
-    # "one" needs an adjective: nobody says "leftmost one" before they named what they count.
+    # "one" needs an adjective: nobody says "leftmost one" without naming the objects before.
     nouns = _NOUNS[shape] if shape or before else _NOUNS[None][:-1]
     noun = _pick(rng, nouns)
     return Filter(shape, colour, texture, size, tuple(before), noun, tuple(after))
 
 
 def _with_article(template: str, text: str) -> str:
-    """The template, with ``an`` for ``a`` where the text asks for it."""
+    """Return the template, with ``an`` instead of ``a`` if the text needs it."""
     if template.startswith('a ') and text[0] in 'aeiou' and not text.startswith('one'):
         return f'an{template[1:]}'
     return template
 
 
 def _describe(rng, thing: Thing, keep: Sequence[bool]) -> Filter:
-    """Put into words those of (shape, colour, texture, size) of a thing that are kept."""
+    """Choose words for the kept attributes (shape, colour, texture, size) of a thing."""
     values = (thing.shape, thing.colour, thing.texture, thing.size)
     return _word_filter(rng, *(v if k else None for v, k in zip(values, keep, strict=True)))
 
@@ -514,7 +514,7 @@ def _is_part(some: Sequence[bool], more: Sequence[bool]) -> bool:
 
 
 _SUBSETS = tuple(tuple(bool(bits >> i & 1) for i in range(4)) for bits in range(16))
-# How readily people name shape, colour, texture and size.
+# Probabilities that people name shape, colour, texture and size.
 _HABIT = (0.85, 0.75, 0.3, 0.3)
 
 
@@ -523,7 +523,7 @@ def _likelihood(keep: Sequence[bool], habit: Sequence[float] = _HABIT) -> float:
 
 
 _SUBSET_WEIGHTS = tuple(_likelihood(keep) for keep in _SUBSETS)
-# Where a selector does part of the work, fewer attributes are named.
+# With a selector, fewer attributes are named.
 _SHORT_WEIGHTS = tuple(
     _likelihood(keep, (0.6, 0.4, 0.12, 0.1)) * (sum(keep) <= 2) for keep in _SUBSETS
 )
@@ -539,7 +539,7 @@ def _weighted(rng: np.random.Generator, options: Sequence, weights: Sequence[flo
 
 
 def _unique_filter(rng, scene: Scene, index: int) -> Filter | None:
-    """Words that fit only this thing, most often with no more attributes than that needs."""
+    """Return words that fit only this thing, usually with as few attributes as possible."""
     thing = scene.things[index]
     others = [other for i, other in enumerate(scene.things) if i != index]
     unique = [
@@ -559,7 +559,7 @@ def _unique_filter(rng, scene: Scene, index: int) -> Filter | None:
 
 
 def _shared_filter(rng, scene: Scene, index: int, at_least: int = 2) -> Filter | None:
-    """Words that fit this thing and others, so that it takes a selector to tell them apart."""
+    """Return words that fit this thing and others, so that a selector is needed."""
     thing = scene.things[index]
     keep = _weighted(rng, _SUBSETS, _SHORT_WEIGHTS)
     if sum(_fits(keep, thing, other) for other in scene.things) < at_least:
@@ -647,8 +647,8 @@ def sample_phrases(
 ) -> list[Referring]:
     """Draw phrases about a scene, each of which clearly means exactly one thing.
 
-    Targets are drawn first, evenly over the things and without repetition while there are things
-    left; only then is a style chosen, so that no place or size is a better guess than another.
+    Targets are drawn first, uniformly and without repetition as long as possible. The style is
+    chosen afterwards, so that no place or size is a better guess than another.
 
     Args:
         scene: The scene.
@@ -680,7 +680,7 @@ def sample_phrases(
 
 
 def _search(rng, scene: Scene, index: int, style: str) -> Phrase | None:
-    """A phrase of a style that clearly means one given thing, or None after some tries."""
+    """Return a phrase of a style that clearly means the given thing, or None after some tries."""
     for _ in range(_TRIES[style]):
         phrase = _PROPOSERS[style](rng, scene, index)
         if (
@@ -693,7 +693,7 @@ def _search(rng, scene: Scene, index: int, style: str) -> Phrase | None:
 
 
 def attribute_filter(thing: Thing, rng: np.random.Generator) -> Filter:
-    """Some of a thing's attributes and the words for them.
+    """Choose some of a thing's attributes and words for them.
 
     Args:
         thing: The thing.

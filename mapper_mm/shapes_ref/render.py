@@ -1,4 +1,4 @@
-"""Pixels of a scene."""
+"""Draw scenes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def render(scene: Scene) -> np.ndarray:
     """
     if scene.mirrored:
         return np.ascontiguousarray(render(scene.flipped())[:, ::-1])
-    # Streams of their own, so that one thing's texture does not move the light.
+    # Separate streams, so that a thing's texture does not change the light.
     rng, light_rng = np.random.default_rng(scene.seed).spawn(2)
     picture = _draw_background(scene.background, scene.width, scene.height, rng)
     _scribble(picture, rng)
@@ -94,7 +94,7 @@ def _scribble(picture: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def _texture(thing: Thing, width: int, height: int, rng: np.random.Generator) -> np.ndarray | float:
-    """Share in [0, 1] of the second colour at each pixel of the thing's window."""
+    """Return the share in [0, 1] of the second colour at each pixel of the thing's window."""
     if thing.texture == 'plain':
         return 0.0
     period = float(np.clip(thing.radius * 0.5, 5.5, 10))

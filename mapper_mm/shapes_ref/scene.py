@@ -1,4 +1,4 @@
-"""What is in a picture of ShapesRef: things with attributes, places and a depth order."""
+"""Scenes of ShapesRef: things with attributes, places and a depth order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MIN_VISIBLE = 0.55
 LONG_SIDE = 128
 _MIN_SIDE = 96
 
-# A square turned by 45 degrees would be a diamond, and a cross an x.
+# A square rotated by 45 degrees would be a diamond, and a cross would be an x.
 _MAX_TURN = {'square': 0.2, 'diamond': 0.2, 'cross': 0.3}
 _MAX_LARGE = 3
 
@@ -81,7 +81,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Background:
-    """What is behind the things: a kind of pattern and its two RGB colours in [0, 255]."""
+    """The background: a kind of pattern and its two RGB colours in [0, 255]."""
 
     kind: str
     colours: tuple[tuple[int, int, int], tuple[int, int, int]]
@@ -109,7 +109,7 @@ class Scene:
     mirrored: bool = False
 
     def flipped(self) -> Scene:
-        """The scene whose picture is this one's mirror image, left to right."""
+        """Return the scene whose picture is mirrored left to right."""
         things = tuple(
             replace(
                 thing,
@@ -123,7 +123,7 @@ class Scene:
 
 
 def visible_masks(scene: Scene) -> np.ndarray:
-    """Which pixels show which thing.
+    """Return the visible pixels of each thing.
 
     Args:
         scene: The scene.
@@ -135,7 +135,7 @@ def visible_masks(scene: Scene) -> np.ndarray:
 
 
 def _uncovered(masks: np.ndarray) -> np.ndarray:
-    """Masks, ordered from back to front, less what those in front of them cover."""
+    """Subtract from masks, ordered from back to front, what is covered by those in front."""
     in_front = np.logical_or.accumulate(masks[::-1])[::-1]
     visible = masks.copy()
     visible[:-1] &= ~in_front[1:]
@@ -143,7 +143,7 @@ def _uncovered(masks: np.ndarray) -> np.ndarray:
 
 
 def full_masks(scene: Scene) -> np.ndarray:
-    """The things' pixels with hidden parts included.
+    """Return the pixels of each thing, including hidden parts.
 
     Args:
         scene: The scene.
@@ -190,7 +190,7 @@ def _some(rng: np.random.Generator, options, low: int, high: int) -> list:
 
 def _try_scene(rng: np.random.Generator) -> Scene | None:
     """Draw a scene; None if the things do not fit."""
-    # One side is the canvas of the embedded default, which need not resize the picture then.
+    # The long side is that of the embedded default's canvas, so the picture need not be resized.
     sides = [LONG_SIDE, int(rng.integers(_MIN_SIDE, LONG_SIDE + 1))]
     width, height = (sides[i] for i in rng.permutation(2))
     count = int(rng.integers(4, 10))
@@ -235,9 +235,9 @@ def _try_scene(rng: np.random.Generator) -> Scene | None:
 
 
 def _find_place(rng, radius, things, width, height, tries: int = 40):
-    """A centre where a thing of this radius hides, and is hidden by, only part of the others."""
+    """Return a centre where a thing of this radius hides others, and is hidden, only in part."""
     low = radius + 1
-    # One thing in three may overlap others; crowded pictures would hide too much otherwise.
+    # One thing in three may overlap others; otherwise too much would be hidden.
     allowed = 0.3 if rng.random() < 0.35 else 0.0
     for _ in range(tries):
         x = float(rng.uniform(low, width - low))
@@ -261,7 +261,7 @@ def _jitter(rng: np.random.Generator, colour, amount: int = 13) -> tuple[int, in
 
 
 def _sample_background(rng: np.random.Generator, colours) -> Background:
-    """A dull background that is not close to any of the things' colours."""
+    """Draw a dull background that differs from all of the things' colours."""
     best, best_gap = None, -1.0
     for _ in range(8):
         grey = rng.uniform(60, 205)

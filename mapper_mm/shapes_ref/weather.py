@@ -1,7 +1,7 @@
-"""What is between a scene and its camera.
+"""Add weather to pictures of scenes.
 
-The tiny encoders were pre-trained on scenes in clear weather, as ShapesRef's are by default.
-Pictures in other weather are new to them, so that there is something to adapt to.
+The tiny encoders were pre-trained on scenes in clear weather, which is the default of ShapesRef.
+They have never seen pictures in other weather, so there is something to adapt to.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def through_weather(picture: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """A picture as a camera takes it in some weather.
+    """Add weather to a picture.
 
     Args:
         picture: uint8 RGB picture of shape (height, width, 3), taken in clear weather.

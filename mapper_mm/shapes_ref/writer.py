@@ -1,4 +1,4 @@
-"""Writes generated scenes and phrases to disk in REFER's own layout."""
+"""Write generated scenes and phrases in REFER's file layout."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MARKER = 'shapes_ref.json'
 REFS = 'refs(shapes).p'
 INSTANCES = 'instances.json'
 DEFAULT_SPLITS = {'train': 5000, 'val': 300, 'testA': 300, 'testB': 300}
-# An image encoder's work on a picture serves all of its phrases, see ImageGroupSampler.
+# A picture is encoded once for all of its phrases, see ImageGroupSampler.
 PHRASES_PER_SCENE = 6
 SPLIT_STYLES = {
     'train': STYLES,
@@ -42,7 +42,7 @@ SPLIT_STYLES = {
     'testA': ('attributes', 'size'),
     'testB': ('location', 'relation', 'ordinal'),
 }
-# Full colour resolution: a stripe of a small thing is two pixels wide.
+# Full colour resolution, because a stripe of a small thing is two pixels wide.
 _JPEG = [
     cv2.IMWRITE_JPEG_QUALITY,
     95,
@@ -61,32 +61,32 @@ def write_shapes_ref(
 ) -> Path:
     """Generate ShapesRef.
 
-    Written are ``images/*.jpg``, ``refs(shapes).p``, ``instances.json`` and ``shapes_ref.json``
-    (what was asked for, see :func:`is_current`). The fields are those of RefCOCO's files; there is
-    no segmentation. Boxes surround the whole thing, its hidden parts included.
+    The files are ``images/*.jpg``, ``refs(shapes).p``, ``instances.json`` and ``shapes_ref.json``
+    (the arguments, see :func:`is_current`). The fields are those of RefCOCO's files, without
+    segmentation. Boxes contain the whole thing, including hidden parts.
 
-    No scene is in two splits. As RefCOCO's testA holds people and testB everything else, testA
-    here holds phrases about what things look like (attributes, superlatives of size) and testB
-    phrases about where they are (locations, relations, ordinals); train and val hold all.
+    No scene is in two splits. testA contains phrases about the looks of things (attributes,
+    superlatives of size), testB phrases about their places (locations, relations, ordinals), and
+    train and val contain all. (RefCOCO's testA contains people, its testB everything else.)
 
-    The folder appears in one step when everything is written; what was in its place is replaced.
+    The folder is renamed into place when everything is written; an existing one is replaced.
 
     Args:
         root: The folder to write.
-        seed: What the scenes and phrases depend on, together with the split and the number of
-            the scene in it, so that the number of workers makes no difference.
+        seed: Seed of scenes and phrases, together with the split and the number of the scene, so
+            that the number of workers has no influence.
         splits: Number of scenes by split: any of train, val, testA, testB.
         phrases_per_scene: Number of phrases a scene gets, if that many can be found.
-        weather: Kinds of weather to take the pictures in, in equal shares: any of ``WEATHER``. None
-            of them leaves it clear. The scenes and phrases are the same in any.
-        workers: Number of processes besides this one; 0 does everything in this one.
+        weather: Kinds of weather, in equal shares: any of ``WEATHER``. Empty: clear weather. Scenes
+            and phrases do not depend on it.
+        workers: Number of additional processes.
 
     Returns:
         Path: ``root``.
 
     Raises:
         ValueError: If a split or weather is unknown or a number out of range.
-        FolderInUseError: If ``root`` holds something that this function did not write.
+        FolderInUseError: If ``root`` contains files that this function did not write.
     """
     root = Path(root)
     splits = _check_splits(splits)
@@ -121,7 +121,7 @@ def write_shapes_ref(
         }
         (draft / MARKER).write_text(json.dumps(marker, indent=2) + '\n', encoding='utf-8')
         if is_current(root, **wanted) and not was_current:
-            # Another process was faster, and may have begun to read what it wrote.
+            # Another process was faster and may already read its files.
             shutil.rmtree(draft)
         else:
             _replace(draft, root)
@@ -135,7 +135,7 @@ def check_replaceable(root: str | os.PathLike) -> None:
     """Check that a folder is missing, empty, or was written by :func:`write_shapes_ref`.
 
     Raises:
-        FolderInUseError: If it is not, or a file.
+        FolderInUseError: If it contains other files, or is a file.
     """
     root = Path(root)
     if root.exists() and not root.is_dir():
@@ -148,7 +148,7 @@ def check_replaceable(root: str | os.PathLike) -> None:
 
 
 def _remove_abandoned_drafts(root: Path) -> None:
-    """Remove what a killed process left. Who still writes has done so within the hour."""
+    """Remove files of a killed process: those older than an hour."""
     for draft in root.parent.glob(f'.{glob.escape(root.name)}-draft-*'):
         with suppress(FileNotFoundError):
             written = [path.stat().st_mtime for path in (draft, draft / 'images') if path.exists()]
@@ -163,7 +163,7 @@ def is_current(
     phrases_per_scene: int = PHRASES_PER_SCENE,
     weather: Sequence[str] = (),
 ) -> bool:
-    """Whether a folder holds what :func:`write_shapes_ref` would write with these arguments.
+    """Whether a folder contains the output of :func:`write_shapes_ref` with these arguments.
 
     Args:
         root: The folder.
@@ -212,7 +212,7 @@ def _run(make, jobs: list, workers: int) -> Iterator[dict]:
     if workers <= 0:
         yield from map(make, jobs)
         return
-    # Not forked: the caller may have threads running, and PyTorch's do not survive a fork.
+    # Not forked, because the caller may have threads, and PyTorch's do not survive a fork.
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(workers, context, initializer=_quiet_worker) as pool:
         yield from pool.map(make, jobs, chunksize=32)
@@ -230,7 +230,7 @@ def _make_scene(
     entropy = np.random.SeedSequence(seed, spawn_key=(list(SPLIT_STYLES).index(split), number))
     rng = np.random.default_rng(entropy)
     found = []
-    # A few scenes have no phrase of the styles asked for.
+    # A few scenes have no phrase of the requested styles.
     while not found:
         scene = sample_scene(rng)
         found = sample_phrases(scene, rng, phrases_per_scene, SPLIT_STYLES[split])
@@ -286,8 +286,8 @@ def _collect(jobs: list, scenes: Iterator[dict]) -> tuple[list[dict], dict]:
         for target in dict.fromkeys(index for index, _ in scene['phrases']):
             sentences = []
             for text in (text for index, text in scene['phrases'] if index == target):
-                # A pickle shows which equal strings are one object, and whether they are depends
-                # on which process they come from: here they always are.
+                # A pickle depends on which equal strings are one object, which depends on their
+                # process. Interning makes them one object in all cases.
                 text, tokens = sys.intern(text), [sys.intern(word) for word in text.split()]
                 sentences.append({'tokens': tokens, 'raw': text, 'sent_id': sent_id, 'sent': text})
                 sent_id += 1
@@ -320,7 +320,7 @@ def _collect(jobs: list, scenes: Iterator[dict]) -> tuple[list[dict], dict]:
 
 
 def _replace(draft: Path, root: Path) -> None:
-    """Put a finished folder in the place of an old one, an empty one or none."""
+    """Move a finished folder into place, and replace an old or empty one."""
     if root.exists():
         old = Path(tempfile.mkdtemp(prefix=f'.{root.name}-old-', dir=root.parent))
         os.rename(root, old / root.name)

@@ -1,13 +1,13 @@
-"""What several parts share."""
+"""Small helpers without dependencies on other packages of mapper_mm."""
 
 from mmengine.registry import Registry, init_default_scope
 
 
 def register_all_modules(init_default_scope: bool = True) -> None:
-    """Register all components, as every OpenMMLab package can; ``mmengine.hub`` calls this.
+    """Register all components, as in every OpenMMLab package; ``mmengine.hub`` calls this.
 
     Args:
-        init_default_scope: Whether names are looked up in this package from now on.
+        init_default_scope: Whether to make this package the default scope.
     """
     from mapper_mm import registry
 

@@ -1,4 +1,4 @@
-"""Checksums of files of weights: torch and safetensors read damaged numbers without a word."""
+"""Checksums of weight files, because torch and safetensors do not notice damaged numbers."""
 
 import re
 import struct
@@ -12,16 +12,16 @@ from torch import Tensor
 
 
 def check_zip(path: str | Path) -> None:
-    """Check the checksums in a file that ``torch.save`` wrote, which ``torch.load`` does not.
+    """Check the checksums in a file of ``torch.save``, which ``torch.load`` does not check.
 
-    It also takes no more memory than the file has bytes. A file of another format is left alone, as
-    is one that was written without checksums.
+    This takes no more memory than the size of the file. Files of another format, or without
+    checksums, are ignored.
 
     Args:
         path: the file.
 
     Raises:
-        ValueError: if something in it is damaged.
+        ValueError: if the file is damaged.
     """
     with open(path, 'rb') as file:
         if file.read(4) != b'PK\x03\x04':
@@ -34,7 +34,7 @@ def check_zip(path: str | Path) -> None:
                 raise ValueError('it is packed, as torch.save writes no file')
             # torch.serialization.set_crc32_options(False)
             damaged = archive.testzip() if any(entry.CRC for entry in entries) else None
-    # Of another directory of the archive than there was, zipfile raises almost anything.
+    # zipfile raises almost any error for a damaged directory of the archive.
     except (
         zipfile.BadZipFile,
         ArithmeticError,
@@ -51,39 +51,39 @@ def check_zip(path: str | Path) -> None:
 
 
 def with_checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """Write the CRC-32 of a text and tensors into the text.
+    """Add the CRC-32 of a text and tensors to the text.
 
     Args:
         text: a JSON object.
         tensors: by name, on the CPU.
 
     Returns:
-        str: the object with one key more, the first.
+        str: the object with one more key, at the beginning.
     """
     rest = text.removeprefix('{')
     return f'{_BEGINNING}{_checksum(text, tensors)}"{"" if rest == "}" else ", "}{rest}'
 
 
 def check_text(header: Mapping[str, str], key: str, tensors: Mapping[str, Tensor]) -> str:
-    """Compare a text and tensors with the checksum in the text, if it has one.
+    """Compare a text and tensors with the checksum in the text, if there is one.
 
     Args:
         header: texts by key.
-        key: whose text it is, as of :func:`with_checksum`; files of other programs have none, or
-            one without a checksum.
+        key: key of the text from :func:`with_checksum`. Files of other programs have no such text,
+            or one without a checksum.
         tensors: by name, on the CPU.
 
     Returns:
-        str: the text as it was before.
+        str: the text without the checksum.
 
     Raises:
-        ValueError: if something is not as it was.
+        ValueError: if the text or a tensor has changed.
     """
     text = header.get(key, '{}')
     recorded = _RECORDED.match(text)
     if recorded is not None:
         text = '{' + text[recorded.end() :]
-    # Neither the name of the text nor that of the checksum may be what is damaged.
+    # The key of the text or of the checksum may itself be damaged.
     elif any(map(_is_nearly_one, header.values())):
         raise ValueError('what is in its header is not what was written')
     if recorded is not None and _checksum(text, tensors) != recorded[1]:

@@ -1,4 +1,4 @@
-"""Warnings about what happens again and again."""
+"""Warnings about repeated events."""
 
 import logging
 import sys
@@ -10,15 +10,15 @@ from .text import printable
 
 
 class CountedWarning:
-    """Warns the 1st, 2nd, 4th, 8th ... time: it is seen, and does not fill the log.
+    """Warn the 1st, 2nd, 4th, 8th ... time, so that the log is not filled.
 
-    Of several processes each counts what it meets, and says which one it is.
+    With several processes, each counts its own events and names itself in the warning.
 
     Args:
-        what: What happens, after its number: 'phrases were cut'.
+        what: The event, to follow its number: 'phrases were truncated'.
 
     Attributes:
-        count: How often it has happened.
+        count: Number of events.
     """
 
     def __init__(self, what: str) -> None:
@@ -26,10 +26,10 @@ class CountedWarning:
         self.count = 0
 
     def __call__(self, last: str) -> None:
-        """Count one more, and warn if its number is a power of two.
+        """Count an event and warn if its number is a power of two.
 
         Args:
-            last: Which one it is: file and record.
+            last: The event's file and record.
         """
         self.count += 1
         if self.count & (self.count - 1):
@@ -40,5 +40,5 @@ class CountedWarning:
         if rank == 0:
             print_log(message, logger='current', level=logging.WARNING)
         else:
-            # MMEngine's logger says only errors there.
+            # MMEngine's logger shows only errors there.
             print(message, file=sys.stderr, flush=True)

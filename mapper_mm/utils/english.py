@@ -1,8 +1,8 @@
-"""Which words are English, and whether a phrase is in English words that are all understood.
+"""Check whether words are English and whether all words of a phrase are known.
 
-Mirroring or cutting a picture keeps a phrase true only where no other word of it can mean a place:
-none of another language, no short form, no slip of the keyboard. Such words cannot all be listed,
-so lists of English say which words are none.
+After mirroring or cropping a picture, a phrase is only true if no other word can mean a place, for
+example a word of another language, a short form or a misspelt word. Such words cannot all be
+listed, so lists of English words are used instead.
 """
 
 import difflib
@@ -21,7 +21,7 @@ _SHORT = frozenset(
     # "Isn't" and its like, up to the apostrophe.
     'aren couldn didn doesn don hadn hasn haven isn shouldn wasn weren won wouldn'.split()
 )
-# What may follow an apostrophe: "man's", "isn't", "they're".
+# Endings after an apostrophe: "man's", "isn't", "they're".
 _CONTRACTED = frozenset('s t d m ll re ve'.split())
 _AS_TYPED = str.maketrans(
     {**dict.fromkeys('‘’ʼ′', "'"), **dict.fromkeys('‐‑‒–—', '-'), '…': '.', '\xa0': ' '}
@@ -42,7 +42,7 @@ _ACCENTED = {
     'soufflé': 'souffle',
 }
 _MARKS = frozenset(".,;:!?'()-/&")
-# Another language's phrase has few English words; an English one has few slips of the keyboard.
+# A phrase in another language has few English words; an English one has few misspelt words.
 _UNKNOWN_AT_MOST = 1 / 4
 # No English word in use is longer, in letters.
 _LONGEST = 30
@@ -58,7 +58,7 @@ _SIDES = (
 
 @cache
 def known_words() -> frozenset[str]:
-    """English words in lower case."""
+    """Return English words in lower case."""
     return _read('words.txt') | _read('more_words.txt') | _SHORT | _LETTERS
 
 
@@ -74,7 +74,7 @@ def _read(name: str) -> frozenset[str]:
 
 @cache
 def _like_a_side() -> re.Pattern:
-    """What is one slip of the keyboard away from a word for a side, or contains one."""
+    """Return a pattern for words that contain a word for a side or differ from one by one typo."""
     forms = {'lft', 'lef', 'eft', 'rgt', 'rht', 'rigt'}
     for side in ('left', 'right', 'leftmost'):
         for i in range(len(side)):
@@ -89,9 +89,9 @@ def _like_a_side() -> re.Pattern:
 
 @lru_cache(2**16)
 def is_like_a_word(word: str) -> bool:
-    """Whether a word is English or a well-known name or, but for a slip or two, might be.
+    """Whether a word is similar to an English word or a well-known name.
 
-    So may two that were joined: "livingroom".
+    It may have one or two typos, or be two joined words ("livingroom").
     """
     word, known = word.lower(), _words_and_names()
     if word in known or not known.isdisjoint(_one_slip_away(word)):
@@ -100,14 +100,14 @@ def is_like_a_word(word: str) -> bool:
         word[:i] in known and word[i:] in known for i in range(3, len(word) - 2)
     ):
         return True
-    # Long words leave room for more slips: "girarafe".
+    # Long words may have more typos: "girarafe".
     return 7 <= len(word) <= _LONGEST and bool(
         difflib.get_close_matches(word, (w for w in known if w[0] == word[0]), 1, 0.8)
     )
 
 
 def _one_slip_away(word: str) -> Iterator[str]:
-    """What differs by a letter left out, added, changed, or in the place of the next."""
+    """Iterate over words with one letter deleted, inserted, changed, or swapped with the next."""
     for i in range(min(len(word), _LONGEST) + 1):
         start, end = word[:i], word[i:]
         yield start + end[1:]
@@ -118,7 +118,7 @@ def _one_slip_away(word: str) -> Iterator[str]:
 
 
 def tokens_of(text: str) -> list[str]:
-    """Words, numbers and marks, in lower case, with typographic marks as a keyboard has them."""
+    """Return words, numbers and punctuation marks, in lower case and ASCII punctuation."""
     words = re.findall(r'[^\W_]+|[^\w\s]|_', text.translate(_AS_TYPED).lower())
     return [_ACCENTED.get(word, word) for word in words]
 
@@ -126,13 +126,13 @@ def tokens_of(text: str) -> list[str]:
 def doubt(
     text: str, known: re.Pattern | None = None, unknown_at_most: float = _UNKNOWN_AT_MOST
 ) -> str | None:
-    """The first thing in a phrase that is not understood as English; None if all is.
+    """Return the first word in a phrase that is not known as English, or None.
 
     Args:
         text: The phrase.
-        known: Further words that are understood.
-        unknown_at_most: Share of the words that may be unknown, in [0, 1), if they resemble no word
-            for a side.
+        known: Other known words.
+        unknown_at_most: Share of words that may be unknown, in [0, 1), if they are not similar to
+            a word for a side.
     """
     tokens = tokens_of(text)
     words, unknown = 0, []

@@ -1,4 +1,4 @@
-"""One way to warn."""
+"""Write warnings to the log."""
 
 import logging
 
@@ -6,5 +6,5 @@ from mmengine.logging import print_log
 
 
 def warn(message: str) -> None:
-    """Write a warning to the log in use, which shows it on the screen of the first process."""
+    """Write a warning to the current log; the first process also prints it."""
     print_log(message, logger='current', level=logging.WARNING)

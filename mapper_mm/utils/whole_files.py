@@ -1,4 +1,4 @@
-"""Files that are whole or not there: nobody finds half of one, and what was before is not lost."""
+"""Write files so that they are either complete or not there, and old contents are not lost."""
 
 import errno
 import os
@@ -8,29 +8,29 @@ from pathlib import Path
 
 from mapper_mm.errors import WriteError
 
-# What a disk says that takes no more: full, over quota, over the largest size of a file, read-only.
+# Errors of a full disk: full, over quota, over the maximum file size, read-only.
 _TAKES_NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 _FORBIDS = {errno.EACCES, errno.EPERM}
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Write a file beside its place, and give it its name once it is whole on the disk.
+    """Write to a temporary file in the same folder, and rename it when it is complete.
 
-    What had the name before is there until then, and stays if anything goes wrong or the process is
-    killed. A device or a pipe (``/dev/stdout``) is written to as it is.
+    An existing file is kept until then, also if an error occurs or the process is killed.
+    A device or a pipe (``/dev/stdout``) is written directly.
 
     Args:
         path: The file.
 
     Yields:
-        Path: What to write to, ``<path>.part``. It is removed if it does not become the file.
+        Path: The temporary file, ``<path>.part``. It is removed after an error.
 
     Raises:
-        WriteError: If the disk is full, or nothing may be written there.
+        WriteError: If the disk is full or not writable.
     """
     path = Path(path)
-    # A link to a file stays a link.
+    # Keep a symbolic link to a file.
     target = Path(os.path.realpath(path))
     part = target.with_name(f'{target.name}.part')
     with write_errors_name(path):
@@ -39,7 +39,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             return
         try:
             yield part
-            # Otherwise a machine that loses power may keep the new name and lose what it names.
+            # Without this, the renamed file may be empty after a power failure.
             with open(part, 'rb') as file:
                 os.fsync(file.fileno())
             os.replace(part, target)
@@ -49,15 +49,15 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str, errors: str = 'strict') -> None:
-    """Write a whole text file, as UTF-8.
+    """Write a text file in UTF-8, see :func:`whole_file`.
 
     Args:
         path: The file.
-        text: What it is to hold.
-        errors: What becomes of halves of characters, as :func:`open` calls it.
+        text: The contents.
+        errors: How to handle lone surrogates, as in :func:`open`.
 
     Raises:
-        WriteError: If the disk is full, or nothing may be written there.
+        WriteError: If the disk is full or not writable.
     """
     with whole_file(path) as part:
         part.write_text(text, encoding='utf-8', errors=errors)
@@ -65,10 +65,10 @@ def write_text(path: str | Path, text: str, errors: str = 'strict') -> None:
 
 @contextmanager
 def write_errors_name(path: str | Path) -> Iterator[None]:
-    """Turn a disk's refusal to write into one sentence that names the file.
+    """Convert errors of writing to a message that names the file.
 
     Raises:
-        WriteError: If the disk is full, or nothing may be written there.
+        WriteError: If the disk is full or not writable.
     """
     try:
         yield
@@ -81,15 +81,15 @@ def write_errors_name(path: str | Path) -> Iterator[None]:
 
 
 def is_refusal(error: OSError) -> bool:
-    """Whether an error says that a disk is full, or that nothing may be written there."""
+    """Whether an error means that the disk is full or not writable."""
     return is_full(error) or error.errno in _FORBIDS
 
 
 def is_full(error: OSError) -> bool:
-    """Whether an error says that a disk takes no more."""
+    """Whether an error means that the disk is full."""
     return error.errno in _TAKES_NO_MORE
 
 
 def why(error: OSError) -> str:
-    """A disk's reason, in its own words: 'No space left on device'."""
+    """Return the reason of an error, for example 'No space left on device'."""
     return error.strerror or str(error)

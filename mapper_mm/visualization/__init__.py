@@ -1,4 +1,4 @@
-"""Pictures of what was meant and what was found."""
+"""Pictures with ground truth and predictions."""
 
 from .drawing import contact_sheet, draw_grounding
 from .grounding_visualizer import GroundingVisualizer

@@ -1,4 +1,4 @@
-"""Drawing on arrays. Pictures are RGB uint8 (H, W, 3); boxes are x1, y1, x2, y2 in pixels.
+"""Draw on arrays. Pictures are RGB uint8 (H, W, 3); boxes are x1, y1, x2, y2 in pixels.
 
 Pillow draws a picture in a few milliseconds, matplotlib (MMEngine's visualizer) in a few hundred.
 """
@@ -30,19 +30,19 @@ def draw_grounding(
     prediction: Sequence[float] | None = None,
     min_size: int = 480,
 ) -> np.ndarray:
-    """Draw the boxes on a picture and the phrase below it.
+    """Draw boxes on a picture and the phrase below it.
 
     Args:
         image: (H, W, 3), RGB uint8; not changed.
-        phrase: What is looked for.
-        truth: The true box, drawn in green. None: unknown.
-        prediction: The box found, drawn in orange. None: nothing was looked for.
-        min_size: Pictures whose long side is shorter are enlarged to this many pixels. Pictures of
-            more than 2**25 pixels are reduced to as many.
+        phrase: The phrase.
+        truth: The true box, drawn in green, or None.
+        prediction: The predicted box, drawn in orange, or None.
+        min_size: Pictures with a shorter long side are enlarged to this many pixels. Pictures of
+            more than 2**25 pixels are reduced to this number.
 
     Returns:
-        np.ndarray: The picture with a caption: phrase (its beginning, if it is very long), legend
-        and, with both boxes, their IoU. A narrow picture gets wider for it.
+        np.ndarray: The picture with a caption: phrase (truncated if it is very long), legend
+        and, with both boxes, their IoU. A narrow picture is widened for the caption.
     """
     height, width = image.shape[:2]
     scale = max(min_size / max(height, width), 1.0)
@@ -56,11 +56,11 @@ def draw_grounding(
         picture = picture.resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(picture)
     line = max(2, max(picture.size) // 200)
-    # The truth is drawn wider and first, so that it still shows around a prediction that is right.
+    # The true box is drawn wider and first, so that it is visible around a correct prediction.
     for box, colour, width in ((truth, TRUTH, 2 * line), (prediction, PREDICTION, line)):
         if box is not None:
             x1, y1, x2, y2 = _on_picture(box, scale, picture.size)
-            # A dark rim, without which an orange box on an orange thing cannot be seen.
+            # A dark rim makes an orange box visible on an orange object.
             draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_PAPER, width=width + 2)
             draw.rectangle((x1, y1, x2, y2), outline=colour, width=width)
 
@@ -93,7 +93,7 @@ def contact_sheet(pictures: Sequence[np.ndarray], columns: int = 6, cell: int = 
 
 def _on_picture(box: Sequence[float], scale: float, size: tuple[int, int]) -> list[float]:
     x1, y1, x2, y2 = (float(value) * scale for value in box)
-    # Pillow includes the last pixel, and draws nothing where a box is turned inside out.
+    # Pillow includes the last pixel and cannot draw boxes with x2 < x1 or y2 < y1.
     x2, y2 = min(x2, size[0]) - 1, min(y2, size[1]) - 1
     return [x1, y1, max(x2, x1), max(y2, y1)]
 

@@ -1,38 +1,38 @@
-"""Names for pictures that are written, so that none is written over another."""
+"""Unique file names for pictures."""
 
 import os
 from pathlib import Path
 
 
 class PictureNames:
-    """Gives every picture of a run a file of its own in a folder.
+    """Give every picture of a run its own file in a folder.
 
-    A name that another picture of the run has gets the folder that the picture comes from in front
-    (``val_000001_3.png``), then the one above that as well, and at last a number behind it.
+    If another picture of the run has the same name, the source folder is prepended
+    (``val_000001_3.png``), then also its parent folder, and finally a number is appended.
 
     Args:
-        folder: Where the pictures go. It is made when the first name is asked for.
-        keep: Keep pictures of earlier runs too: where one is there, the new one gets a number.
-            Otherwise they are written over.
+        folder: The folder for the pictures. It is created with the first name.
+        keep: Whether to keep pictures of earlier runs and append a number to new names. Otherwise
+            they are overwritten.
     """
 
     def __init__(self, folder: str | Path, keep: bool = False) -> None:
         self.folder = Path(folder)
         self.keep = keep
         self._given: set[str] = set()
-        # Now, before other processes of this run write any.
+        # Check now, before other processes of this run write pictures.
         there = self.folder.is_dir() and not keep
         self._may_be_written_over = set(os.listdir(self.folder)) if there else set()
 
     def name(self, source: str | Path, ending: str) -> Path:
-        """A path that no other picture has; an empty file takes the place.
+        """Return a unique path and reserve it with an empty file.
 
         Args:
-            source: What it is a picture of: a path, or a name.
-            ending: What stands behind the name of ``source``, with the suffix: ``_3.png``.
+            source: Path or name of the original picture.
+            ending: Appended to the name of ``source``, with the suffix: ``_3.png``.
 
         Raises:
-            OSError: If nothing can be written there.
+            OSError: If the file cannot be created.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         source, end = Path(source), Path(ending)
@@ -48,7 +48,7 @@ class PictureNames:
         if name in self._given:
             return False
         try:
-            # Of several processes one gets it.
+            # Only one of several processes succeeds.
             (self.folder / name).open('xb').close()
         except FileExistsError:
             if name not in self._may_be_written_over:

@@ -1,4 +1,4 @@
-"""One picture per sample: the phrase, what it means and what was found."""
+"""A visualizer that draws one picture per sample."""
 
 import mmcv
 import numpy as np
@@ -13,9 +13,9 @@ from .drawing import draw_grounding
 
 @VISUALIZERS.register_module()
 class GroundingVisualizer(DetLocalVisualizer):
-    """Draws truth (green), prediction (orange), IoU and phrase into one picture.
+    """Draw ground truth (green), prediction (orange), IoU and phrase into one picture.
 
-    Arguments are those of :class:`mmdet.visualization.DetLocalVisualizer`; mmdet's own would draw
+    The arguments are those of :class:`mmdet.visualization.DetLocalVisualizer`, which would draw
     two pictures side by side without the phrase.
     """
 
@@ -32,19 +32,19 @@ class GroundingVisualizer(DetLocalVisualizer):
         pred_score_thr: float = 0.0,
         step: int = 0,
     ) -> None:
-        """Draw a sample, and show it, write it to a file or give it to the backends.
+        """Draw a sample and show it, write it to a file or pass it to the backends.
 
         Args:
             name: Name of the window or, for the backends, of the picture.
-            image: (H, W, 3) RGB uint8, in whose pixels the boxes are.
-            data_sample: With ``text`` and, where known, ``gt_instances`` and ``pred_instances``.
-            draw_gt: Whether to draw the truth.
+            image: (H, W, 3) RGB uint8; boxes are in its pixels.
+            data_sample: With ``text`` and optionally ``gt_instances`` and ``pred_instances``.
+            draw_gt: Whether to draw the true box.
             draw_pred: Whether to draw the prediction.
             show: Whether to open a window.
-            wait_time: Seconds the window stays; 0 for until a key is pressed.
-            out_file: Where to write the picture. None: give it to the backends.
-            pred_score_thr: Not used: the one box found is always drawn.
-            step: What the backends number the picture with.
+            wait_time: Seconds that the window stays open; 0 waits for a key.
+            out_file: File to write. None: pass the picture to the backends.
+            pred_score_thr: Ignored; the single predicted box is always drawn.
+            step: Number of the picture for the backends.
         """
         picture = draw_sample(image, data_sample, draw_gt, draw_pred)
         self.set_image(picture)
@@ -62,7 +62,7 @@ def draw_sample(
     draw_gt: bool = True,
     draw_pred: bool = True,
 ) -> np.ndarray:
-    """Draw what a sample says on its picture (RGB); see :func:`draw_grounding`."""
+    """Draw a sample's boxes and phrase on its picture (RGB); see :func:`draw_grounding`."""
     if data_sample is None:
         return draw_grounding(image, '')
     return draw_grounding(

@@ -1,7 +1,7 @@
-"""Lines of text in any script, each letter in a font that has it.
+"""Draw lines of text in any script, each letter in a font that contains it.
 
-Matplotlib brings DejaVu Sans (Latin, Greek, Cyrillic, Arabic, Hebrew and more); for other letters
-the machine's own fonts are searched, then OpenCV's.
+matplotlib contains DejaVu Sans (Latin, Greek, Cyrillic, Arabic, Hebrew and more). For other letters
+the fonts of the machine are searched, then that of OpenCV.
 """
 
 import unicodedata
@@ -20,19 +20,19 @@ from . import opencv_font
 from .opencv_font import OpenCVFont
 
 _DEJAVU = str(Path(get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf'))
-# Of fonts that have a letter, upright ones of usual weight are nearest to DejaVu Sans.
+# Fonts with these words in their names are less similar to DejaVu Sans.
 _LESS_FIT = ('bold', 'italic', 'oblique', 'mono', 'condensed', 'light', 'thin', 'black', 'serif')
 _MISSING = CountedWarning(
     'captions have letters that no font on this machine has (install one: of Debian, '
     'fonts-noto-cjk has Chinese, Japanese and Korean, fonts-noto-core most others, '
     'fonts-symbola emoji)'
 )
-# More than fits below a picture, and more accents than a letter has.
+# Limits: more than fits below a picture, and more accents than any letter has.
 _MAX_LETTERS, _MAX_ACCENTS = 4000, 4
 
 
 def plain_line(text: str) -> str:
-    r"""Text as one line of what has a shape: no control characters, halves as ``\udce9``."""
+    r"""Return text as one line without control characters; surrogates become ``\udce9``."""
     text = text[:_MAX_LETTERS].encode('utf-8', 'backslashreplace').decode()
     text = ' '.join(unicodedata.normalize('NFC', text).split())
     shaped = (letter for letter in text if unicodedata.category(letter) not in ('Cc', 'Cf'))
@@ -43,16 +43,16 @@ def plain_line(text: str) -> str:
 
 
 def length_of(text: str, size: int) -> float:
-    """How long a line is, in pixels."""
+    """Return the length of a line in pixels."""
     return sum(font.getlength(run) for font, run in _runs(text, size))
 
 
 def draw_line(
     draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, size: int, fill: tuple
 ) -> None:
-    """Draw one line; what no font has is a box."""
+    """Draw one line; letters that no font has become boxes."""
     x, y = xy
-    # Fonts differ in height: they share the line that letters stand on.
+    # Fonts differ in height, so align their baselines.
     y += _font(_DEJAVU, size).getmetrics()[0]
     for font, run in _runs(text, size):
         if isinstance(font, OpenCVFont):
@@ -63,13 +63,13 @@ def draw_line(
 
 
 def wrap(text: str, size: int, width: float, max_lines: int) -> list[str]:
-    """Break at blanks, and inside a word where it alone is too long.
+    """Break text at spaces, and inside a word if it is longer than a line.
 
     Args:
-        text: As of :func:`plain_line`.
-        size: Of the letters in pixels.
-        width: Longest a line may be in pixels, if more than one letter fits.
-        max_lines: After so many it ends in "…".
+        text: From :func:`plain_line`.
+        size: Size of the letters in pixels.
+        width: Maximum length of a line in pixels (a line has at least one letter).
+        max_lines: Maximum number of lines; longer text is truncated with "…".
     """
     lines = ['']
     for word in text.split():
@@ -92,7 +92,7 @@ def wrap(text: str, size: int, width: float, max_lines: int) -> list[str]:
 
 
 def warn_of_missing(text: str) -> None:
-    """Warn, counting, if there are letters in a line that no font has."""
+    """Give a counted warning about letters in a line that no font has."""
     missing = {letter for letter in text if _path_of(letter) is None}
     if missing:
         _MISSING(f'{" ".join(sorted(missing)[:20])} of {text[:200]!r}')
@@ -102,7 +102,7 @@ def _runs(text: str, size: int) -> Iterator[tuple[ImageFont.FreeTypeFont | OpenC
     paths = []
     for letter in text:
         before = paths[-1] if paths else _DEJAVU
-        # Blanks, and accents that belong to the letter before, come from its font.
+        # Spaces and combining accents use the font of the letter before.
         with_it = letter == ' ' or unicodedata.combining(letter)
         paths.append(before if with_it and _has(before, letter) else _path_of(letter) or _DEJAVU)
     for path, pairs in groupby(zip(paths, text, strict=True), key=lambda pair: pair[0]):
@@ -111,7 +111,7 @@ def _runs(text: str, size: int) -> Iterator[tuple[ImageFont.FreeTypeFont | OpenC
 
 @cache
 def _path_of(letter: str) -> str | None:
-    """The file of a font that has a letter, or OpenCV's name of its own; None if none has it."""
+    """Return the file of a font with a letter, or the name of OpenCV's font, or None."""
     fonts = (_DEJAVU, *_system_fonts(), opencv_font.NAME)
     return next((path for path in fonts if _has(path, letter)), None)
 
@@ -121,7 +121,7 @@ def _system_fonts() -> list[str]:
     def less_fit(path: str) -> tuple[int, str]:
         return sum(word in Path(path).name.lower() for word in _LESS_FIT), path
 
-    # The one that has boxes for all letters there are is of no use.
+    # Exclude the font that draws boxes for all letters.
     found = (path for path in font_manager.findSystemFonts() if 'LastResort' not in path)
     return sorted(found, key=less_fit)
 
@@ -134,9 +134,9 @@ def _has(path: str, letter: str) -> bool:
 
 @cache
 def _letters(path: str) -> frozenset[int]:
-    """The code points that a font file has; none if it cannot be used."""
+    """Return the code points of a font file; empty if it cannot be used."""
     try:
-        # Fonts of pictures (colour emoji) come in one size only.
+        # Bitmap fonts (colour emoji) have only one size.
         _font(path, 18)
         return frozenset(FT2Font(path).get_charmap())
     except (OSError, RuntimeError):

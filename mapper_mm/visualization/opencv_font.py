@@ -1,4 +1,4 @@
-"""The letters that OpenCV brings, from version 5 on: Chinese, Japanese and Korean among them."""
+"""The font of OpenCV 5, which contains Chinese, Japanese and Korean."""
 
 from functools import cache
 
@@ -10,23 +10,23 @@ NAME = 'uni'
 
 
 class OpenCVFont:
-    """OpenCV's own font, as far as lines of text need one of Pillow's.
+    """OpenCV's font with the methods of a Pillow font that are needed here.
 
     Args:
-        size: Of the letters in pixels.
+        size: Size of the letters in pixels.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
 
     def getlength(self, text: str) -> float:
-        """How long a line is, in pixels."""
+        """Return the length of a line in pixels."""
         return float(cv2.getTextSize((0, 0), text, (0, 0), _face(), self.size)[2])
 
     def draw(
         self, draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, fill: tuple
     ) -> None:
-        """Draw a line whose letters stand on ``xy``, the left end."""
+        """Draw a line whose baseline starts at ``xy``."""
         size = self.size
         mask = np.zeros((3 * size, round(self.getlength(text)) + 2 * size), np.uint8)
         cv2.putText(mask, text, (size, 2 * size), 255, _face(), size)
@@ -34,8 +34,8 @@ class OpenCVFont:
 
 
 def has_letter(letter: str) -> bool:
-    """Whether OpenCV has a font, and that a letter."""
-    # Version 4 has only ASCII. What is missing is drawn as a sign of its own.
+    """Whether OpenCV has a font with this letter."""
+    # Version 4 has only ASCII. Missing letters are drawn as a special sign.
     return hasattr(cv2, 'FontFace') and _shape(letter) != _shape('\U0010fffd')
 
 

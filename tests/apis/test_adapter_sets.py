@@ -115,7 +115,7 @@ def test_a_set_of_other_frozen_weights_is_refused(whole, tmp_path):
         sets.load('other', path)
     assert 'on_mismatch' not in str(stop.value), 'nothing here asks for it'
     write_weights(tmp_path / 'bare.pth', other.state_dict(), meta={})
-    with pytest.raises(WrongWeightsError, match='backbone: it brings others'):
+    with pytest.raises(WrongWeightsError, match='backbone: it contains others'):
         sets.load('other', str(tmp_path / 'bare.pth'))
     assert sets.names == []
 

@@ -172,7 +172,7 @@ def test_a_trainings_state_has_its_form(change, tmp_path):
     torch.save(dict(state_dict={}, **state), tmp_path / 'it.pth')
     read_checkpoint(tmp_path / 'it.pth')
     torch.save({**dict(state_dict={}, **state), **change}, tmp_path / 'it.pth')
-    with pytest.raises(WrongCheckpointError, match='it.pth: what a training would go on from'):
+    with pytest.raises(WrongCheckpointError, match='it.pth: the training state'):
         read_checkpoint(tmp_path / 'it.pth')
 
 

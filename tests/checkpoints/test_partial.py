@@ -177,7 +177,7 @@ def test_another_methods_checkpoint_is_not_one_of_other_frozen_weights(trained, 
 def test_random_frozen_weights_do_not_go_with_a_file_without_any(trained):
     state = written(trained)['state_dict']
     model = build(pretrained=False, **{'backbone.pretrained': None})
-    with pytest.raises(WrongWeightsError, match='backbone: it brings none.*random'):
+    with pytest.raises(WrongWeightsError, match='backbone: it contains none.*random'):
         restore_frozen(model, state, 'bare.pth')
 
 

@@ -1,6 +1,8 @@
 import copy
+import re
 from pathlib import Path
 
+import mmdet.models.losses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,12 +76,24 @@ def test_components_may_be_built(kind):
     check_types([dict(a=(dict(type=kind), dict(type=None)))], 'best.pth')
 
 
+def test_every_loss_of_mmdets_may_be_built():
+    files = Path(mmdet.models.losses.__file__).parent.glob('*_loss.py')
+    text = '\n'.join(path.read_text(encoding='utf-8') for path in files)
+    kinds = re.findall(r'^@MODELS\.register_module\(\)\nclass (\w+)', text, re.M)
+    assert {'CIoULoss', 'DIoULoss', 'SIoULoss', 'SmoothL1Loss', 'FocalLoss', 'GHMC'} <= {*kinds}
+    check_types([dict(type=kind) for kind in kinds], 'best.pth')
+    check_types([dict(type=f'mmdet.{kind}') for kind in kinds], 'best.pth')
+
+
 @pytest.mark.parametrize(
     'kind',
     [
         *('os.system', 'os', 'mapper_mm.checkpoints.plain.to_plain', 'mmengine.Config'),
         'mmdet.os.system',
         *('CameraMotionCompensation', 'KnowledgeDistillationSingleStageDetector', 'RetinaHead'),
+        # Beside the losses: what builds what it is told, and a function.
+        *('DDQAuxLoss', 'mmdet.models.losses.DDQAuxLoss', 'mmdet.models.losses.L1Loss', 'accuracy'),
+        *('Pretrained', 'PretrainedInit', 'HFDataset', 'BertModel', 'GLIP'),
         *('NoSuchThing', 3, ['MaPPER']),
     ],
 )

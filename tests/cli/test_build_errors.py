@@ -50,6 +50,14 @@ def test_what_fails_in_a_model_is_named(key, value, said):
     assert '\n' not in str(error.value) and error.value.__cause__ is not None
 
 
+def test_a_part_without_anything_in_it_is_named():
+    config = changed()
+    config.model.data_preprocessor = {}
+    with build_errors_name_settings(config):
+        with pytest.raises(WrongConfigError, match='model.data_preprocessor: it has no type'):
+            MODELS.build(config.model)
+
+
 def test_a_fault_in_a_component_keeps_its_traceback():
     @MODELS.register_module(name='Faulty', force=True)
     class Faulty:

@@ -13,12 +13,21 @@ from mapper_mm.errors import WrongConfigError
         ('a = 1\nb = (\n', r'own\.py, line 2'),
         ('a = 1\nc = d\n', r'own\.py, line 2: NameError.*d'),
         ('a = 1 / 0\n', r'own\.py, line 1: ZeroDivisionError'),
-        ("custom_imports = dict(imports=['no_such_module'])", r'own\.py: ImportError.*no_such'),
+        (
+            "custom_imports = dict(imports=['no_such.module'])",
+            r"own\.py: custom_imports: No module named 'no_such'. Set PYTHONPATH to the folder",
+        ),
+        (
+            "custom_imports = dict(imports=['own_parts'])",
+            r'own\.py: custom_imports: own_parts cannot be imported \(.*no_such_thing',
+        ),
         ("_base_ = './base.py'\na = dict(b=1)\n", r'own\.py: TypeError: a='),
         ("_base_ = './base.py'\nx = 1\ny = _base_.nothing\n", r'own\.py, line 3: .*nothing'),
     ],
 )
-def test_what_is_wrong_in_a_file_is_said_with_its_line(text, said, tmp_path):
+def test_what_is_wrong_in_a_file_is_said_with_its_line(text, said, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'own_parts.py').write_text('from torch import no_such_thing\n')
     (tmp_path / 'base.py').write_text('a = 1\n')
     (tmp_path / 'own.py').write_text(text)
     with pytest.raises(WrongConfigError, match=said) as error:

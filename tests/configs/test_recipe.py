@@ -47,7 +47,7 @@ def test_augmentation(name):
         'ColorJitter',
         'PhraseFlip',
         'Letterbox',
-        'PackDetInputs',
+        'PackGroundingInputs',
     ]
     crop, jitter, box = (steps[key] for key in ('PhraseSafeCrop', 'ColorJitter', 'Letterbox'))
     assert crop.prob == steps['PhraseFlip'].prob == 0.5

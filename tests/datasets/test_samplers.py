@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapper_mm.datasets import samplers
-from mapper_mm.datasets.samplers import ImageGroupSampler
+from mapper_mm.datasets.samplers import ImageGroupSampler, ImageOrderSampler
+from mapper_mm.errors import WrongConfigError
 from mapper_mm.registry import DATA_SAMPLERS
 
 
@@ -77,3 +78,35 @@ def test_a_group_holds_one_or_more():
 
 def test_it_is_registered():
     assert DATA_SAMPLERS.get('ImageGroupSampler') is samplers.ImageGroupSampler
+
+
+def order_of(images, rank=0, world_size=1):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mapper_mm.datasets.samplers.get_dist_info', lambda: (rank, world_size))
+        sampler = ImageOrderSampler(Expressions(images), seed=5)
+    order = list(sampler)
+    assert len(order) == len(sampler) and list(sampler) == order
+    return order
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(1, 4))
+def test_each_expression_is_tested_once_and_an_image_in_one_process(images, processes):
+    parts = [order_of(images, rank, processes) for rank in range(processes)]
+    assert sorted(index for part in parts for index in part) == list(range(len(images)))
+    places = [{images[index] for index in part} for part in parts]
+    assert sum(map(len, places)) == len(set(images))
+    for part in parts:
+        runs = [image for image, _ in groupby(images[index] for index in part)]
+        assert len(runs) == len(set(runs)), 'the expressions of an image are not together'
+    most = max(Counter(images).values())
+    assert max(map(len, parts)) - min(map(len, parts)) <= most
+
+
+def test_images_come_in_the_order_of_their_first_expression():
+    assert order_of([7, 3, 7, 5, 3, 7]) == [0, 2, 5, 1, 4, 3]
+
+
+@pytest.mark.parametrize('sampler', [ImageOrderSampler, lambda data: ImageGroupSampler(data, 2)])
+def test_a_dataset_that_names_no_image_is_told_what_to_do(sampler):
+    with pytest.raises(WrongConfigError, match='list.*DefaultSampler'):
+        sampler([1, 2])

@@ -73,3 +73,9 @@ def test_a_full_disk_costs_no_figures(monkeypatch, tmp_path):
     assert 'No space left' in str(dump.failure)
     (kept,) = tmp_path.rglob('predictions-*/*')
     assert len(_read(kept)) == 3
+
+
+def test_lines_come_in_the_datasets_order(tmp_path):
+    dump = DumpPredictions(tmp_path / 'out.jsonl')
+    _evaluate(dump, *(dict(_sample(number), sample_idx=number) for number in (2, 0, 3, 1)))
+    assert [line['ref_id'] for line in _read(tmp_path / 'out.jsonl')] == [0, 1, 2, 3]

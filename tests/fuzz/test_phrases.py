@@ -106,8 +106,8 @@ def _bert():
 def test_read_or_refused_by_name(text, training):
     model = _bert().train(training)
     with answers('refs.json: ref_id 7'), torch.no_grad():
-        features, padding, _ = model([text], ['refs.json: ref_id 7'])
-        assert features.isfinite().all() and not padding.all()
+        out = model([text], ['refs.json: ref_id 7'])
+        assert out.tokens.isfinite().all() and not out.padding_mask.all()
     # What is said can be printed anywhere.
     try:
         model.tokenize([text], ['refs.json: ref_id 7'])

@@ -2,10 +2,6 @@ import json
 import math
 
 import pytest
-import torch
-from mmengine.config import Config
-
-from mapper_mm.registry import MODELS
 
 TOOL = 'tools/analysis_tools/benchmark.py'
 SHORT = ['--rounds', 1, '--warmup', 0, '--batch-size', 2, '--device', 'cpu']
@@ -52,27 +48,3 @@ def test_a_config_without_data_is_said(run_tool, small_config, tmp_path, capsys)
     )
     run_tool(TOOL, config, '--parts', 'loader', *SHORT)
     assert 'none.jsonl' in capsys.readouterr().out
-
-
-def test_the_published_way_gives_the_same_boxes(pytestconfig):
-    """The published behaviour's model, computed the one way and the other."""
-    folder = pytestconfig.rootpath / 'configs'
-    config = Config.fromfile(folder / 'benchmark/published_shapes.py').model
-    config.neck.dropout = 0.0
-    models = []
-    for kind in ('MaPPER', 'PublishedComputing'):
-        torch.manual_seed(0)
-        config.type = kind
-        models.append(MODELS.build(config))
-        models[-1].init_weights()
-    models[1].load_state_dict(models[0].state_dict())
-    torch.manual_seed(1)
-    image, text = torch.randn(2, 3, 128, 128), ['the red star', 'the large blue heart']
-    outs = []
-    for model in models:
-        model.eval()
-        tokens, padding, _ = model.language_model(text, ['a', 'b'])
-        image_padding = torch.zeros(2, model.backbone.num_tokens, dtype=torch.bool)
-        image_padding[:, -9:] = True
-        outs.append(model.neck(model.backbone(image), image_padding, tokens, padding)[0])
-    torch.testing.assert_close(outs[1], outs[0], rtol=1e-4, atol=1e-5)

@@ -17,7 +17,7 @@ from mmengine.runner import ValLoop
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
-NAMED = r'Interrupted\. The same command with `--resume` goes on from .*epoch_1\.pth'
+NAMED = r'Interrupted\. The same command with `--resume` continues from .*epoch_1\.pth'
 ROOT = HERE.parents[1]
 # All that draws random numbers is on: shuffling, augmentation, dropout.
 CONFIG = """

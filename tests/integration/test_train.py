@@ -10,6 +10,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mapper_mm.apis import GroundingInferencer
 from mapper_mm.checkpoints.io import read_checkpoint
 from mapper_mm.checkpoints.stored_config import stored_config
+from mapper_mm.datasets import set_canvas
 from mapper_mm.models.adapters.parameters import trainable_params
 from mapper_mm.registry import MODELS
 
@@ -269,6 +270,7 @@ def test_a_config_that_does_not_exist_is_one_line(run_tool):
 @pytest.mark.parametrize('epochs', [1, 5])
 def test_the_learning_rate_ends_where_training_does(small_config, tmp_path, epochs):
     config = Config.fromfile(small_config)
+    set_canvas(config)
     config.merge_from_dict({'work_dir': str(tmp_path), 'train_cfg.max_epochs': epochs})
     runner = Runner.from_cfg(config)
     runner._train_loop = runner.build_train_loop(config.train_cfg)
@@ -281,6 +283,7 @@ def test_the_learning_rate_ends_where_training_does(small_config, tmp_path, epoc
 def test_the_default_encodes_a_picture_once_for_its_phrases(small_config, tmp_path):
     """The phrases of a picture are in one batch, and see it augmented alike."""
     config = Config.fromfile(small_config)
+    set_canvas(config)
     config.work_dir = str(tmp_path)
     runner = Runner.from_cfg(config)
     runner._train_loop = runner.build_train_loop(config.train_cfg)

@@ -28,11 +28,10 @@ def step(model, dtype=None):
     torch.manual_seed(3)
     images = torch.randn(2, 3, 128, 128)
     with torch.autocast('cpu', dtype, enabled=dtype is not None):
-        text, padding, _ = model.language_model(TEXTS, RECORDS)
-        tokens = model.backbone(images)
-        nowhere = torch.zeros(tokens.shape[:2], dtype=torch.bool)
-        reg, _ = model.neck(tokens, nowhere, text, padding)
-        loss = model.bbox_head(reg).float().square().sum()
+        image = model.backbone(images)
+        image.padding_mask = torch.zeros(image.tokens.shape[:2], dtype=torch.bool)
+        fusion = model.neck(image, model.language_model(TEXTS, RECORDS))
+        loss = model.bbox_head(fusion).float().square().sum()
     loss.backward()
     grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     statistics = {n: b.clone() for n, b in model.named_buffers() if 'running' in n or 'num_b' in n}

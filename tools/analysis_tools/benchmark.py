@@ -1,192 +1,36 @@
-"""Measure how fast a config trains, infers and loads; with --vs, beside another one.
+"""Measure the speed of training, inference and data loading of a config; with --vs compare two.
 
-Weights are random and pictures noise: nothing is downloaded. Two configs take turns in one
-process, so that the ratio of their medians can be trusted on a machine that does other things too.
+Weights are random and pictures are noise, so nothing is downloaded. Two configs alternate in one
+process, so that the ratio of their medians is meaningful on a busy machine.
 """
 
 import argparse
-import copy
-import json
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from statistics import median, quantiles
-from typing import Any
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
-import numpy as np
 import torch
-from mmdet.structures import DetDataSample
-from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
+from benchmark_subject import DTYPES, Subject
+from benchmark_table import device_name, device_peak, print_rows
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
-from mmengine.structures import InstanceData
-from rich.console import Console
-from rich.table import Table
-from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoTokenizer
 
 from mapper_mm.cli.arguments import add_config_arguments, exit_on_user_error, read_config
-from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.cli.config_check import check_config
+from mapper_mm.cli.json_report import add_json_argument, write_json
 from mapper_mm.errors import MissingDataError, OptionError
-from mapper_mm.models.encoders.text_encoder import TextEncoder
-from mapper_mm.models.pretrained.files import resolve_source
-from mapper_mm.registry import HOOKS, MODELS
 
-DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
-# Makers' figures for dense products of matrices, in TFLOP/s: half precision, float32.
-PEAKS = {
-    'H200': (989.4, 66.9),
-    'H100 80GB HBM3': (989.4, 66.9),
-    'H100 PCIe': (756.0, 51.2),
-    'A100': (312.0, 19.5),
-    'V100': (125.0, 15.7),
-    'RTX 4090': (165.2, 82.6),
-    'RTX 3090': (71.0, 35.6),
-    'L4': (121.0, 30.3),
-    'T4': (65.0, 8.1),
-}
-WORDS = 'the large small red blue green star heart circle left right of above below'.split()
 PARTS = ('train', 'inference', 'loader')
-
-
-class Subject:
-    """A config's model with random weights, ready to be timed.
-
-    Args:
-        name: What tables call it.
-        config: The config; its ``pretrained`` entries are ignored.
-        args: The command line.
-        amp: One of :data:`DTYPES`.
-    """
-
-    def __init__(self, name: str, config: Config, args: argparse.Namespace, amp: str) -> None:
-        self.name, self.config, self.amp, self.args = name, copy.deepcopy(config), amp, args
-        self.device = torch.device(args.device)
-        self.dtype = DTYPES[amp]
-        _forget_weights(self.config.model)
-        if args.img_size:
-            self.config.model.backbone.img_size = args.img_size
-        torch.manual_seed(0)
-        with build_errors_name_settings(self.config):
-            self.model = MODELS.build(self.config.model)
-        _give_tokenizers(self.model)
-        self.model.to(self.device)
-        settings = copy.deepcopy(self.config.optim_wrapper)
-        scaled = amp == 'fp16' and self.device.type == 'cuda'
-        settings.type = 'AmpOptimWrapper' if scaled else 'OptimWrapper'
-        for key in ('dtype', 'loss_scale', 'use_fsdp') if not scaled else ():
-            settings.pop(key, None)
-        self.optim_wrapper = build_optim_wrapper(self.model, settings)
-        for hook in self.config.get('custom_hooks', ()):
-            if hook.type == 'LayersHook':
-                HOOKS.build(hook).prepare(self.model, self.dtype)
-        self.loader = None
-
-    def batch(self, images: int) -> dict:
-        """Packed samples as a loader gives them, on the CPU: noise, phrases and boxes."""
-        height, width = self.model.backbone.vit.patch_embed.img_size
-        generator = np.random.default_rng(0)
-        inputs, samples = [], []
-        for number in range(images):
-            picture = torch.from_numpy(
-                generator.integers(0, 256, (3, height, width), dtype=np.uint8)
-            )
-            for _ in range(self.args.phrases_per_image):
-                inputs.append(picture)
-                samples.append(_sample(number, height, width, generator))
-        return dict(inputs=inputs, data_samples=samples)
-
-    def train(self, batch: dict) -> None:
-        """One training step: batch to the device, forward, backward, optimizer."""
-        self.model.train()
-        data = self.model.data_preprocessor(copy.deepcopy(batch), True)
-        with self._autocast():
-            loss, _ = self.model.parse_losses(self.model(**data, mode='loss'))
-        self.optim_wrapper.update_params(loss)
-
-    @torch.no_grad()
-    def inference(self, batch: dict) -> None:
-        """One batch of predictions, boxes on the CPU."""
-        self.model.eval()
-        data = self.model.data_preprocessor(copy.deepcopy(batch), False)
-        with self._autocast():
-            for sample in self.model(**data, mode='predict'):
-                sample.pred_instances.bboxes.cpu()
-
-    def load(self, batch: dict) -> None:
-        """One batch from the training's loader."""
-        try:
-            next(self.loader)
-        except (StopIteration, TypeError):
-            settings = copy.deepcopy(self.config.train_dataloader)
-            settings.batch_size = self.args.batch_size * self.args.phrases_per_image
-            self.loader = iter(Runner.build_dataloader(settings, seed=0))
-            next(self.loader)
-
-    def flops(self, part: str) -> int:
-        """Floating-point operations that a part takes for one image, by products of matrices."""
-        step = getattr(self, part)
-        # Fused kernels count differently, or not at all.
-        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            step(self.batch(1))
-        return counter.get_total_flops()
-
-    def _autocast(self) -> Any:
-        if self.dtype is None:
-            return nullcontext()
-        return torch.autocast(self.device.type, self.dtype)
-
-
-def _forget_weights(model: Any) -> None:
-    for key, value in model.items():
-        if key == 'pretrained':
-            model[key] = None
-        elif isinstance(value, dict):
-            _forget_weights(value)
-
-
-def _give_tokenizers(model: nn.Module) -> None:
-    """The embedded default's; their numbers are in every larger vocabulary."""
-    for module in model.modules():
-        if isinstance(module, TextEncoder):
-            kind = 'clip_text_tiny' if 'BPE' in module.vocabularies else 'bert_tiny'
-            source = resolve_source(f'mapper_mm::assets/tiny_encoders/{kind}')
-            module._tokenizer = AutoTokenizer.from_pretrained(source)
-
-
-def _sample(number: int, height: int, width: int, generator: np.random.Generator) -> DetDataSample:
-    phrase = ' '.join(generator.choice(WORDS, generator.integers(2, 9)))
-    # A picture of 4 to 3 on the canvas.
-    top = height // 8
-    sample = DetDataSample(
-        metainfo=dict(
-            img_path=f'{number}.jpg',
-            record=f'{number}',
-            text=phrase,
-            ori_shape=(height - 2 * top, width),
-            img_shape=(height, width),
-            homography_matrix=np.array([[1, 0, 0], [0, 1, top], [0, 0, 1]], np.float32),
-            content_box=(0, top, width, height - top),
-        )
-    )
-    box = torch.tensor([[width / 4, height / 4, width / 2, height / 2]])
-    sample.gt_instances = InstanceData(bboxes=box, labels=torch.zeros(1, dtype=torch.long))
-    return sample
 
 
 def measure(subjects: list[Subject], part: str, args: argparse.Namespace) -> list[dict]:
     """Time a part of each subject, in alternation.
 
     Returns:
-        list[dict]: One a subject; ``missing`` says why there are no times.
+        list[dict]: One per subject; ``missing`` says why there are no times.
     """
     batch = subjects[0].batch(args.batch_size) if part != 'loader' else {}
     steps: list[Callable] = [getattr(s, 'load' if part == 'loader' else part) for s in subjects]
@@ -240,78 +84,35 @@ def _row(
     return row
 
 
-def device_name(device: str) -> str:
-    """What the device is called; of a CPU, with how many threads."""
-    if device == 'cpu':
-        return f'CPU, {torch.get_num_threads()} threads'
-    return torch.cuda.get_device_name(device)
-
-
-def device_peak(device: str, amp: str) -> float | None:
-    """TFLOP/s that the maker names; None for a device that is not known."""
-    name = device_name(device)
-    peaks = next((peaks for known, peaks in PEAKS.items() if known in name), None)
-    return None if peaks is None else peaks[amp == 'fp32']
-
-
-def print_rows(rows: list[dict], device: str) -> None:
-    """Print the table and, for two configs, how much faster the first one is."""
-    table = Table(title=f'{device}, torch {torch.__version__}')
-    for column in ('part', 'config', 'amp'):
-        table.add_column(column, no_wrap=True)
-    numbers = {
-        'ms': '{:.1f}',
-        'ms_p90': '{:.1f}',
-        'images_per_s': '{:.2f}',
-        'expressions_per_s': '{:.2f}',
-        'memory_gb': '{:.2f}',
-        'tflop': '{:.3f}',
-        'share_of_peak': '{:.1%}',
-        'faster': '{:.2f}x',
-    }
-    shown = [name for name in numbers if any(name in row for row in rows)]
-    for name in shown:
-        table.add_column(name.replace('_per_s', '/s').replace('_', ' '), justify='right')
-    for row in rows:
-        cells = [numbers[name].format(row[name]) if name in row else '' for name in shown]
-        if 'missing' in row:
-            cells = ['no data', *cells[1:]]
-        table.add_row(row['part'], row['config'], row['amp'], *cells)
-    Console(width=140).print(table)
-    for row in rows:
-        if 'missing' in row:
-            print(f'{row["part"]}, {row["config"]}: {row["missing"]}')
-
-
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_config_arguments(parser)
-    parser.add_argument('--vs', metavar='CONFIG2', help='a config to take turns with')
+    parser.add_argument('--vs', metavar='CONFIG2', help='a second config to compare with')
     parser.add_argument('--amp', choices=DTYPES, default='fp32', help='autocast to this type')
-    parser.add_argument('--vs-amp', choices=DTYPES, help="--vs's; the same by default")
+    parser.add_argument('--vs-amp', choices=DTYPES, help='autocast of --vs; default: that of --amp')
     parser.add_argument('--batch-size', type=int, default=2, metavar='IMAGES')
     parser.add_argument('--phrases-per-image', type=int, default=1, metavar='N')
-    parser.add_argument('--img-size', type=int, metavar='PIXELS', help="the config's by default")
+    parser.add_argument('--img-size', type=int, metavar='PIXELS', help="default: the config's")
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS)
-    parser.add_argument('--rounds', type=int, default=5, help='timed steps of each')
-    parser.add_argument('--warmup', type=int, default=2, help='steps before them')
+    parser.add_argument('--rounds', type=int, default=5, help='number of timed steps')
+    parser.add_argument('--warmup', type=int, default=2, help='number of steps before timing')
     parser.add_argument('--no-flops', action='store_true', help='do not count operations')
-    parser.add_argument('--threads', type=int, help="torch's threads on the CPU")
+    parser.add_argument('--threads', type=int, help='number of CPU threads of torch')
     cuda = torch.cuda.is_available()
     parser.add_argument('--device', default='cuda' if cuda else 'cpu', help='%(default)s here')
     parser.add_argument(
         '--clock',
         choices=('wall', 'cpu'),
         default='wall',
-        help="'cpu': time that this process's threads computed, for a machine that is shared",
+        help="'cpu' measures the CPU time of this process, for a busy machine",
     )
-    parser.add_argument('--json', metavar='FILE', help='write the numbers to this file, too')
+    add_json_argument(parser, 'the numbers of each part and config')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Measure as specified on the command line."""
     args = parse_args()
     with exit_on_user_error():
         for name in ('batch_size', 'phrases_per_image', 'rounds'):
@@ -334,10 +135,8 @@ def main() -> None:
             if len(found) == 2 and 'ms' in found[0]:
                 found[0]['faster'] = found[1]['ms'] / found[0]['ms']
             rows += found
-    print_rows(rows, device_name(args.device))
-    if args.json:
-        with open(args.json, 'w', encoding='utf-8') as file:
-            json.dump(dict(device=device_name(args.device), rows=rows), file, indent=2)
+        print_rows(rows, device_name(args.device))
+        write_json(args.json, dict(device=device_name(args.device), rows=rows))
 
 
 if __name__ == '__main__':

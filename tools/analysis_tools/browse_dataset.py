@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--num', type=int, default=24, help='number of samples, evenly spread over the dataset'
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the augmentation')
     args = parser.parse_args()
     if args.num < 1:
         parser.error('--num must be at least 1')
@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Write the pictures that the command line asks for."""
+    """Write the pictures specified on the command line."""
     args = parse_args()
     with exit_on_user_error():
         config = read_config(args)

@@ -1,10 +1,10 @@
-"""Count parameters by part: what is trained, what is frozen. Needs no weights and no data."""
+"""Count trained and frozen parameters by part. Needs no weights and no data."""
 
 import argparse
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -60,19 +60,19 @@ def _part(name: str, model: nn.Module) -> str:
 
 
 def _language_model(model: nn.Module) -> str:
-    """What the language model is called: by its family, if it is one of transformers'."""
+    """Return the name of the language model: its family, if it is from transformers."""
     encoder = model.language_model
     return encoder.family.name if isinstance(encoder, TextEncoder) else type(encoder).__name__
 
 
 @dataclass
 class TunableShare:
-    """How much of the backbones is tuned.
+    """The tuned share of the backbones.
 
     Attributes:
         tuned: Parameters tuned in them.
         backbones: All of their parameters.
-        unused: Parameters that the published code tunes besides and never uses.
+        unused: Additional parameters that the published code tunes and never uses.
     """
 
     tuned: int
@@ -81,12 +81,12 @@ class TunableShare:
 
 
 def tunable_share(model: nn.Module, counts: dict[str, Count]) -> TunableShare:
-    """How much of the backbones is tuned, counted as the paper does.
+    """Return the tuned share of the backbones, counted as in the paper.
 
-    The paper divides by the image encoder with its mask token and BERT with its pooler, which
-    nothing uses and which are not loaded here; with full fine-tuning it counts them as tuned. It
-    also counts a layer in each DyPA that brings the prior to DyPA's rank, ``clip_down_proj``, whose
-    output the published code never uses and which does not exist here.
+    The paper includes the mask token of the image encoder and the pooler of BERT, which are unused
+    and not loaded here; with full fine-tuning it counts them as tuned. It also counts
+    ``clip_down_proj`` in each DyPA, whose output the published code never uses and which does not
+    exist here.
     """
     tuned = num_tuned_in_encoders(model)
     mask_token, width = model.backbone.embed_dims, model.language_model.embed_dims
@@ -135,7 +135,7 @@ def print_report(counts: dict[str, Count], share: TunableShare) -> None:
 
 
 def as_json(counts: dict[str, Count], share: TunableShare) -> dict:
-    """The same numbers for other programs."""
+    """Return the same numbers as JSON values."""
     return dict(
         parts={
             name: dict(frozen=part.total - part.trainable, trainable=part.trainable)

@@ -1,10 +1,10 @@
-"""Tell which phrases of a file may be mirrored with their pictures, and what forbids others."""
+"""List which phrases of a file may be mirrored with their pictures, and why others may not."""
 
 import argparse
 import re
 from pathlib import Path
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -19,7 +19,7 @@ _DIRECTION = re.compile(r'\b(?:left|right)', re.IGNORECASE)
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument('file', help='phrases in UTF-8, one a line')
+    parser.add_argument('file', help='phrases in UTF-8, one per line')
     parser.add_argument(
         '--list', action='store_true', help='list phrases: mirrored, or what forbids it'
     )
@@ -48,9 +48,10 @@ def main() -> None:
 
 
 def _as_json(phrase: str) -> dict:
-    """What may be done to a phrase's picture.
+    """Return whether a phrase's picture may be mirrored and cropped.
 
-    ``mirrored`` is how the phrase reads then, ``kept_for`` what forbids it; one of them is None.
+    ``mirrored`` is the mirrored phrase and ``kept_for`` the words that forbid mirroring; one of
+    them is None.
     """
     reason = why_not_mirrored(phrase)
     mirrored = swap_left_right(phrase) if reason is None else None

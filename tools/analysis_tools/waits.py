@@ -1,9 +1,9 @@
-"""Say where a training step makes the host wait for the device, and what takes the time."""
+"""Show where a training step makes the host wait for the device, and what takes the time."""
 
 import argparse
 import warnings
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run a few steps, then one that is watched."""
+    """Run a few steps, then profile one."""
     args = parse_args()
     with exit_on_user_error():
         config = read_config(args)

@@ -1,7 +1,7 @@
-"""Check a data folder: what is there, what is missing, whether the numbers are the published ones.
+"""Check a data folder: list present and missing files and compare numbers with published ones.
 
-The folder is laid out as docs/data.md says. The exit status is 1 if something is missing or
-differs, but for a number where nobody has counted what the file should hold: that is a note.
+docs/data.md describes the folder's layout. The exit status is 1 if something is missing or
+differs. A different number is only a note if the published number was not counted on these files.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -34,21 +34,21 @@ from mapper_mm.utils.text import printable
 
 
 def refer(name: str, split_by: str, images: str = '../coco/train2014') -> dict:
-    """REFER's own files."""
+    """Return the config of REFER's files."""
     return dict(
         type='ReferDataset', data_root=name, split_by=split_by, data_prefix=dict(img=images)
     )
 
 
 def transvg(name: str, images: str = '../coco/train2014') -> dict:
-    """The index files of TransVG."""
+    """Return the config of TransVG's index files."""
     return dict(
         type='TransVGDataset', data_root='transvg', dataset=name, data_prefix=dict(img=images)
     )
 
 
 def mdetr(name: str) -> dict:
-    """The json files of MDETR."""
+    """Return the config of MDETR's JSON files."""
     return dict(
         type='MDETRDataset',
         data_root='mdetr_annotations',
@@ -57,7 +57,7 @@ def mdetr(name: str) -> dict:
     )
 
 
-# The files each data set comes in. One kind is enough; each that is there is checked.
+# Kinds of files of each dataset. One kind is enough; each existing kind is checked.
 SOURCES = {
     'refcoco': [refer('refcoco', 'unc'), transvg('unc'), mdetr('refcoco')],
     'refcoco+': [refer('refcoco+', 'unc'), transvg('unc+'), mdetr('refcoco+')],
@@ -70,27 +70,27 @@ SOURCES = {
     'flickr30k': [transvg('flickr', '../flickr30k/flickr30k_images')],
 }
 
-# The published numbers of its data set are of files that others cleaned, and nobody has counted it:
-# a number that differs by no more than this share is a note.
+# The published numbers are of cleaned files, and nobody has counted this one: a number that differs
+# by no more than this share is only a note.
 UNCOUNTED = {'refs(berkeley).p': 0.25}
 _COLOURS = dict(ok='green', note='yellow', no='red')
-# A size in pixels that any box fits into, for pictures that are not looked at.
+# A size in pixels that contains any box, for pictures that are not opened.
 ANY_SIZE = (2**31, 2**31)
 
 
 @dataclass
 class Result:
-    """What was found for a split in one kind of files.
+    """The result of checking a split in one kind of files.
 
     Attributes:
-        data_set: Its name in PUBLISHED_COUNTS.
-        files: Whose files: 'Refer', 'TransVG' or 'MDETR'.
-        split: Its name.
-        published: Number of expressions there should be.
-        count: Number of expressions there are, those that cannot be used included.
-        images: Number of images there are, of those looked for.
-        problems: What is wrong, one line each; empty if nothing is.
-        notes: What is to be known and need not be wrong, one line each.
+        data_set: Name in PUBLISHED_COUNTS.
+        files: Kind of files: 'Refer', 'TransVG' or 'MDETR'.
+        split: Name of the split.
+        published: Published number of expressions.
+        count: Number of expressions found, including those that cannot be used.
+        images: Number of images found, of those that were checked.
+        problems: Errors, one line each.
+        notes: Other remarks, one line each.
     """
 
     data_set: str
@@ -104,18 +104,18 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """Whether it is as published: 'ok', 'note' or 'no'."""
+        """Return 'ok', 'note' or 'no'."""
         return 'no' if self.problems else 'note' if self.notes else 'ok'
 
 
 def open_split(cfg: dict, folder: str, split: str) -> GroundingDataset:
-    """The reader of a split, before it reads."""
+    """Return the reader of a split, before it reads."""
     cfg = dict(cfg, data_root=osp.join(folder, cfg['data_root']), split=split)
     return DATASETS.build(dict(cfg, lazy_init=True, test_mode=True))
 
 
 def is_there(cfg: dict, folder: str, splits: list[str]) -> bool:
-    """Whether the phrases of any split are there."""
+    """Whether the phrases of any split exist."""
     return any(osp.isfile(open_split(cfg, folder, split).source) for split in splits)
 
 
@@ -123,9 +123,9 @@ def check(result: Result, dataset: GroundingDataset, num_images: int | None) -> 
     """Fill in the rest of a result.
 
     Args:
-        result: Says what should be there.
+        result: The result with its expected values.
         dataset: The reader of the split.
-        num_images: Number of images to look for, drawn at random but always alike; None for all.
+        num_images: Number of images to check, drawn at random with a fixed seed; None for all.
     """
     absent = [(path, what) for path, what in dataset.required_files() if not osp.exists(path)]
     result.problems += [f'missing: {osp.normpath(path)} ({what})' for path, what in absent]
@@ -135,7 +135,7 @@ def check(result: Result, dataset: GroundingDataset, num_images: int | None) -> 
     name = f'{osp.normpath(dataset.source)}, {result.split}'
     try:
         samples, bad = check_records(dataset, num_images)
-    # OSError: a folder or a file of another's in the place of one.
+    # OSError: for example a folder instead of a file.
     except (BadRecordError, pickle.UnpicklingError, OSError) as error:
         result.problems.append(str(error))
         return
@@ -165,9 +165,9 @@ def check(result: Result, dataset: GroundingDataset, num_images: int | None) -> 
 def check_records(
     dataset: GroundingDataset, num_images: int | None
 ) -> tuple[list[dict], list[str]]:
-    """``dataset.check_records``, but of files without sizes only some pictures are opened.
+    """Run ``dataset.check_records``, but open only some pictures of files without sizes.
 
-    These are the ones to look for, so far as they are there; others are not the records' fault.
+    These are the images to check, as far as they exist.
     """
     asked_for = set()
     found = dataset.check_records(lambda path: asked_for.add(path) or ANY_SIZE)
@@ -179,7 +179,7 @@ def check_records(
 
 
 def draw(paths: set[str], number: int | None) -> list[str]:
-    """Some of the paths, at random but always alike; None for all."""
+    """Draw some of the paths, at random with a fixed seed; None for all."""
     ordered = sorted(paths)
     if number is None or number >= len(ordered):
         return ordered
@@ -187,7 +187,7 @@ def draw(paths: set[str], number: int | None) -> list[str]:
 
 
 def check_data_set(name: str, folder: str, num_images: int | None) -> Iterator[Result]:
-    """Check every split of a data set in all kinds of files that are there, or report the first."""
+    """Check every split of a dataset in all existing kinds of files, or report the first kind."""
     counts = PUBLISHED_COUNTS[name]
     there = [cfg for cfg in SOURCES[name] if is_there(cfg, folder, list(counts))]
     # REFER's splits have their boxes in one large file.
@@ -202,7 +202,7 @@ def check_data_set(name: str, folder: str, num_images: int | None) -> Iterator[R
 
 
 def print_report(results: list[Result], console: Console) -> None:
-    """Print the table, and below it what is wrong."""
+    """Print the table, and below it the problems and notes."""
     table = Table(title='expressions and images')
     for column in ('data set', 'files', 'split'):
         table.add_column(column, no_wrap=True)
@@ -222,7 +222,7 @@ def print_report(results: list[Result], console: Console) -> None:
                 f'[{_COLOURS[row.verdict]}]{row.verdict}[/]',
             )
     console.print(table)
-    # What several splits miss is said once.
+    # Print lines of several splits only once.
     lines = (line for row in results for line in (*row.problems, *row.notes))
     for line in dict.fromkeys(lines):
         console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
@@ -238,7 +238,7 @@ def parse_args() -> argparse.Namespace:
         '--datasets', nargs='+', choices=SOURCES, default=list(SOURCES), help='default: all'
     )
     parser.add_argument(
-        '--full', action='store_true', help='look for every image instead of for 500 of each split'
+        '--full', action='store_true', help='check every image instead of 500 per split'
     )
     add_json_argument(
         parser, 'what was found of each split, wanted, and wrong, as a list of the rows'

@@ -1,4 +1,4 @@
-"""Generate ShapesRef, the embedded data set, in REFER's own layout."""
+"""Generate ShapesRef, the embedded dataset, in REFER's file layout."""
 
 import argparse
 import time
@@ -27,16 +27,14 @@ def parse_args() -> argparse.Namespace:
         choices=WEATHER,
         default=(),
         metavar='KIND',
-        help=f'what the pictures are taken in, clear by default: any of {", ".join(WEATHER)}',
+        help=f'weather in the pictures, default: clear; any of {", ".join(WEATHER)}',
     )
-    parser.add_argument(
-        '--workers', type=int, default=2, help='processes; 0 works in this one only'
-    )
+    parser.add_argument('--workers', type=int, default=2, help='number of additional processes')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Generate what the command line asks for and say what was written."""
+    """Generate the dataset and print what was written."""
     args = parse_args()
     splits = {
         split: args.train_scenes if split == 'train' else args.eval_scenes

@@ -1,9 +1,9 @@
-"""Merge a checkpoint with all that it needs, frozen weights and tokenizers, into one file."""
+"""Merge a checkpoint, its frozen weights and tokenizers into one file."""
 
 import argparse
 from pathlib import Path
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def merge(config: Config, source: str, target: str) -> None:
-    """Write all weights of a model, its tokenizers and architectures: no other file is needed.
+    """Write all weights of a model, its tokenizers and architectures into one file.
 
     Args:
         config: the config the model was trained with.

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -44,7 +44,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def choose_config(published: dict[str, torch.Tensor]) -> Path:
-    """The config in configs/published/ whose model has a checkpoint's number of words.
+    """Return the config in configs/published/ with the checkpoint's number of words.
 
     Raises:
         ValueError: If there is none.
@@ -61,7 +61,7 @@ def choose_config(published: dict[str, torch.Tensor]) -> Path:
 
 
 def print_account(conversion: Conversion) -> None:
-    """Print how many tensors and numbers were used, and what was dropped for which reason."""
+    """Print how many tensors and numbers were used, and which were dropped and why."""
     table = Table('tensors', 'what became of them')
     table.columns[0].justify = 'right'
     table.add_row(str(len(conversion.used)), 'used')
@@ -73,7 +73,7 @@ def print_account(conversion: Conversion) -> None:
 
 
 def main() -> None:
-    """Convert as the command line asks."""
+    """Convert as specified on the command line."""
     args = parse_args()
     with exit_on_user_error(ValueError, OSError):
         if Path(args.output).is_dir():
@@ -85,7 +85,7 @@ def main() -> None:
             model = MODELS.build(config.model)
         conversion = convert_published(published, model, args.input)
         Path(args.output).parent.mkdir(parents=True, exist_ok=True)
-        # The adapters were trained beside the frozen weights that the file contains.
+        # The adapters were trained with the frozen weights in the file.
         record = fingerprint_from_state(model, conversion.state, args.input)
         write_weights(args.output, conversion.state, {'cfg': config.pretty_text, KEY: record})
         account = dict(used=len(conversion.used), dropped=conversion.dropped)

@@ -1,4 +1,4 @@
-"""Tuned parameters against accuracy: an ablation's own points beside the paper's."""
+"""Plot tuned parameters against accuracy, next to the results of the paper."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,9 +26,9 @@ def draw_ablation(summaries: Sequence[Summary], path: Path, title: str) -> None:
     """Draw the figure.
 
     Args:
-        summaries: One a method. Error bars are the standard deviation between seeds on val.
+        summaries: One per method. Error bars are the standard deviation between seeds on val.
         path: The picture to write, for example a .png.
-        title: Of the left part, which shows the summaries.
+        title: Title of the left part, which shows the summaries.
     """
     figure = Figure(figsize=(12, 5), layout='constrained')
     ours, papers = figure.subplots(1, 2)
@@ -42,7 +42,7 @@ def draw_ablation(summaries: Sequence[Summary], path: Path, title: str) -> None:
         )
     for method, (tuned, accuracy) in PAPER.items():
         papers.errorbar([tuned], [accuracy], **styles[method])
-    # From nothing at all to whole encoders: logarithmic, but with a place for 0.
+    # Logarithmic, but with a place for 0.
     ours.set_xscale('symlog', linthresh=10)
     ours.set_xlim(left=-1)
     papers.set_xscale('log')
@@ -59,7 +59,7 @@ def draw_ablation(summaries: Sequence[Summary], path: Path, title: str) -> None:
     for axes in (ours, papers):
         axes.margins(0.12)
         axes.grid(alpha=0.3)
-    # Points lie too close for a name beside each.
+    # Points are too close to label each one.
     points = {h.get_label(): h for axes in (ours, papers) for h in axes.containers}
     figure.legend(handles=list(points.values()), loc='outside right upper')
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def draw_ablation(summaries: Sequence[Summary], path: Path, title: str) -> None:
 
 
 def _styles(methods: Sequence[str]) -> dict[str, dict]:
-    """How to draw each method: MaPPER and what is left of it in red, others in other colours."""
+    """Return the style of each method: MaPPER and its ablations in red, others in other colours."""
     styles = {}
     for number, method in enumerate(dict.fromkeys(methods)):
         styles[method] = dict(

@@ -1,9 +1,9 @@
-"""Train configs with several seeds each, and put their accuracies side by side.
+"""Train configs with several seeds each, and compare their accuracies.
 
-A run is `tools/train.py` on a config, then `tools/test.py` on what it is after its last epoch: no
-checkpoint is chosen by what it is tested on. runs.csv in the output folder has a line for each run;
-table.md and figure.png are drawn from it after every run. What has its line is not run again, and a
-training that was interrupted goes on, so the same command may be given until all is done.
+A run is `tools/train.py` on a config, then `tools/test.py` on its last epoch, so that no checkpoint
+is selected by its test results. runs.csv in the output folder has a line for each run;
+table.md and figure.png are made from it after every run. Finished runs are skipped and interrupted
+trainings are resumed, so the same command can be repeated until all runs are done.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -58,9 +58,9 @@ class Method:
     Attributes:
         name: The config's name.
         path: The config file.
-        digest: The first digits of a SHA-256 over all that it says.
+        digest: The first digits of a SHA-256 over the whole config.
         tuned: Parameters tuned in the encoders.
-        data: The folder of what it is tested on.
+        data: The folder of the test data.
     """
 
     name: str
@@ -74,7 +74,7 @@ def read_method(path: str) -> Method:
     """Read a config and count what it tunes.
 
     Raises:
-        WrongRunsError: If it does not test the splits that the table has.
+        WrongRunsError: If it does not test the splits of the table.
     """
     config = load_config(path)
     splits = config.get('test_cfg', {}).get('splits', ())
@@ -92,11 +92,11 @@ def read_method(path: str) -> Method:
 
 
 def wanted(methods: list[Method], seeds: int, runs: list[Run], path: Path) -> list[Run]:
-    """Those runs of before that were asked for.
+    """Return the finished runs of the requested configs and seeds.
 
     Raises:
-        WrongRunsError: If two configs have one name, a run is in the file twice, or it is of a
-            config that has changed.
+        WrongRunsError: If two configs have the same name, a run is in the file twice, or its
+            config has changed.
     """
     names = [method.name for method in methods]
     for name in names:
@@ -120,14 +120,14 @@ def wanted(methods: list[Method], seeds: int, runs: list[Run], path: Path) -> li
 
 
 def execute(method: Method, seed: int, work_dir: Path, threads: int, lock: int) -> Run:
-    """Train and test, or go on with it.
+    """Train and test, or resume.
 
     Raises:
         subprocess.CalledProcessError: If a tool fails; its output is in ``work_dir/log.txt``.
-        WrongRunsError: If another config began this training.
+        WrongRunsError: If this training was started with another config.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
-    # Of former, interrupted attempts: one line each.
+    # One line per previous, interrupted attempt.
     clock = work_dir / 'seconds.txt'
     _check_started(work_dir / 'config.txt', method)
     start = time.monotonic()
@@ -184,11 +184,11 @@ def _locked(work_dir: Path) -> Iterator[int]:
 
 
 def _check_started(note: Path, method: Method) -> None:
-    """Never go on with a training that another config began."""
+    """Check that a training was not started with another config."""
     if note.exists() and note.read_text() != method.digest:
         raise WrongRunsError(
-            f'{note.parent} holds a training that was begun with another config than {method.path} '
-            'is now: delete it.'
+            f'{note.parent} holds a training of another config than {method.path} is now: delete '
+            'it.'
         )
     write_text(note, method.digest)
 

@@ -1,4 +1,4 @@
-"""The runs of an ablation in a CSV file, and what they amount to method by method."""
+"""Read and write the runs of an ablation, and summarise them by method."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Run:
         seed: Seed of the training.
         config: The first digits of a SHA-256 over the whole config.
         tuned: Parameters tuned in the encoders.
-        seconds: What training and testing took. Attempts that were interrupted count, but for
-            those whose tool was killed.
+        seconds: Time of training and testing, including interrupted attempts, except those whose
+            tool was killed.
         val: Acc@0.5 on val, a fraction of all expressions.
-        testA: The same on testA.
-        testB: The same on testB.
+        testA: Acc@0.5 on testA.
+        testB: Acc@0.5 on testB.
     """
 
     method: str
@@ -45,13 +45,13 @@ _READ = {'str': str, 'int': int, 'float': float}
 
 
 def read_runs(path: Path) -> list[Run]:
-    """The runs in a file; none if there is no file.
+    """Read the runs in a file; return none if the file does not exist.
 
     Args:
-        path: What :func:`append_run` wrote.
+        path: A file of :func:`append_run`.
 
     Raises:
-        WrongRunsError: If it is not such a file; the message names the line.
+        WrongRunsError: If it is another kind of file; the message names the line.
     """
     if not path.exists():
         return []
@@ -60,7 +60,7 @@ def read_runs(path: Path) -> list[Run]:
         if rows.fieldnames != list(_COLUMNS):
             raise WrongRunsError(
                 f'{path}: the first line must read {",".join(_COLUMNS)}. Move the file away to '
-                'begin anew.'
+                'start from scratch.'
             )
         runs = []
         for row in rows:
@@ -74,10 +74,10 @@ def read_runs(path: Path) -> list[Run]:
 
 
 def append_run(path: Path, run: Run) -> None:
-    """Write one more run at the end of a file, which is made if need be.
+    """Append a run to a file, which is created if it does not exist.
 
     Raises:
-        WriteError: If the disk is full, or nothing may be written there. The runs before stay.
+        WriteError: If the disk is full or not writable. Earlier runs are kept.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     is_new = not path.exists()
@@ -92,13 +92,13 @@ def append_run(path: Path, run: Run) -> None:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the runs of one method amount to.
+    """The summary of the runs of one method.
 
     Attributes:
         method: Name of the config.
         tuned: Parameters tuned in the encoders.
         seeds: Number of runs.
-        minutes: Of a run, on average.
+        minutes: Mean time of a run.
         mean: Mean Acc@0.5 by split, in percent.
         std: Standard deviation between seeds by split, in points; NaN if there is one run.
     """
@@ -118,7 +118,7 @@ def summarise(runs: Iterable[Run]) -> list[Summary]:
         runs: Runs of any number of methods.
 
     Returns:
-        list[Summary]: One a method, in the order in which they first come.
+        list[Summary]: One per method, in order of first occurrence.
     """
     by_method: dict[str, list[Run]] = {}
     for run in runs:
@@ -142,10 +142,10 @@ def _summary(method: str, runs: list[Run]) -> Summary:
 
 
 def markdown(summaries: Iterable[Summary]) -> str:
-    """A table of Acc@0.5 in percent, with the standard deviation between seeds, and of the time.
+    """Return a table of Acc@0.5 in percent with standard deviations between seeds, and run times.
 
     Args:
-        summaries: One a row.
+        summaries: One per row.
 
     Returns:
         str: Lines of Markdown.

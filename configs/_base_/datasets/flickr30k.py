@@ -1,5 +1,5 @@
-# Flickr30k Entities as phrase grounding is measured on it: one box a phrase. That is what TransVG's
-# index files hold and what published figures count; MDETR's files keep a phrase's boxes apart.
+# Flickr30k Entities for phrase grounding with one box per phrase, as in TransVG's index files and
+# published results. MDETR's files have several boxes per phrase.
 _base_ = './grounding.py'
 flickr30k = dict(
     type='TransVGDataset',

@@ -1,6 +1,7 @@
-# What the datasets share: pipelines, loaders, metric. A Letterbox here has no size: the canvas is
-# that of the model's pictures, model.backbone.img_size.
+# Shared settings of the datasets: pipelines, loaders, metric. A Letterbox without size takes that
+# of the model's pictures, model.backbone.img_size.
 meta_keys = (
+    'sample_idx',
     'img_id',
     'ref_id',
     'sent_id',
@@ -14,24 +15,31 @@ meta_keys = (
     'content_box',
 )
 
+# In training pictures are resized by torch: faster than Pillow, and 1 of 255 levels may differ.
 train_pipeline = [
-    dict(type='LoadGroundingImage'),
+    # Expressions that follow each other about one picture need it decoded once.
+    dict(type='LoadGroundingImage', keep_last=True),
     dict(type='LoadAnnotations', with_bbox=True),
-    # How much of a picture a crop keeps, in pixels before it comes to the canvas: any canvas will
-    # do.
-    dict(type='PhraseSafeCrop', prob=0.5, short_sides=(400, 500, 600), crop_range=(384, 600)),
+    # In pixels before the picture is resized to the canvas, so independent of the canvas size.
+    dict(
+        type='PhraseSafeCrop',
+        prob=0.5,
+        short_sides=(400, 500, 600),
+        crop_range=(384, 600),
+        backend='torch',
+    ),
     dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, prob=0.8),
     dict(type='PhraseFlip', prob=0.5),
-    # The paper's: 518, 486, 454, ... pixels on a canvas of 518.
-    dict(type='Letterbox', placement='random', num_scales=7, scale_step=32 / 518),
-    dict(type='PackDetInputs', meta_keys=meta_keys),
+    # As in the paper: 518, 486, 454, ... pixels on a canvas of 518.
+    dict(type='Letterbox', placement='random', num_scales=7, scale_step=32 / 518, backend='torch'),
+    dict(type='PackGroundingInputs', meta_keys=meta_keys),
 ]
 test_pipeline = [
-    dict(type='LoadGroundingImage'),
+    dict(type='LoadGroundingImage', keep_last=True),
     dict(type='Letterbox'),
-    # As everywhere in mmdet: boxes loaded last stay in the original picture's pixels.
+    # As everywhere in mmdet, boxes that are loaded last stay in original pixels.
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=meta_keys),
+    dict(type='PackGroundingInputs', meta_keys=meta_keys),
 ]
 
 train_dataloader = dict(
@@ -45,7 +53,8 @@ val_dataloader = dict(
     batch_size=32,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    # The expressions of an image one after the other: it is decoded and encoded once for them.
+    sampler=dict(type='ImageOrderSampler'),
     dataset=dict(split='val', pipeline=test_pipeline, test_mode=True),
 )
 test_dataloader = val_dataloader

@@ -1,5 +1,5 @@
-# RefCOCO, RefCOCO+ and RefCOCOg (UMD's splits) together. They are about the same COCO pictures,
-# each with splits of its own: a picture in val or test of one of them is in no training here.
+# RefCOCO, RefCOCO+ and RefCOCOg (UMD's splits) together. They share COCO's pictures but have
+# different splits. Pictures in val or test of any of them are excluded from training.
 _base_ = './grounding.py'
 datasets = {
     'RefCOCO': dict(data_root='data/refcoco', split_by='unc'),
@@ -29,7 +29,7 @@ train_dataloader = dict(
         ],
     )
 )
-# Training is watched, and its best checkpoint chosen, on one of the three.
+# Validation, which selects the best checkpoint, uses one of the three.
 val_dataloader = dict(dataset=dict(common, **datasets['RefCOCO']))
 test_dataloader = val_dataloader
 test_cfg = dict(

@@ -1,4 +1,4 @@
-# RefCOCOg, split by Google: by objects, so that val has pictures of train. There is no test.
+# RefCOCOg, split by Google: by objects, so val contains pictures of train. There is no test split.
 _base_ = './refcocog_umd.py'
 refcocog = dict(split_by='google')
 train_dataloader = dict(dataset=refcocog)

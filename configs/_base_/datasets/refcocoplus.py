@@ -1,4 +1,4 @@
-# RefCOCO+: RefCOCO's pictures, in words that may not say where.
+# RefCOCO+: RefCOCO's pictures, with phrases without words for places.
 _base_ = './refcoco.py'
 refcocoplus = dict(data_root='data/refcoco+')
 train_dataloader = dict(dataset=refcocoplus)

@@ -1,5 +1,5 @@
-# ReferItGame: what REFER has of it as refclef, and SAIAPR TC-12's images. Published figures are on
-# the expressions of TransVG's index files, TransVGDataset(dataset='referit'); see docs/data.md.
+# ReferItGame: REFER's refclef and SAIAPR TC-12's images. Published results use the
+# expressions of TransVG's index files, TransVGDataset(dataset='referit'); see docs/data.md.
 _base_ = './refcoco.py'
 referit = dict(
     data_root='data/refclef', split_by='berkeley', data_prefix=dict(img='../saiapr_tc-12')

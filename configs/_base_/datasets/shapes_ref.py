@@ -1,4 +1,4 @@
-# ShapesRef: generated scenes and phrases, made in data/shapes_ref when they are first needed.
+# ShapesRef: generated scenes and phrases, written to data/shapes_ref on first use.
 _base_ = './grounding.py'
 train_pipeline = [
     *_base_.train_pipeline[:2],
@@ -10,7 +10,8 @@ train_pipeline = [
 shapes_ref = dict(type='ShapesRefDataset', data_root='data/shapes_ref')
 train_dataloader = dict(
     batch_size=48,
-    # Drawing a batch takes a tenth of what computing it takes: on two cores a worker costs more.
+    # Loading a batch takes a tenth of the time of a step, so a worker does not pay off on two
+    # cores.
     num_workers=0,
     persistent_workers=False,
     sampler=dict(_delete_=True, type='ImageGroupSampler', group_size=6),

@@ -1,10 +1,10 @@
-# MaPPER on DINOv2 ViT-B/14, bert-base-uncased and CLIP ViT-B/16's text side, as in the paper.
-# With './', or a folder that is missing would be looked for on a hub.
+# MaPPER on DINOv2 ViT-B/14, bert-base-uncased and CLIP ViT-B/16's text encoder, as in the paper.
+# Paths start with './', because other names of missing folders would be searched on the hub.
 model = dict(
     type='MaPPER',
     backbone=dict(
         type='DINOv2',
-        # The canvas of the pipelines, too: a side, or height and width, multiples of the patch.
+        # Also the canvas of the pipelines: a side, or (height, width), multiples of the patch size.
         img_size=518,
         adapter=dict(type='LoCA', layers=(3, 7, 11), bottleneck=288, scale=0.2),
         arch='base',
@@ -31,6 +31,6 @@ model = dict(
         loss_l1=dict(type='L1Loss', loss_weight=1.0),
         loss_iou=dict(type='GIoULoss', loss_weight=1.0),
     ),
-    # Its mean and std are those of the image encoder.
+    # mean and std are those of the image encoder.
     data_preprocessor=dict(type='GroundingDataPreprocessor', bgr_to_rgb=True),
 )

@@ -1,11 +1,11 @@
-# MaPPER in small, on the tiny encoders that come with the package.
+# A small MaPPER on the tiny encoders of the package.
 tiny_encoders = 'mapper_mm::assets/tiny_encoders/'
 
 model = dict(
     type='MaPPER',
     backbone=dict(
         type='DINOv2',
-        # The canvas of the pipelines, too: a side, or height and width, multiples of the patch.
+        # Also the canvas of the pipelines: a side, or (height, width), multiples of the patch size.
         img_size=128,
         adapter=dict(type='LoCA', layers=(1, 3, 5), bottleneck=48, scale=0.2),
         arch=dict(patch_size=16, embed_dim=128, depth=6, num_heads=4, init_values=1.0),
@@ -38,9 +38,9 @@ model = dict(
         type='BoxHead',
         loss_l1=dict(type='L1Loss', loss_weight=5.0),
         loss_iou=dict(type='GIoULoss', loss_weight=2.0),
-        # Not in the paper: see AttentionLoss for why a ten-minute training wants it.
+        # Not in the paper; AttentionLoss explains why a ten-minute training needs it.
         loss_attention=dict(type='AttentionLoss', loss_weight=2.0),
     ),
-    # Its mean and std are those of the image encoder.
+    # mean and std are those of the image encoder.
     data_preprocessor=dict(type='GroundingDataPreprocessor', bgr_to_rgb=True),
 )

@@ -1,16 +1,16 @@
-# What the published code does and the paper or reason speaks against; for its checkpoints.
-# docs/architecture.md lists it, and what of it is not followed even here.
+# Differences of the published code, for its checkpoints. docs/architecture.md lists them, and those
+# that cannot be reproduced.
 published_behaviour = dict(
     # BatchNorm counts an image once for each of its expressions.
     share_images=False,
     language_model=dict(
-        # BERT without token types, and with its dropout on in training.
+        # BERT without token types, and with its own dropout in training.
         type='PublishedBERT',
-        # CLIP is fed the numbers of BERT's tokens.
+        # CLIP reads BERT's token ids.
         prior=dict(type='PublishedCLIPTextPrior'),
     ),
-    # Padding is not excluded: its attention logits get 1 more.
+    # Padding is not masked: 1 is added to its attention logits.
     neck=dict(type='PublishedFusionEncoder'),
-    # Predictions are cut to the canvas, not to the picture.
+    # Predictions are clamped to the canvas, not to the picture.
     bbox_head=dict(type='PublishedBoxHead'),
 )

@@ -1,5 +1,5 @@
-# The paper's: 90 epochs of 8 x 32 samples, the learning rate a tenth of it from epoch 60 on,
-# adapters at a tenth of the rate of what is trained from nothing, fp16.
+# The paper's schedule: 90 epochs with a batch of 8 x 32, a tenth of the learning rate from epoch 60
+# on, a tenth of the learning rate for adapters, fp16.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=90, val_interval=1)
 val_cfg = dict(type='ValLoop')
 

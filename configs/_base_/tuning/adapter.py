@@ -1,4 +1,4 @@
-# Adapter (Houlsby et al., 2019): behind attention and MLP of every layer.
+# Adapter (Houlsby et al., 2019): after attention and MLP of every layer.
 bottlenecks = dict(base=55, tiny=24)
 adapters = {
     size: dict(

@@ -1,4 +1,4 @@
-# AdaptFormer (Chen et al., 2022): beside the MLP of every layer.
+# AdaptFormer (Chen et al., 2022): parallel to the MLP of every layer.
 bottlenecks = dict(base=110, tiny=48)
 adapters = {
     size: dict(

@@ -1,4 +1,4 @@
-# LoRA (Hu et al., 2022) of queries and values, in the ViT of keys too.
+# LoRA (Hu et al., 2022) of queries and values, in the ViT also of keys.
 ranks = dict(base=44, tiny=19)
 tuning = {
     size: dict(

@@ -1,4 +1,4 @@
-"""From a sample's record to packed inputs. Pictures are uint8 BGR (H, W, 3) until packed."""
+"""Transforms, from a record to packed inputs. Pictures are uint8 BGR (H, W, 3) until packed."""
 
 from .color_jitter import ColorJitter
 from .crop import PhraseSafeCrop
@@ -6,6 +6,7 @@ from .flip import PhraseFlip
 from .hide import HideImage, HidePhrase
 from .letterbox import Letterbox
 from .loading import LoadGroundingImage
+from .packing import PackGroundingInputs
 
 __all__ = [
     'ColorJitter',
@@ -13,6 +14,7 @@ __all__ = [
     'HidePhrase',
     'Letterbox',
     'LoadGroundingImage',
+    'PackGroundingInputs',
     'PhraseFlip',
     'PhraseSafeCrop',
 ]

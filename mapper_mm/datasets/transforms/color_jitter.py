@@ -7,8 +7,10 @@ from mmcv.transforms.utils import cache_randomness
 
 from mapper_mm.registry import TRANSFORMS
 
+from .once import OncePerPicture
+
 _LEVELS = np.arange(256, dtype=np.float32)
-# More than most pictures have.
+# More rows than most pictures have.
 _ROWS = 1024
 
 
@@ -16,17 +18,16 @@ _ROWS = 1024
 class ColorJitter(BaseTransform):
     """torchvision's ColorJitter (without hue) for BGR uint8 arrays, several times as fast.
 
-    Brightness scales the levels, contrast moves them from the picture's mean grey, saturation moves
-    each pixel from its own grey; factors are uniform in 1 - x .. 1 + x and the three are applied in
-    random order. Tables and OpenCV's integer kernels do what torchvision does in several passes
-    over floats; results agree within 2 of 255 levels. Draws come from NumPy's generator, as those
-    of all the other transforms do. Use it before `Letterbox`, so that padding does not count in the
-    mean.
+    Brightness scales the levels, contrast changes the difference to the picture's mean grey,
+    saturation the difference of each pixel to its own grey. Factors are uniform in 1 - x .. 1 + x,
+    and the three are applied in random order. This uses lookup tables and OpenCV's integer kernels;
+    results agree with torchvision within 2 of 255 levels. Random numbers come from NumPy, as in all
+    other transforms. Use it before `Letterbox`, so that padding does not change the mean.
 
     Args:
         brightness: Largest change of the factor, in [0, 1].
-        contrast: The same.
-        saturation: The same.
+        contrast: Largest change of the factor, in [0, 1].
+        saturation: Largest change of the factor, in [0, 1].
         prob: Probability of any change, in [0, 1].
 
     Required and modified keys:
@@ -46,10 +47,11 @@ class ColorJitter(BaseTransform):
             adjust_saturation: saturation,
         }
         self.prob = prob
+        self._adjusted = OncePerPicture(_adjusted)
 
     @cache_randomness
     def _draw(self) -> list[tuple]:
-        """(function, factor) in the order of application; empty for no change."""
+        """Return pairs (function, factor) in order of application; empty for no change."""
         if np.random.rand() >= self.prob:
             return []
         steps = [(f, np.random.uniform(1 - x, 1 + x)) for f, x in self.ranges.items() if x]
@@ -57,13 +59,20 @@ class ColorJitter(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Change the colours of ``results['img']``."""
-        for adjust, factor in self._draw():
-            results['img'] = adjust(results['img'], factor)
+        steps = self._draw()
+        if steps:
+            results['img'] = self._adjusted(results['img'], tuple(steps))
         return results
 
     def __repr__(self) -> str:
         ranges = ', '.join(f'{f.__name__[7:]}={x}' for f, x in self.ranges.items())
         return f'{type(self).__name__}({ranges}, prob={self.prob})'
+
+
+def _adjusted(img: np.ndarray, steps: tuple[tuple, ...]) -> np.ndarray:
+    for adjust, factor in steps:
+        img = adjust(img, factor)
+    return img
 
 
 def adjust_brightness(img: np.ndarray, factor: float) -> np.ndarray:
@@ -80,7 +89,7 @@ def adjust_contrast(img: np.ndarray, factor: float) -> np.ndarray:
 def adjust_saturation(img: np.ndarray, factor: float) -> np.ndarray:
     """Move each pixel of (H, W, 3) uint8 BGR away from (factor > 1) or towards its own grey."""
     out = np.empty_like(img)
-    # In strips: a grey copy of a whole picture may be hundreds of megabytes.
+    # In strips, because a grey copy of a whole picture may take hundreds of megabytes.
     for start in range(0, len(img), _ROWS):
         part = img[start : start + _ROWS]
         grey = cv2.cvtColor(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)

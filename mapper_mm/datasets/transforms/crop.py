@@ -1,4 +1,4 @@
-"""Cropping that keeps the target and the truth of the phrase."""
+"""Crop pictures so that the target is kept and the phrase stays true."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,8 @@ from mapper_mm.registry import TRANSFORMS
 
 from .exchange import whole_words, words_of_any_language
 from .frame_words import can_be_cropped
-from .letterbox import resize_by, resized, scale_and_shift
+from .letterbox import check_backend, resize_by, resized, scale_and_shift
+from .once import OncePerPicture
 
 # What a resized picture may have. Only a picture with sides of 46 to 1 or more gets there: its
 # short side is enlarged to hundreds of pixels, and its long side with it.
@@ -20,28 +21,29 @@ _MOST_PIXELS = 2**24
 
 @TRANSFORMS.register_module()
 class PhraseSafeCrop(BaseTransform):
-    """Resize and crop at random, where the phrase allows it.
+    """Resize and crop randomly if the phrase allows it.
 
-    With probability ``prob``, and only if the phrase allows it: the short side is resized to one of
-    ``short_sides``, and a window with sides drawn from ``crop_range`` is cut out that keeps at
-    least ``min_kept`` of the target box. The box is clipped to the window. Where no window drawn
-    keeps enough, the picture is resized only. A `Letterbox` must follow.
+    With probability ``prob``, and only if the phrase allows it, the short side is resized to one of
+    ``short_sides``, and the picture is cropped to a window with sides from ``crop_range`` that
+    keeps at least ``min_kept`` of the target box. The box is clipped to the window. If no such
+    window is found, the picture is only resized. A `Letterbox` must follow.
 
-    A picture so thin that its resized copy would have more than 2**24 pixels stays as it is, and so
-    does one whose box is too thin to outlive the rounding to whole pixels.
+    A picture so thin that its resized copy would have more than 2**24 pixels is not changed, and
+    neither is one whose box would vanish by rounding to whole pixels.
 
     Args:
         prob: Probability in [0, 1].
         short_sides: Lengths in pixels to choose the short side from.
-        crop_range: Smallest and largest side of the window in pixels, drawn for width and height
-            apart, evenly between the two; neither is more than the picture's.
-        min_kept: Share of the target's area that a crop must keep, in (0, 1]. What is kept is also
-            the IoU between the clipped and the whole box: at the default of 0.7, an answer that
-            outlines the whole target still counts as right at IoU 0.5, with room to spare.
-        frame_words: Words that forbid a crop, matched as words; for other languages than English.
-            None: English, where a word that is not understood forbids it, too
+        crop_range: Smallest and largest side of the window in pixels. Width and height are drawn
+            separately and uniformly, and are at most those of the picture.
+        min_kept: Share of the target's area that a crop must keep, in (0, 1]. This is also
+            the IoU of the clipped and the original box: with the default 0.7, a prediction of the
+            whole target is still correct at IoU 0.5.
+        frame_words: Words that forbid a crop, matched as whole words, for other languages than
+            English. Default: English, where an unknown word also forbids a crop
             (:func:`~.frame_words.can_be_cropped`).
-        max_tries: How many windows are drawn before giving up.
+        max_tries: Number of windows to try.
+        backend: Library that resizes, see :class:`Letterbox`.
 
     Required keys:
         img, text, gt_bboxes (1, 4).
@@ -58,6 +60,7 @@ class PhraseSafeCrop(BaseTransform):
         min_kept: float = 0.7,
         frame_words: Sequence[str] | None = None,
         max_tries: int = 20,
+        backend: str = 'pillow',
     ) -> None:
         if not 0 < crop_range[0] <= crop_range[1]:
             raise ValueError(
@@ -71,6 +74,8 @@ class PhraseSafeCrop(BaseTransform):
         self.min_kept = min_kept
         self.frame_words = None if frame_words is None else tuple(frame_words)
         self.max_tries = max_tries
+        self.backend = check_backend(backend, type(self).__name__)
+        self._resized = OncePerPicture(resize_by)
         joined_or_not = (whole_words, words_of_any_language) if frame_words else ()
         self._patterns = [pattern(frame_words) for pattern in joined_or_not]
 
@@ -81,14 +86,14 @@ class PhraseSafeCrop(BaseTransform):
 
     @cache_randomness
     def _draw_short_side(self) -> int | None:
-        """The short side to resize to; None for no crop."""
+        """Return the short side to resize to, or None for no crop."""
         if np.random.rand() >= self.prob:
             return None
         return self.short_sides[np.random.randint(len(self.short_sides))]
 
     @cache_randomness
     def _draw_windows(self, width: int, height: int) -> np.ndarray:
-        """Candidate windows (max_tries, 4) as x0, y0, x1, y1 in whole pixels."""
+        """Return candidate windows (max_tries, 4) as x0, y0, x1, y1 in whole pixels."""
         frame = np.array([width, height])
         low, high = (np.minimum(side, frame) for side in self.crop_range)
         sides = np.random.randint(low, high + 1, size=(self.max_tries, 2))
@@ -97,7 +102,7 @@ class PhraseSafeCrop(BaseTransform):
 
     @autocast_box_type()
     def transform(self, results: dict) -> dict:
-        """Resize and crop ``results['img']``, or leave it as it is."""
+        """Resize and crop ``results['img']``, or leave it unchanged."""
         if not self._allows(results['text']):
             return results
         short_side = self._draw_short_side()
@@ -110,7 +115,7 @@ class PhraseSafeCrop(BaseTransform):
         x1, y1, x2, y2 = (box * box.new_tensor(ratio)).tolist()
         if width * height > _MOST_PIXELS or not (x1 < min(x2, width) and y1 < min(y2, height)):
             return results
-        img = resize_by(results['img'], ratio)
+        img = self._resized(results['img'], ratio, self.backend)
         scale_and_shift(results, ratio, 0, 0)
 
         windows = self._draw_windows(width, height)
@@ -122,7 +127,7 @@ class PhraseSafeCrop(BaseTransform):
             left, top, right, bottom = windows[good[0]].tolist()
             img = img[top:bottom, left:right]
             scale_and_shift(results, 1, -left, -top)
-        # Also without a window: the short side's rounding may leave the box outside by a fraction.
+        # Also without a window, because rounding may move the box out by a fraction of a pixel.
         results['gt_bboxes'].clip_(img.shape[:2])
         results['img'] = img
         results['img_shape'] = img.shape[:2]
@@ -132,5 +137,6 @@ class PhraseSafeCrop(BaseTransform):
         return (
             f'{type(self).__name__}(prob={self.prob}, short_sides={self.short_sides}, '
             f'crop_range={self.crop_range}, min_kept={self.min_kept}, '
-            f'frame_words={self.frame_words}, max_tries={self.max_tries})'
+            f'frame_words={self.frame_words}, max_tries={self.max_tries}, '
+            f'backend={self.backend!r})'
         )

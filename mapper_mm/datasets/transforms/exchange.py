@@ -1,4 +1,4 @@
-"""Finding words in phrases, and exchanging them for their opposites."""
+"""Find words in phrases and exchange them for their opposites."""
 
 import re
 import unicodedata
@@ -12,10 +12,10 @@ _WITHOUT_BLANKS = ('CJK', 'HIRAGANA', 'KATAKANA', 'HANGUL', 'THAI', 'LAO', 'KHME
 
 
 def whole_words(words: Sequence[str]) -> re.Pattern:
-    """A pattern for English position words *as words*; its group ``word`` is one from ``words``.
+    """Return a pattern for English position words; its group ``word`` is one of ``words``.
 
-    People write them joined to others ("leftmost", "left-hand", "topright"), which count; words
-    that merely contain the letters ("bright", "laptop", "leftover", "upright") do not.
+    Compounds ("leftmost", "left-hand", "topright") match; words that only contain the letters
+    ("bright", "laptop", "leftover", "upright") do not.
     """
     listed = '|'.join(map(re.escape, words))
     return re.compile(
@@ -25,25 +25,26 @@ def whole_words(words: Sequence[str]) -> re.Pattern:
 
 
 def words_of_any_language(words: Sequence[str]) -> re.Pattern:
-    """A pattern for words; those of writings without blanks count wherever they stand."""
+    """Return a pattern for whole words; in scripts without spaces they match anywhere."""
     listed = []
     for word in sorted((_composed(word) for word in words), key=len, reverse=True):
         blanks = not unicodedata.name(word[0], '').startswith(_WITHOUT_BLANKS)
-        # An accent that stands alone belongs to the letter before.
+        # A combining accent belongs to the letter before it.
         edges = (r'(?<![^\W\d_])', r'(?![^\W\d_]|[\u0300-\u036f])') if blanks else ('', '')
         listed.append(re.escape(word).join(edges))
     return re.compile(f'(?P<word>{"|".join(listed)})', re.IGNORECASE)
 
 
 class ExchangedWords:
-    """Pairs of words that are exchanged for each other.
+    """Exchange pairs of words.
 
     Args:
-        words: Each pair, named once or both ways.
-        pattern: What finds them, with a group ``word``. None: :func:`words_of_any_language`.
+        words: Each pair, in one or both directions.
+        pattern: Pattern for the words, with a group ``word``. Default:
+            :func:`words_of_any_language`.
 
     Raises:
-        WrongConfigError: If ``words`` are no pairs of different words.
+        WrongConfigError: If ``words`` are not pairs of different words.
     """
 
     def __init__(self, words: Mapping[str, str], pattern: re.Pattern | None = None) -> None:
@@ -63,7 +64,7 @@ class ExchangedWords:
         return all(self._opposite(match['word']) for match in self._pattern.finditer(text))
 
     def swap(self, text: str) -> str:
-        """Exchange the words, keeping their case; a word in mixed case stays."""
+        """Exchange the words and keep their case; a word in mixed case is not changed."""
 
         def swapped(match: re.Match) -> str:
             start, end = (edge - match.start() for edge in match.span('word'))
@@ -73,13 +74,13 @@ class ExchangedWords:
         return self._pattern.sub(swapped, text)
 
     def _opposite(self, word: str) -> str | None:
-        """The other word, in the same case."""
+        """Return the other word in the same case."""
         other = self._other.get(word.casefold())
         if other is None:
             return None
         own = self._other[other.casefold()]
         for form in (str, str.lower, str.upper, str.capitalize):
-            # What cannot be turned back ("straße" in upper case) is not exchanged.
+            # Skip words whose case cannot be converted back ("straße" in upper case).
             if form(own) == word and self._other.get(form(other).casefold()) == own:
                 return form(other)
         return None

@@ -1,4 +1,4 @@
-"""Mirroring a picture together with what is said about it."""
+"""Mirror a picture together with its phrase."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from .mirror_words import can_be_mirrored, swap_left_right
 
 @TRANSFORMS.register_module()
 class PhraseFlip(RandomFlip):
-    """Mirror the picture left to right, and the box and the phrase with it.
+    """Mirror picture, box and phrase left to right.
 
-    A picture whose phrase has no mirrored wording that is sure to be true
-    (:func:`~.mirror_words.can_be_mirrored`) stays as it is. That is for phrases in English. For
-    other languages switch mirroring off (``prob=0``), or name the words that change:
+    A picture is not mirrored if it is unsure whether its mirrored phrase would be true
+    (:func:`~.mirror_words.can_be_mirrored`). The rules are for English. For
+    other languages disable mirroring (``prob=0``) or list the words that change:
 
         dict(
             type='PhraseFlip',
@@ -26,12 +26,12 @@ class PhraseFlip(RandomFlip):
         )
 
     Args:
-        prob: Probability of a flip, in [0, 1], where the phrase allows it.
-        words: Words to exchange, each pair named once. They are matched as whole words, in lower
-            case, upper case or with a capital; those of writings without blanks (Chinese, Japanese,
-            Korean, Thai) wherever they stand. Nothing else is known of the language then, so name
-            all forms, and in ``keep_words`` what has no mirrored wording. None: English.
-        keep_words: Further words that keep the picture as it is, matched likewise.
+        prob: Probability of a flip, in [0, 1], if the phrase allows it.
+        words: Words to exchange, each pair once. They match as whole words in lower case, upper
+            case or capitalised; in scripts without spaces (Chinese, Japanese, Korean, Thai) they
+            match anywhere. Nothing else is known about the language, so list all forms. Default:
+            English.
+        keep_words: Other words with which a picture is not mirrored, matched in the same way.
 
     Required keys:
         img, text; gt_bboxes and content_box (optional).
@@ -43,7 +43,7 @@ class PhraseFlip(RandomFlip):
         flip, flip_direction.
 
     Raises:
-        WrongConfigError: If ``words`` are no pairs of different words.
+        WrongConfigError: If ``words`` are not pairs of different words.
     """
 
     def __init__(
@@ -59,23 +59,23 @@ class PhraseFlip(RandomFlip):
         self._kept = words_of_any_language(self.keep_words) if keep_words else None
 
     def mirrored(self, text: str) -> str | None:
-        """The phrase for the mirrored picture; None if there is none that is sure to be true."""
+        """Return the phrase for the mirrored picture, or None if it might not be true."""
         if self._own is None:
             mirrored = swap_left_right(text) if can_be_mirrored(text) else None
         else:
-            # Accents may be letters of their own in one file and parts of letters in another.
+            # Normalise, because accents may be combining characters or parts of letters.
             text = unicodedata.normalize('NFC', text)
             mirrored = self._own.swap(text) if self._own.can_be_swapped(text) else None
-            # Where words overlap, as some of Chinese may, what is meant is not sure.
+            # If words overlap, as in Chinese, the meaning is unclear.
             if mirrored is not None and self._own.swap(mirrored) != text:
                 return None
-        # The mirrored phrase, too, as mirroring twice gives the phrase back.
+        # Also check the mirrored phrase, because mirroring twice must give the phrase back.
         if mirrored and self._kept and any(map(self._kept.search, (text, mirrored))):
             return None
         return mirrored
 
     def transform(self, results: dict) -> dict:
-        """Mirror ``results``, or leave it as it is."""
+        """Mirror ``results``, or leave it unchanged."""
         if self.mirrored(results['text']) is not None:
             return super().transform(results)
         results.update(flip=False, flip_direction=None)

@@ -1,4 +1,4 @@
-"""Which English phrases stay true wherever their picture is cut."""
+"""Decide which English phrases stay true when their picture is cropped."""
 
 import re
 
@@ -6,9 +6,9 @@ from mapper_mm.utils.english import doubt, tokens_of
 
 from .exchange import whole_words
 
-# Words whose truth depends on where the frame ends, or on things being in it that a crop may
-# remove. The published five are left, right, top, bottom and middle. Not among them: superlatives,
-# "first" and "last", which stay true of a target that stays in the picture.
+# Words that depend on the frame, or on objects that a crop may remove. The published five are left,
+# right, top, bottom and middle. Superlatives, "first" and "last" are not included, because they
+# stay true for a target that stays in the picture.
 FRAME_WORDS = (
     *('left', 'right', 'top', 'bottom', 'middle', 'center', 'centre'),
     *('mid', 'lt', 'lft', 'rt', 'rgt', 'btm', 'rite', 'north', 'south', 'east', 'west'),
@@ -43,13 +43,13 @@ _COUNTED = re.compile(
 
 
 def can_be_cropped(text: str) -> bool:
-    """Whether a phrase is sure to say nothing that depends on where the picture is cut.
+    """Whether a phrase certainly does not depend on the frame of the picture.
 
-    None of its words is one of ``FRAME_WORDS``, counts things or says that little is seen of one,
-    and all are understood: another
-    language's word, a short form or a slip of the keyboard may mean a place.
+    None of its words may be one of ``FRAME_WORDS``, count objects or say that an object is partly
+    visible, and all words must be known: a word of another language, a short form or a misspelt
+    word may mean a place.
     """
-    # A hyphen or a blank: people write both.
+    # Treat hyphens as spaces.
     line = ' '.join(token for token in tokens_of(text) if token != '-')
     if any(found.search(line) for found in (_FRAME_WORDS, _COUNTED, _LITTLE_OF_IT)):
         return False

@@ -1,4 +1,4 @@
-"""Blinding a model, to measure what it could guess."""
+"""Hide the phrase or the picture, to measure how much a model can guess."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -8,12 +8,12 @@ from mapper_mm.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class HidePhrase(BaseTransform):
-    """Replace every phrase with the same one: what can be found without reading?
+    """Replace every phrase by the same one.
 
-    Put it after the transforms that look at the phrase.
+    Put it after the transforms that read the phrase.
 
     Args:
-        text: The phrase that all samples get.
+        text: The phrase for all samples.
     """
 
     def __init__(self, text: str = 'the thing') -> None:
@@ -30,10 +30,9 @@ class HidePhrase(BaseTransform):
 
 @TRANSFORMS.register_module()
 class HideImage(BaseTransform):
-    """Paint the whole picture grey: what can be found without looking?
+    """Paint the whole picture grey.
 
-    Its size stays, so such a model still knows the shape of the frame: the bar is set no lower than
-    it should be.
+    The size is kept, so the model still knows the shape of the picture.
     """
 
     def transform(self, results: dict) -> dict:

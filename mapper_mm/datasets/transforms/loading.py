@@ -1,6 +1,7 @@
-"""Reading pictures, and refusing broken ones."""
+"""Load pictures, with errors for broken ones."""
 
 import mmengine.fileio as fileio
+import numpy as np
 from mmcv.transforms import LoadImageFromFile
 
 from mapper_mm.errors import BadImageError
@@ -11,27 +12,25 @@ from ..images import WHITE, decode_image, rgb
 
 @TRANSFORMS.register_module()
 class LoadGroundingImage(LoadImageFromFile):
-    """Load a picture, whole and of the annotated size, or raise.
+    """Load a picture, or raise an error if it is damaged or not of the annotated size.
 
-    Arguments are those of :class:`mmcv.transforms.LoadImageFromFile` that make sense here: pictures
-    are in colour and stay uint8 until the data preprocessor, and nothing is ignored.
+    The arguments are a subset of those of :class:`mmcv.transforms.LoadImageFromFile`: pictures
+    are always in colour and stay uint8 until the data preprocessor, and errors are never ignored.
 
-    Which way up the picture is depends on what its boxes were measured on, which its dataset says
-    (``exif_orientation``): turned as its EXIF orientation says, or as it is stored. A picture that
-    no dataset says anything about is turned, as everything that shows photographs does; so is a
-    TIFF.
+    The dataset says whether its boxes refer to the picture as shown, rotated by its EXIF
+    orientation, or as stored (``exif_orientation``). Without this information the picture is
+    rotated, as in image viewers. TIFF is always rotated.
 
-    How deep it is and what is transparent is settled as it is for viewing, see
-    :mod:`mapper_mm.datasets.images`.
-
-    A file that stops early is noticed; damage inside of a JPEG that ends as it should is not.
+    See :mod:`mapper_mm.datasets.images` for bit depth and transparency. A truncated file is an
+    error; damage inside a JPEG with a proper end is not noticed.
 
     Args:
-        background: What shows through where a picture is transparent: (R, G, B) in 0..255, or a
-            colour's name.
-        imdecode_backend: 'cv2' or 'pillow', which some configs name. Pixels do not depend on it:
-            there is one decoder.
-        backend_args: Where files are, see :func:`mmengine.fileio.get`.
+        background: Background colour for transparent pixels: (R, G, B) in 0..255, or a colour name.
+        keep_last: Whether to keep the last picture, and what the next transforms make of it, for
+            the next expression about the same file content. Pictures are then read-only: a
+            transform of your own must copy a picture before it writes to it.
+        imdecode_backend: 'cv2' or 'pillow', for existing configs. It has no effect on pixels.
+        backend_args: How files are read, see :func:`mmengine.fileio.get`.
 
     Required keys:
         img_path, record (optional: names the sample in errors), height, width (optional: the
@@ -41,12 +40,13 @@ class LoadGroundingImage(LoadImageFromFile):
         img (H, W, 3) uint8 BGR, img_shape and ori_shape (H, W).
 
     Raises:
-        ValueError: If imdecode_backend is neither, or the background no colour.
+        ValueError: If imdecode_backend has another value, or the background is not a colour.
     """
 
     def __init__(
         self,
         background: str | tuple[int, int, int] = WHITE,
+        keep_last: bool = False,
         imdecode_backend: str = 'cv2',
         backend_args: dict | None = None,
     ) -> None:
@@ -57,18 +57,20 @@ class LoadGroundingImage(LoadImageFromFile):
             )
         super().__init__(imdecode_backend=imdecode_backend, backend_args=backend_args)
         self.background = rgb(background)
+        self.keep_last = keep_last
+        self._last: tuple | None = None
 
     def transform(self, results: dict) -> dict:
         """Load ``results['img_path']``.
 
         Raises:
-            BadImageError: If the file is missing, unreadable, truncated, of a format that is not
-                supported or not of the annotated size.
+            BadImageError: If the file is missing, unreadable, truncated, of an unsupported format,
+                or not of the annotated size.
         """
         path, exif_orientation = results['img_path'], results.get('exif_orientation', True)
         try:
             content = fileio.get(path, backend_args=self.backend_args)
-            img = decode_image(content, exif_orientation, self.background)
+            img = self._decode(content, exif_orientation)
         except Exception as error:
             raise BadImageError(f'{_name(results)}: cannot read it: {error}') from error
 
@@ -83,6 +85,18 @@ class LoadGroundingImage(LoadImageFromFile):
         results['img'] = img
         results['img_shape'] = results['ori_shape'] = (height, width)
         return results
+
+    def _decode(self, content: bytes, exif_orientation: bool) -> np.ndarray:
+        if not self.keep_last:
+            return decode_image(content, exif_orientation, self.background)
+        # By content, for a file may be replaced at any time.
+        key = content, exif_orientation
+        if self._last is None or self._last[0] != key:
+            self._last = None
+            img = decode_image(content, exif_orientation, self.background)
+            img.flags.writeable = False
+            self._last = key, img
+        return self._last[1]
 
 
 def _reason(content: bytes, annotated: tuple[int, int], exif_orientation: bool) -> str:

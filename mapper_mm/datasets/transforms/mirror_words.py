@@ -1,8 +1,8 @@
-"""Which English phrases, once left and right are exchanged, are true of the mirrored picture.
+"""Decide which English phrases are true for the mirrored picture after exchanging left and right.
 
 "The guy on the left" is; "the cup left behind", "right by the door" or "the clock at 3:15" is not.
-A phrase is mirrored only where each "left" and "right" clearly is a side and nothing else in it is
-doubtful, as a picture that stays as it is costs little, and a wrong label spoils what is learned.
+A phrase is mirrored only if each "left" and "right" clearly is a side and nothing else in it is
+doubtful, because an unchanged picture costs little, but a wrong label harms training.
 The rules are the same for both words, so that mirroring twice gives the phrase back.
 """
 
@@ -18,7 +18,7 @@ _LEFT_RIGHT = ExchangedWords({'left': 'right'}, whole_words(('left', 'right')))
 _BEFORE = 'far|top|bottom|upper|lower|mid|middle|center|centre|back|front'
 _AFTER = 'most|side|hand|handed|ward|wards|y'
 _SIDE = re.compile(rf'(?:{_BEFORE})?(?:left|right)(?:{_AFTER})?')
-# These alone say that it is a side, whatever is around them.
+# These words always mean a side, whatever is around them.
 _SURE = re.compile(rf'(?:{_BEFORE})?(?:left|right)(?:{_AFTER})|(?:{_BEFORE})(?:left|right)')
 _CONTAINS_ONE = re.compile('left|right')
 _HARMLESS = re.compile(
@@ -115,44 +115,47 @@ _TIME = re.compile(
     r'|\b(?:hands|hour|hours|minutes?|shows?|showing|shown|times?|past|quarter|half|noon|midnight)\b'
     r'|\b(?:position|reading|set|am|pm)\b'
 )
+# Characters. Nobody says more of one thing, and the patterns take long for it.
+_LONGEST = 1000
 _COUNTED = re.compile(r'[a-z]+(?<![siu])s|women|men|people|children|sheep|other')
 
 
 def swap_left_right(text: str) -> str:
     """Exchange left and right in a phrase, as words.
 
-    Case is kept: lower, UPPER, Capitalised. "A right-handed batter" becomes left-handed, as in the
-    mirror.
+    Case is kept: lower, UPPER, Capitalised. "A right-handed batter" becomes left-handed.
     """
     return _LEFT_RIGHT.swap(text)
 
 
 def can_be_mirrored(text: str) -> bool:
-    """Whether exchanging left and right, as words, makes a phrase true of the mirrored picture.
+    """Whether a phrase with left and right exchanged is true for the mirrored picture.
 
-    In doubt it does not: where "left" or "right" may be something else than a side ("left over",
-    "right behind"), for what a mirror turns round (times, arrows, what is written, the sides of
-    cars and ships, east and west), and wherever a word is not understood: short forms ("lft", "r"),
-    joined and misspelt words, other languages.
+    The result is False in case of doubt: if "left" or "right" may not be a side ("left over",
+    "right behind"), for things that mirroring changes (times, arrows, written text, the sides of
+    cars and ships, east and west), and for unknown words: short forms ("lft", "r"), joined and
+    misspelt words, other languages.
     """
     return why_not_mirrored(text) is None
 
 
 def why_not_mirrored(text: str) -> str | None:
-    """What in a phrase forbids to mirror its picture.
+    """Return what in a phrase forbids mirroring its picture.
 
     Args:
         text: The phrase.
 
     Returns:
-        str | None: A word or a few. None: the picture may be mirrored.
+        str | None: One or several words, or None if the picture may be mirrored.
     """
+    if len(text) > _LONGEST:
+        return f'{len(text)} characters'
     reason = doubt(text, _SIDE)
     if reason is not None:
         return reason
     if not _LEFT_RIGHT.can_be_swapped(text):
         return 'left or right in mixed case'
-    # A hyphen or a blank: people write both.
+    # Treat hyphens as spaces.
     tokens = [token for token in tokens_of(text) if token != '-']
     line = ' '.join(tokens)
     found = _DOUBTFUL.search(line)
@@ -170,12 +173,12 @@ def why_not_mirrored(text: str) -> str | None:
 
 
 def _is_a_count(digits: str, before: Sequence[str], after: Sequence[str]) -> bool:
-    """Whether a number counts things ("2 white cups"), and is not read off one ("bus 29")."""
+    """Whether a number counts objects ("2 white cups") and is not written on one ("bus 29")."""
     return len(digits) <= 2 and any(map(_COUNTED.fullmatch, _clause(after)[:2]))
 
 
 def _clause(words: Sequence[str]) -> Sequence[str]:
-    """The words up to the next mark."""
+    """Return the words up to the next punctuation mark."""
     end = next((i for i, word in enumerate(words) if not word.isalnum() and word != "'"), None)
     return words[:end]
 
@@ -187,10 +190,10 @@ def _is_harmless(token: str, before: Sequence[str], after: Sequence[str]) -> boo
 
 
 def _is_a_side(token: str, before: Sequence[str], after: Sequence[str]) -> bool:
-    """Whether a left or right is a side.
+    """Whether a "left" or "right" means a side.
 
     Args:
-        token: It, perhaps with what it is joined to: leftmost, topright.
+        token: The word, possibly a compound: leftmost, topright.
         before: The words before it, the nearest first.
         after: The words after it.
     """

@@ -3,6 +3,7 @@
 from .epoch_seed_hook import EpochSeedHook
 from .frozen_weights_hook import FrozenWeightsHook
 from .kept_results_hook import KeptResultsHook
+from .last_image_hook import LastImageHook
 from .layers_hook import LayersHook
 from .pictures_hook import PicturesHook
 from .resumed_settings_hook import ResumedSettingsHook
@@ -14,6 +15,7 @@ __all__ = [
     'EpochSeedHook',
     'FrozenWeightsHook',
     'KeptResultsHook',
+    'LastImageHook',
     'LayersHook',
     'PicturesHook',
     'ResumedSettingsHook',

@@ -1,4 +1,4 @@
-"""Random numbers that depend on what is trained on, and not on how training got there."""
+"""Random numbers that do not depend on whether training was interrupted."""
 
 import random
 import zlib
@@ -18,27 +18,26 @@ from mapper_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Makes training that was interrupted and resumed end at the weights of an uninterrupted one.
+    """Make a resumed training end with the same weights as an uninterrupted one.
 
-    MMEngine seeds once, so the random numbers of an epoch depend on what the process did before;
-    and it gives a data loader's workers the same seed in every epoch, so that without
-    ``persistent_workers`` augmentation repeats itself. With this hook
+    MMEngine seeds only once, so the random numbers of an epoch depend on earlier epochs. It also
+    gives the workers of a data loader the same seed in every epoch, so that augmentation repeats
+    without ``persistent_workers``. With this hook
 
-    - dropout and the like depend on the seed, the epoch and the rank;
-    - a sample's augmentation (draws from NumPy and ``random``; in workers also from PyTorch)
-      depends on the seed, the epoch and the sample, so not on the number of workers or processes;
-    - the order of the samples depends on the seed and the epoch, also where the seed was not set in
-      the config but drawn and then found in the checkpoint.
+    - dropout and other random numbers of the model depend on the seed, the epoch and the rank;
+    - a sample's augmentation (random numbers of NumPy and ``random``; in workers also of PyTorch)
+      depends on the seed, the epoch and the sample, not on the number of workers or processes;
+    - the order of samples depends on the seed and the epoch, even if the seed was not set in
+      the config but drawn and then read from the checkpoint.
 
     Args:
-        augment_by: 'expression', so that each sample is augmented in its own way, or 'image', so
-            that in an epoch all expressions of an image see it augmented alike (as far as their
-            transforms draw alike) and a batch need encode it only once.
+        augment_by: 'expression' augments each sample differently. 'image' augments all expressions
+            of an image in an epoch alike (if their transforms draw the same random numbers), so
+            that a batch encodes the image only once.
 
     Raises:
-        WrongConfigError: If training is not by epochs, or a dataset has no pipeline to put the
-            seeding into.
-        ValueError: If augment_by is neither.
+        WrongConfigError: If training is not by epochs, or a dataset has no pipeline.
+        ValueError: If augment_by has another value.
     """
 
     priority = 'VERY_HIGH'
@@ -51,16 +50,16 @@ class EpochSeedHook(Hook):
         self.augment_by = augment_by
 
     def before_train(self, runner: Runner) -> None:
-        """Put the seeding before the first transform, where workers will find it."""
+        """Insert the seeding before the first transform."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise WrongConfigError(
-                'EpochSeedHook needs train_cfg.type=EpochBasedTrainLoop: without epochs a sample '
-                'would be augmented alike each time. Or switch it off: '
+                'EpochSeedHook needs train_cfg.type=EpochBasedTrainLoop: without epochs, a sample '
+                'would be augmented in the same way each time. Or disable the hook: '
                 '`default_hooks.epoch_seed=None`.'
             )
-        # Workers may live as long as the training; shared memory is how they learn of the epoch.
+        # Workers may live as long as the training and read the epoch from shared memory.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
-        # With randomness.diff_rank_seed every process has its own.
+        # With randomness.diff_rank_seed every process has another seed.
         seeds = [runner.seed]
         broadcast_object_list(seeds)
         self._seed = seeds[0]
@@ -69,13 +68,13 @@ class EpochSeedHook(Hook):
             dataset.pipeline.transforms.insert(
                 0, SeedBySample(self._seed, self._epoch, self.augment_by)
             )
-        # The sampler was built before the checkpoint told the seed.
+        # The sampler was built before the seed was read from the checkpoint.
         for sampler in (loader.sampler, loader.batch_sampler.sampler):
             if hasattr(sampler, 'seed'):
                 sampler.seed = self._seed
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seed this process, and tell the workers which epoch it is."""
+        """Seed this process and set the epoch for the workers."""
         self._epoch.fill_(runner.epoch)
         seed = self._process_seed(runner)
         random.seed(seed)
@@ -85,7 +84,7 @@ class EpochSeedHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        """Seed PyTorch again: starting workers, or not, the loader has drawn from it, or not."""
+        """Seed PyTorch again, because a loader that starts workers draws a random number."""
         if batch_idx == 0:
             torch.manual_seed(self._process_seed(runner))
 
@@ -94,7 +93,7 @@ class EpochSeedHook(Hook):
 
 
 class SeedBySample:
-    """A transform that changes nothing but the random numbers that the next transforms draw.
+    """A transform that only seeds the random numbers of the following transforms.
 
     Args:
         seed: The training's seed.
@@ -110,7 +109,7 @@ class SeedBySample:
     def __call__(self, results: dict) -> dict:
         """Seed by ``sample_idx``, which MMEngine's datasets set, or by ``img_path``."""
         if self.by == 'image':
-            # A file's name may have bytes that are not UTF-8, which Python keeps as surrogates.
+            # Python keeps bytes of file names that are not UTF-8 as surrogates.
             sample = zlib.crc32(results['img_path'].encode(errors='surrogatepass'))
         else:
             sample = results['sample_idx']
@@ -118,7 +117,7 @@ class SeedBySample:
         random.seed(seed)
         np.random.seed(seed)
         if get_worker_info() is not None:
-            # In the main process this generator is the model's.
+            # In the main process the model uses this generator.
             torch.default_generator.manual_seed(seed)
         return results
 
@@ -127,12 +126,12 @@ class SeedBySample:
 
 
 def _mix(*parts: int) -> int:
-    """One seed of 32 bits out of several numbers, of which neighbours are not alike."""
+    """Return a 32-bit seed from several numbers, which differs strongly for similar numbers."""
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
 def _with_pipelines(dataset: Any) -> Iterator[Any]:
-    """The datasets inside of wrappers (ConcatDataset, RepeatDataset ...)."""
+    """Iterate over the datasets inside wrappers (ConcatDataset, RepeatDataset ...)."""
     if hasattr(dataset, 'pipeline'):
         yield dataset
         return

@@ -1,4 +1,4 @@
-"""Checkpoints that know which frozen weights they were trained on."""
+"""Record the frozen weights in checkpoints and compare them when loading."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
@@ -17,25 +17,25 @@ from mapper_mm.utils.wrappers import unwrapped
 
 @HOOKS.register_module()
 class FrozenWeightsHook(Hook):
-    """Records the frozen weights in every checkpoint, and refuses to load one over others.
+    """Record the frozen weights in every checkpoint and refuse to load one with other weights.
 
-    What is recorded and compared: see :mod:`mapper_mm.checkpoints.fingerprint`. The inferencer
-    compares as well, with the same setting of the config. A checkpoint that was written without the
-    frozen weights gets them back, see :mod:`mapper_mm.checkpoints.partial`. Settings of the model
-    that are not those of the training give a warning.
+    See :mod:`mapper_mm.checkpoints.fingerprint` for what is recorded and compared. The inferencer
+    also compares, with the same setting of the config. Frozen weights that a checkpoint does not
+    contain are added when it is loaded, see :mod:`mapper_mm.checkpoints.partial`. If settings of
+    the model differ from those of the training, there is a warning.
 
     Args:
-        on_mismatch: 'error', or 'warn' to load a checkpoint all the same.
+        on_mismatch: 'error', or 'warn' to load the checkpoint with a warning.
         load_what_fits: Whether a training may start (``load_from``) from the checkpoint of another
-            model: with other ``max_tokens``, another size of pictures, more or fewer layers. What
-            has a name and a shape of this model's is loaded, a warning lists the rest, and frozen
-            weights are those that ``pretrained`` names. Not for resuming or testing.
+            model: with other ``max_tokens``, picture size or number of layers. Tensors with the
+            same name and shape are loaded, a warning lists the others, and frozen weights are
+            loaded from ``pretrained``. Not for resuming or testing.
 
     Raises:
-        ValueError: If ``on_mismatch`` is neither.
+        ValueError: If ``on_mismatch`` has another value.
     """
 
-    # Before EMAHook, which takes what it loads from the same checkpoint.
+    # Before EMAHook, which loads from the same checkpoint.
     priority = 'ABOVE_NORMAL'
 
     def __init__(self, on_mismatch: str = 'error', load_what_fits: bool = False) -> None:
@@ -47,7 +47,7 @@ class FrozenWeightsHook(Hook):
         self.load_what_fits = load_what_fits
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Record the weights, and keep tokenizers that came with a checkpoint."""
+        """Record the weights, and save tokenizers that came with a checkpoint."""
         model = unwrapped(runner.model)
         checkpoint['meta'][KEY] = frozen_record(model)
         tokenizers = checkpoint_tokenizers(model)
@@ -58,23 +58,23 @@ class FrozenWeightsHook(Hook):
         """Compare the record with the weights; MMEngine calls this before it loads them.
 
         Raises:
-            MissingWeightsError: If the frozen weights are neither here nor there.
+            MissingWeightsError: If neither the checkpoint nor this machine has the frozen weights.
             WrongWeightsError: If they differ and ``on_mismatch`` is 'error'.
-            WrongCheckpointError: If it is no checkpoint or another model's, or training is to go on
-                from one that does not hold a training's state.
+            WrongCheckpointError: If the file is not a checkpoint or of another model, or does not
+                contain the state that is needed to resume.
         """
         name = runner._load_from or f'the last checkpoint of {runner.work_dir}'
         check_form(checkpoint, name)
         if runner._resume and 'optimizer' not in checkpoint:
             file = runner._load_from or last_checkpoint(runner.work_dir, quiet=True)
             raise WrongCheckpointError(
-                f"{file} holds no optimizer's state: training cannot go on from it. Start one from "
-                f'its weights, with `--cfg-options load_from={file}` in place of `--resume`.'
+                f"{file} holds no optimizer's state, so training cannot be resumed from it. Start "
+                f'from its weights: `--cfg-options load_from={file}` instead of `--resume`.'
             )
-        # A config of MMCV 1.x, which MMEngine would run as Python to compare numbers of GPUs.
+        # MMEngine would execute this config of MMCV 1.x to compare numbers of GPUs.
         (checkpoint.get('meta') or {}).pop('config', None)
         warn_of_other_settings(runner.cfg.get('model', {}), checkpoint, name)
-        # Only in training is the loop for it there already.
+        # The train loop has been built only in training.
         is_start = isinstance(runner._train_loop, BaseLoop) and not runner._resume
         if self.load_what_fits and is_start:
             lines = keep_what_fits(unwrapped(runner.model), checkpoint, name)

@@ -1,4 +1,4 @@
-"""Figures that stay, whatever fails after they were computed."""
+"""Keep metrics even if something fails later."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -8,26 +8,25 @@ from mapper_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class KeptResultsHook(Hook):
-    """Keeps the metrics of a test.
+    """Keep the metrics of a test.
 
-    The runner gives them only if nothing fails until the end, such as a log on a full disk, or a
-    damaged picture of the last split.
+    The runner returns them only if nothing fails until the end, such as writing a log to a full
+    disk or reading a damaged picture of the last split.
 
     Attributes:
-        metrics: What was computed so far, by name. Where splits are tested one after the other,
-            those of the splits that are done.
+        metrics: The metrics so far, by name; with several splits, those of the finished splits.
     """
 
-    # Before hooks that write.
+    # Run before hooks that write files.
     priority = 'HIGHEST'
 
     def __init__(self) -> None:
         self.metrics: dict[str, float] = {}
 
     def after_test_split(self, runner: Runner, metrics: dict[str, float]) -> None:
-        """Keep those of one split, which SplitsTestLoop says."""
+        """Keep the metrics of one split; called by SplitsTestLoop."""
         self.metrics.update(metrics)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Keep all."""
+        """Keep all metrics."""
         self.metrics.update(metrics or {})

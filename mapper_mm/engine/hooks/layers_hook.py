@@ -1,4 +1,4 @@
-"""How a training computes the layers of the encoders and of the neck."""
+"""Options for computing the layers of the encoders and of the neck in training."""
 
 from typing import Any
 
@@ -18,25 +18,25 @@ _DTYPES = dict(bfloat16=torch.bfloat16, float16=torch.float16)
 
 @HOOKS.register_module()
 class LayersHook(Hook):
-    """Options of memory and time, none of which changes what is learned or saved.
+    """Set options for memory and time, which do not change what is learned or saved.
 
         custom_hooks = [dict(type='LayersHook', checkpoint_activations=True)]
 
     Args:
-        checkpoint_activations: Compute a layer's insides again for gradients instead of keeping
-            them: about a third more time for much less memory.
-        compile: Compile each layer by itself: True, or options of ``torch.compile``
+        checkpoint_activations: Recompute activations for gradients: about a third more time and
+            much less memory.
+        compile: Compile each layer separately: True, or options of ``torch.compile``
             (``dict(mode='max-autotune-no-cudagraphs')``). The first steps then take minutes.
-        frozen_dtype: 'bfloat16' or 'float16', that of the mixed precision: frozen matrices are on
-            the device in this type only, and in the host's memory for checkpoints. Halves what
-            they take there. What is computed without mixed precision (validation is, unless
-            ``val_cfg.fp16=True``) fetches them in each forward.
+        frozen_dtype: 'bfloat16' or 'float16', the dtype of the mixed precision. Frozen matrices are
+            kept on the device in this dtype only, which halves their memory, and in full precision
+            in host memory for checkpoints. Computation without mixed precision (validation, unless
+            ``val_cfg.fp16=True``) copies them from host memory in each forward pass.
 
     Raises:
-        WrongConfigError: If there is no such ``frozen_dtype``.
+        WrongConfigError: If ``frozen_dtype`` has another value.
     """
 
-    # Behind those that load weights.
+    # Run after hooks that load weights.
     priority = 'VERY_LOW'
 
     def __init__(
@@ -54,7 +54,7 @@ class LayersHook(Hook):
         self.frozen_dtype = None if frozen_dtype is None else _DTYPES[frozen_dtype]
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare the model, whose weights are loaded by now."""
+        """Prepare the model after its weights were loaded."""
         wrapper = runner.optim_wrapper
         dtype = getattr(wrapper, 'cast_dtype', None)
         if hasattr(wrapper, 'loss_scaler') and dtype is None:
@@ -66,7 +66,7 @@ class LayersHook(Hook):
 
         Args:
             model: A grounder.
-            amp_dtype: What autocast will compute in. None: full precision.
+            amp_dtype: The dtype of autocast. None: full precision.
         """
         if self.frozen_dtype is not None:
             cast_frozen(model, self.frozen_dtype, host_copy=True)

@@ -1,4 +1,4 @@
-"""A folder of pictures that shows what the model finds."""
+"""Write pictures of the model's predictions."""
 
 import logging
 from collections.abc import Sequence
@@ -23,16 +23,16 @@ from mapper_mm.visualization.grounding_visualizer import draw_sample
 
 @HOOKS.register_module()
 class PicturesHook(Hook):
-    """Draws image, phrase, truth and prediction of some validation samples, or of all tested ones.
+    """Draw image, phrase, ground truth and prediction of some validation or all test samples.
 
-    After training, ``pictures/`` in the work directory holds ``000.png``, ``001.png`` ... with what
-    the last validation found, and all of them together in ``overview.png``.
+    After training, ``pictures/`` in the work directory contains ``000.png``, ``001.png`` ... with
+    predictions of the last validation, and all of them together in ``overview.png``.
 
     Args:
         num_pictures: Number of validation samples to draw, evenly spread over the dataset; with
-            several processes, over the main process's share of it.
-        test_dir: Folder for a picture of every sample that is tested, named after image, ref_id and
-            sent_id, and after folders where those are equal. None: none.
+            several processes, over the main process's share of the dataset.
+        test_dir: Folder for a picture of every test sample, named after image, ref_id and
+            sent_id, and also after folders if those are equal. None: no such pictures.
     """
 
     def __init__(self, num_pictures: int = 24, test_dir: str | None = None) -> None:
@@ -64,7 +64,7 @@ class PicturesHook(Hook):
         self._seen += len(outputs)
 
     def after_train(self, runner: Runner) -> None:
-        """Draw what the last validation found."""
+        """Draw the predictions of the last validation."""
         if not self._samples or not is_main_process():
             return
         folder = Path(runner.work_dir) / 'pictures'
@@ -81,7 +81,7 @@ class PicturesHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[DetDataSample] | None = None,
     ) -> None:
-        """Draw every sample of a batch, until the disk is full: testing goes on."""
+        """Draw every sample of a batch. If the disk is full, testing continues without pictures."""
         if self._names is None or self._failure is not None:
             return
         try:
@@ -91,10 +91,10 @@ class PicturesHook(Hook):
             self._failure = error
 
     def after_test(self, runner: Runner) -> None:
-        """Say at the end, with all figures computed, that pictures are missing.
+        """Raise an error for missing pictures at the end, after all metrics were computed.
 
         Raises:
-            WriteError: If some could not be written.
+            WriteError: If a picture could not be written.
         """
         if self._failure is not None:
             raise self._failure
@@ -108,14 +108,14 @@ class PicturesHook(Hook):
             try:
                 _write(picture, path)
             except WriteError:
-                # The empty file that held the name is no picture.
+                # Remove the empty file that reserved the name.
                 if path.stat().st_size == 0:
                     path.unlink()
                 raise
 
 
 def _draw(sample: DetDataSample) -> np.ndarray:
-    # The way up that its boxes are in.
+    # Load the picture in the orientation of its boxes.
     keys = ('img_path', 'record', 'exif_orientation')
     results = LoadGroundingImage()({key: sample.get(key) for key in keys if key in sample})
     return draw_sample(results['img'][..., ::-1], sample)

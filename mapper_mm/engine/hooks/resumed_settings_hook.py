@@ -1,4 +1,4 @@
-"""What counts where a training goes on with other settings than it began with."""
+"""Use changed settings when a training is resumed."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,48 +13,48 @@ from mapper_mm.registry import HOOKS
 
 from ..schedule import fast_forward, with_settings_of
 
-# What training depends on. Of the model, FrozenWeightsHook compares the rest.
+# Parts of the config that training depends on. FrozenWeightsHook compares those of the model.
 _PARTS = (
     *('train_cfg', 'train_dataloader', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr'),
     *('custom_hooks', 'val_cfg', 'val_evaluator'),
 )
-# How fast data are loaded changes no number.
+# Settings that do not change results.
 _NOT_COMPARED = {
     *('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'workers'),
     *('pretrained', 'init_cfg', 'truncation'),
 }
-# Settings of optimizers that change what they remember of a parameter.
+# Settings that change the contents of the optimizer state.
 _OF_THE_STATE = ('amsgrad', 'centered', 'momentum')
 _ALIKE = ({'Adam', 'AdamW'},)
 
 
 @HOOKS.register_module()
 class ResumedSettingsHook(Hook):
-    """Lets the settings of now count when training is resumed, and names those that changed.
+    """Use the current settings when training is resumed, and warn about changed ones.
 
-    MMEngine restores rates, schedules and the number of the iteration as they were stored, so a
-    training that is resumed with more epochs, another batch size or another learning rate goes on
-    with the old ones and says nothing. Here, if any setting differs from the checkpoint's config,
-    the schedule is that of the config in use, at the place where training goes on: every remaining
-    step has the rate that it would have had if the training had begun with these settings. What
-    the optimizer remembers (momentum) stays. A warning names each setting that differs.
+    MMEngine restores rates, schedules and the iteration number from the checkpoint, so a training
+    that is resumed with more epochs, another batch size or another learning rate silently
+    continues with the old ones. With this hook, if any setting differs from the checkpoint's
+    config, the schedule of the current config is used at the step where training is resumed:
+    every remaining step has the rate that it would have had with these settings from the start. The
+    optimizer state (momentum) is kept. A warning lists each setting that differs.
 
-    With the same settings nothing is changed, to the last digit.
+    With the same settings nothing is changed.
 
-    Schedulers that depend on validation's results cannot be moved: then the stored schedule counts,
-    and the warning says so. The seed is always the checkpoint's.
+    Schedulers that depend on validation results cannot be moved. Then the stored schedule is used,
+    and the warning says so. The seed is always that of the checkpoint.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note how many processes share a batch."""
+        """Record the number of processes."""
         checkpoint['meta']['num_processes'] = runner.world_size
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Change what MMEngine is about to restore.
+        """Change the checkpoint before MMEngine restores it.
 
         Raises:
-            WrongCheckpointError: If the optimizer in it is for other parameters, or what else is
-                needed to go on is missing.
+            WrongCheckpointError: If its optimizer is for other parameters, or anything needed to
+                resume is missing.
         """
         built = isinstance(runner.optim_wrapper, OptimWrapper)
         if not (runner._resume and built and 'optimizer' in checkpoint):
@@ -64,7 +64,7 @@ class ResumedSettingsHook(Hook):
         try:
             stored = stored_config(checkpoint, name)
         except WrongConfigError:
-            # FrozenWeightsHook has said so.
+            # FrozenWeightsHook has already warned.
             stored = None
         found = [] if stored is None else list(_changed(runner.cfg, stored))
         found += _moved(runner, checkpoint, stored)
@@ -75,11 +75,11 @@ class ResumedSettingsHook(Hook):
             _check_sizes(runner.optim_wrapper, checkpoint, name)
         if found:
             runner.logger.warning(
-                f'{name} was trained with other settings; those of now count from here on: '
+                f'{name} was trained with other settings; from here on the new ones are used: '
                 f'{"; ".join(found)}.{outcome}'
             )
         elif outcome:
-            runner.logger.warning(f'{name} does not say with which settings it began.{outcome}')
+            runner.logger.warning(f'{name} does not contain its settings.{outcome}')
         if stored is not None:
             seeds = differences(
                 runner.cfg.get('randomness', {}).get('seed'),
@@ -87,12 +87,12 @@ class ResumedSettingsHook(Hook):
                 'randomness.seed',
             )
             for line in seeds:
-                runner.logger.warning(f"{line}: the checkpoint's counts.")
+                runner.logger.warning(f"{line}: the checkpoint's seed is used.")
         _say_if_nothing_is_left(runner, checkpoint, name)
 
 
 def _check_state(checkpoint: dict, name: str) -> None:
-    """Check that what MMEngine is about to restore is there."""
+    """Check that the checkpoint contains what MMEngine restores."""
     meta, optimizer = checkpoint.get('meta') or {}, checkpoint['optimizer']
     there = {
         'meta.epoch': isinstance(meta.get('epoch'), int),
@@ -105,13 +105,13 @@ def _check_state(checkpoint: dict, name: str) -> None:
     missing = [key for key, is_there in there.items() if not is_there]
     if missing:
         raise WrongCheckpointError(
-            f'{name} does not hold all that training goes on from (no {", no ".join(missing)}). '
-            'Start one from its weights, with `--cfg-options load_from=...` in place of `--resume`.'
+            f'{name} cannot be resumed from: it has no {", no ".join(missing)}. '
+            'Start from its weights: `--cfg-options load_from=...` instead of `--resume`.'
         )
 
 
 def _changed(config: Config, stored: Config) -> Iterator[str]:
-    """A line about each setting that training depends on and that is not the stored one."""
+    """Yield a line about each changed setting that training depends on."""
     for part in _PARTS:
         yield from differences(config.get(part), stored.get(part), part, _NOT_COMPARED)
     datasets = [(cfg.get('val_dataloader') or {}).get('dataset') for cfg in (config, stored)]
@@ -123,10 +123,10 @@ def _changed(config: Config, stored: Config) -> Iterator[str]:
 
 
 def _moved(runner: Runner, checkpoint: dict, stored: Config | None) -> list[str]:
-    """Count the iterations done as the epochs of now have them, in the checkpoint.
+    """Convert the checkpoint's iteration number to the current length of epochs.
 
     Returns:
-        list[str]: A line about each thing that differs and that no config says.
+        list[str]: A line about each difference that is not in a config.
     """
     meta, found = checkpoint['meta'], []
     processes = meta.get('num_processes', runner.world_size)
@@ -137,20 +137,20 @@ def _moved(runner: Runner, checkpoint: dict, stored: Config | None) -> list[str]
         return found
     now = len(loop.dataloader)
     if stored is not None and 'IterBased' in str((stored.get('train_cfg') or {}).get('type')):
-        # It knows of no epochs.
+        # The checkpoint has no epochs.
         meta['epoch'] = meta['iter'] // now
         meta['iter'] = meta['epoch'] * now
         return found
     before = _epoch_length(checkpoint)
     if before is not None and before != now:
         found.append(f'an epoch had {before} iterations and has {now}')
-        # MMEngine begins an epoch that was interrupted anew.
+        # MMEngine restarts an interrupted epoch.
         meta['iter'] = meta['epoch'] * now
     return found
 
 
 def _epoch_length(checkpoint: dict) -> int | None:
-    """Iterations of an epoch of the training that wrote a checkpoint."""
+    """Return the iterations per epoch of the training that wrote a checkpoint."""
     info = checkpoint.get('message_hub', {}).get('runtime_info', {})
     if info.get('max_epochs') and info.get('max_iters'):
         return info['max_iters'] // info['max_epochs']
@@ -160,9 +160,9 @@ def _epoch_length(checkpoint: dict) -> int | None:
 
 
 def _use_schedule_of_now(runner: Runner, checkpoint: dict, stored: Config | None, name: str) -> str:
-    """Put the schedule of now into the checkpoint, and say what became of the learning rate."""
+    """Put the current schedule into the checkpoint; return a message about the learning rate."""
     wrapper, schedulers = runner.optim_wrapper, runner.param_schedulers or []
-    kept = " It cannot be moved, so the checkpoint's rates and schedule count."
+    kept = " It cannot be moved, so the checkpoint's rates and schedule are used."
     if isinstance(wrapper, OptimWrapperDict) or isinstance(schedulers, dict):
         return ' There are several optimizers.' + kept
     state = checkpoint['optimizer']
@@ -187,14 +187,14 @@ def _use_schedule_of_now(runner: Runner, checkpoint: dict, stored: Config | None
     if before != now:
         done = f'{epochs} epochs' if is_by_epoch else f'{meta["iter"]} iterations'
         outcome += (
-            f' The learning rate goes on at {now:.4g}, where the schedule of now is after {done}; '
-            f'the stored one would have gone on at {before:.4g}.'
+            f' The learning rate continues at {now:.4g}, as in the new schedule after {done}; '
+            f'the stored schedule would continue at {before:.4g}.'
         )
     return outcome
 
 
 def _reorder(runner: Runner, state: dict, stored: Config | None) -> None:
-    """Number what the optimizer remembers as the groups of now number the parameters."""
+    """Renumber the optimizer state to the current parameter groups."""
     was = (stored or {}).get('optim_wrapper') or {}
     here = runner.cfg.optim_wrapper
     if stored is None or was.get('paramwise_cfg') == here.get('paramwise_cfg'):
@@ -202,7 +202,7 @@ def _reorder(runner: Runner, state: dict, stored: Config | None) -> None:
     config = ConfigDict({**here, 'paramwise_cfg': was.get('paramwise_cfg')})
     before = _parameters(build_optim_wrapper(runner.model, config).optimizer.param_groups)
     if len(before) != sum(len(group['params']) for group in state['param_groups']):
-        # Other parameters: said by the check of sizes.
+        # Other parameters are reported by the check of sizes.
         return
     numbers = {id(param): number for number, param in enumerate(before)}
     order = [numbers[id(p)] for p in _parameters(runner.optim_wrapper.optimizer.param_groups)]
@@ -230,13 +230,13 @@ def _check_sizes(wrapper: OptimWrapper, checkpoint: dict, name: str) -> None:
     if here != there:
         raise WrongCheckpointError(
             f'{name}: its optimizer is for {sum(there)} parameters in {len(there)} groups, and '
-            f'this one for {sum(here)} in {len(here)}, so training cannot go on. Start one from '
-            'its weights, with `--cfg-options load_from=...` in place of `--resume`.'
+            f'this one for {sum(here)} in {len(here)}, so training cannot be resumed. Start from '
+            'its weights: `--cfg-options load_from=...` instead of `--resume`.'
         )
 
 
 def _forget_state(wrapper: OptimWrapper, state: dict, stored: Config | None, config: Config) -> str:
-    """Begin anew what another optimizer would not understand, and say so."""
+    """Reset the optimizer state if the optimizer's type changed; return a message about it."""
     if stored is None:
         return ''
     types = {
@@ -246,7 +246,7 @@ def _forget_state(wrapper: OptimWrapper, state: dict, stored: Config | None, con
     is_other = len(types) > 1 and types not in _ALIKE
     if is_other or any(bool(group.get(k)) != bool(before.get(k)) for k in _OF_THE_STATE):
         state['state'] = {}
-        return ' What the optimizer remembers (momentum) begins anew.'
+        return ' The optimizer state (momentum) is reset.'
     return ''
 
 
@@ -258,6 +258,6 @@ def _say_if_nothing_is_left(runner: Runner, checkpoint: dict, name: str) -> None
         done, wanted, key = meta['iter'], loop.max_iters, 'max_iters'
     if done >= wanted:
         runner.logger.warning(
-            f'{name} has {done} {key[4:]} of training behind it, and train_cfg.{key} is {wanted}: '
-            'nothing is left to train. Raise it to go on.'
+            f'{name} was trained for {done} {key[4:]}, and train_cfg.{key} is {wanted}: '
+            'nothing is left to train. Raise it to continue.'
         )

@@ -1,4 +1,4 @@
-"""The validation that an interruption took away."""
+"""Run the validation that an interruption prevented."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -8,18 +8,18 @@ from mapper_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class ResumedValidationHook(Hook):
-    """Validates what training is resumed from, if a validation belongs there.
+    """Validate a resumed checkpoint if its epoch should have had a validation.
 
-    MMEngine saves an epoch's checkpoint before it validates, so a training that is killed while it
-    validates goes on, after ``--resume``, as if that epoch had had no validation: its score, best
-    checkpoint and pictures are lost, and after the last epoch nothing happens at all.
+    MMEngine saves an epoch's checkpoint before it validates. So a training that was killed during
+    validation would resume without validating that epoch: its score, best checkpoint and pictures
+    would be missing, and after the last epoch nothing would happen at all.
     """
 
-    # After CheckpointHook is ready to keep the best.
+    # Run after CheckpointHook is ready to save the best checkpoint.
     priority = 'LOWEST'
 
     def before_train(self, runner: Runner) -> None:
-        """Validate before going on."""
+        """Validate before training continues."""
         loop = runner.train_loop
         epoch_is_due = (
             isinstance(loop, EpochBasedTrainLoop)

@@ -1,4 +1,4 @@
-"""Checkpoints of what was trained."""
+"""Write checkpoints without frozen weights."""
 
 from mmengine.runner import Runner
 
@@ -11,19 +11,19 @@ from .whole_checkpoint_hook import WholeCheckpointHook
 
 @HOOKS.register_module()
 class TunedCheckpointHook(WholeCheckpointHook):
-    """``CheckpointHook`` without the frozen weights that ``pretrained`` gives again.
+    """``CheckpointHook`` that does not save frozen weights which ``pretrained`` can load again.
 
-    Takes the same arguments. ``FrozenWeightsHook`` says in the checkpoints which frozen weights
-    they need, and puts them back when one is loaded. ``default_hooks.checkpoint.type=
-    'CheckpointHook'`` writes all weights.
+    It has the same arguments. ``FrozenWeightsHook`` records in the checkpoints which frozen weights
+    they need, and adds them when a checkpoint is loaded. Set
+    ``default_hooks.checkpoint.type='CheckpointHook'`` to save all weights.
 
-    A file without the optimizer's state (the best one) is for use, not to go on from, so it holds
-    no history of losses and rates either, which after a long training would be megabytes; nor,
-    besides the weights that ``EMAHook`` averaged, those before.
+    A file without the optimizer state (the best checkpoint) cannot be resumed from. So it also
+    contains no history of losses and rates, which would be megabytes after a long training, and
+    with ``EMAHook`` only the averaged weights.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Leave them out; as the last hook, for ``EMAHook`` wants whole state dicts to swap."""
+        """Remove frozen weights. Runs last, because ``EMAHook`` needs complete state dicts."""
         super().before_save_checkpoint(runner, checkpoint)
         strip_frozen(unwrapped(runner.model), checkpoint)
         if 'optimizer' not in checkpoint:

@@ -1,4 +1,4 @@
-"""Checkpoints of which one is whole at any time, in folders that may be copied and moved."""
+"""Write checkpoints so that a complete one always exists, in folders that can be moved."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,29 +24,28 @@ from mapper_mm.registry import HOOKS
 
 @HOOKS.register_module(name='CheckpointHook')
 class WholeCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook``, with more care for what was saved before.
+    """MMEngine's ``CheckpointHook`` with safer handling of existing files.
 
-    Takes the same arguments, and in configs of this project its name.
+    It has the same arguments and, in configs of this project, the same name.
 
-    - A file holds plain data, which torch reads without running any code, and gets its name once
-      it is whole on the disk.
-    - A file that is no longer to be kept is removed when the next one is whole on the disk and
-      ``last_checkpoint`` names it, not before.
-    - ``last_checkpoint`` holds a name in its own folder, and the best file of before is looked for
-      by its name: the folder may be copied or moved.
-    - The best file says in ``meta`` how good it was.
-    - A new training in a folder with another one's checkpoints gives a warning.
-    - Only files of its own folder are removed. A training that goes on in another folder than it
-      began in knows the files of before, which MMEngine would remove.
+    - A file contains plain data, which torch reads without running any code, and gets its name
+      only when it is complete on the disk.
+    - An old file is removed only when the next one is complete and ``last_checkpoint`` names it.
+    - ``last_checkpoint`` contains a name in its own folder, and the previous best file is searched
+      by its name, so the folder can be copied or moved.
+    - The best file contains its score in ``meta``.
+    - A new training in a folder with checkpoints of another one gives a warning.
+    - Only files in its own folder are removed. MMEngine would also remove files of a previous
+      folder when training is resumed in another one.
 
     A file that cannot be written (the disk is full) ends training with a
-    :class:`~mapper_mm.errors.WriteError`: hours of training whose result cannot be kept help
-    nobody, and from the last whole file it can go on.
+    :class:`~mapper_mm.errors.WriteError`, because further results could not be saved either.
+    Training can be resumed from the last complete file.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Find the files of before, and warn of those of another training."""
-        # Object stores (s3://) have neither half files nor renaming.
+        """Find existing files and warn about those of another training."""
+        # Object stores (s3://) have no incomplete files and no renaming.
         is_local = '://' not in str(self.out_dir or runner.work_dir)
         if is_local and self.backend_args is None and self.file_client_args is None:
             self.backend_args = dict(backend=WHOLE_FILES)
@@ -57,7 +56,7 @@ class WholeCheckpointHook(CheckpointHook):
             hub.update_info('keep_ckpt_ids', [])
         self._forget_other_scores(runner)
         super().before_train(runner)
-        # MMEngine has the one or the other, by how many scores there are to be best in.
+        # MMEngine sets one or the other, depending on the number of metrics in save_best.
         if getattr(self, 'best_ckpt_path', None) is not None:
             self.best_ckpt_path = None if elsewhere else self._in_this_folder(self.best_ckpt_path)
         for key, path in getattr(self, 'best_ckpt_path_dict', {}).items():
@@ -65,14 +64,14 @@ class WholeCheckpointHook(CheckpointHook):
                 here = None if elsewhere else self._in_this_folder(path)
                 self.best_ckpt_path_dict[key] = here
         if is_main_process():
-            # Of a process that was killed while it saved.
+            # Left by a process that was killed while saving.
             for part in Path(self.out_dir).glob('*.pth.part'):
                 part.unlink(missing_ok=True)
         if not goes_on:
             self._warn_of_others(runner)
 
     def _forget_other_scores(self, runner: Runner) -> None:
-        """MMEngine would compare the score of now with one by another metric."""
+        """Forget the best score of another metric, which MMEngine would compare with."""
         hub = runner.message_hub
         if self.save_best is None or len(self.key_indicators) > 1:
             return
@@ -81,7 +80,7 @@ class WholeCheckpointHook(CheckpointHook):
         if was is not None and list(was) != best_by and 'auto' not in (was[0], best_by[0]):
             runner.logger.warning(
                 f'default_hooks.checkpoint.save_best was {was[0]!r} and is {best_by[0]!r}: the '
-                'best checkpoint by the former is kept, and the score of now begins anew.'
+                'best checkpoint by the former is kept, and the best score is reset.'
             )
             for key in ('best_score', 'best_ckpt'):
                 hub.runtime_info.pop(key, None)
@@ -91,7 +90,7 @@ class WholeCheckpointHook(CheckpointHook):
         source = runner._load_from or last_checkpoint(runner.work_dir, quiet=True)
         folder = Path(self.out_dir or runner.work_dir)
         if self.out_dir is not None:
-            # MMEngine makes a folder of the work directory's name in it.
+            # MMEngine creates a folder with the work directory's name in it.
             folder /= Path(runner.work_dir).name
         return source is not None and Path(source).parent.resolve() == folder.resolve()
 
@@ -105,16 +104,16 @@ class WholeCheckpointHook(CheckpointHook):
         if others:
             runner.logger.warning(
                 f'{self.out_dir} holds checkpoints of another training: '
-                f'{", ".join(path.name for path in others)}. This one begins anew, and replaces '
-                'those with the same names. `--resume` goes on with the other; another '
-                '`--work-dir` keeps them apart.'
+                f'{", ".join(path.name for path in others)}. This training starts from scratch and '
+                'replaces those with the same names. Use `--resume` to resume the other training, '
+                'or another `--work-dir` to keep both.'
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Say in the best file how good it was, and let files hold plain data only.
+        """Add the score to the best file and convert checkpoints to plain data.
 
         Raises:
-            TypeError: If there is anything in the checkpoint that cannot be plain.
+            TypeError: If anything in the checkpoint cannot be converted.
         """
         metrics = getattr(self, '_metrics', None)
         if metrics is not None and 'optimizer' not in checkpoint:
@@ -123,7 +122,7 @@ class WholeCheckpointHook(CheckpointHook):
         make_plain(checkpoint)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Make objects again of what MMEngine goes on from."""
+        """Restore the objects that MMEngine needs to resume."""
         if runner._resume:
             restore_history(checkpoint)
 
@@ -157,11 +156,11 @@ class WholeCheckpointHook(CheckpointHook):
                 _remove(self.file_backend, path)
 
     def _drop_surplus(self, runner: Runner, step: int) -> list[str]:
-        """Note that a step is kept, and give the files that are then too many."""
+        """Record that a step is kept; return the files that exceed the maximum."""
         surplus = []
-        # An epoch is saved a second time after a best validation.
+        # An epoch is saved again after a best validation.
         if self.max_keep_ckpts > 0 and not (self.keep_ckpt_ids and self.keep_ckpt_ids[-1] == step):
-            # A deque that is full drops its first.
+            # A full deque would silently drop its first item.
             while len(self.keep_ckpt_ids) >= self.max_keep_ckpts:
                 old = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
                 surplus.append(self.file_backend.join_path(self.out_dir, old))
@@ -171,7 +170,7 @@ class WholeCheckpointHook(CheckpointHook):
 
     @contextmanager
     def _removals_at_the_end(self) -> Iterator[None]:
-        """Let the file backend remove files only when all that is to be saved is saved."""
+        """Delay the removal of files until everything is saved."""
         backend = self.file_backend
         self.file_backend = later = _RemovesLater(backend)
         try:
@@ -181,13 +180,13 @@ class WholeCheckpointHook(CheckpointHook):
         in_use = {getattr(self, 'best_ckpt_path', None), self.last_ckpt}
         in_use |= set(getattr(self, 'best_ckpt_path_dict', {}).values())
         for path in later.removed:
-            # A training that goes on may write one by the name of before.
+            # A resumed training may write a file with the same name.
             if path not in in_use:
                 _remove(backend, path)
 
 
 class _RemovesLater:
-    """A file backend that keeps a list of what is to be removed."""
+    """A file backend that collects the files to remove."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend

@@ -1,4 +1,4 @@
-"""Optimizers of what is tuned."""
+"""Optimizer constructors."""
 
 from .tuned_constructor import TunedOptimWrapperConstructor
 

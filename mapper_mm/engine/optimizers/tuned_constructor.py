@@ -1,4 +1,4 @@
-"""The optimizer of what is tuned: frozen parameters have no place in it."""
+"""Build an optimizer for the trainable parameters only."""
 
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
@@ -14,19 +14,19 @@ KNOWN_KEYS = {'custom_keys', 'norm_decay_mult', 'bias_decay_mult'}
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """Optimizes what requires a gradient, in one parameter group per learning rate and decay.
+    """Optimize trainable parameters, with one parameter group per learning rate and weight decay.
 
-    MMEngine's own constructor puts frozen parameters into the optimizer too and makes one group per
-    parameter, of which every scheduler step and log line then pays the price.
+    MMEngine's constructor also adds frozen parameters and makes one group per parameter, which
+    slows down schedulers and logging.
 
-    ``paramwise_cfg`` may hold ``custom_keys`` (a part of the parameter's name to ``lr_mult`` and
-    ``decay_mult``; the longest match counts), ``norm_decay_mult`` and ``bias_decay_mult``, with the
-    meaning they have in MMEngine. For this every parameter that an encoder's ``adapter`` tunes has
-    ``adapter`` in its name, see :func:`~mapper_mm.models.adapters.base.optimizer_names`.
+    ``paramwise_cfg`` may contain ``custom_keys`` (a part of the parameter's name to ``lr_mult`` and
+    ``decay_mult``; the longest match is used), ``norm_decay_mult`` and ``bias_decay_mult``, with
+    the same meaning as in MMEngine. Here the name of every parameter that an encoder's ``adapter``
+    tunes contains ``adapter``, see :func:`~mapper_mm.models.adapters.parameters.optimizer_names`.
 
     Raises:
-        WrongConfigError: for another key in ``paramwise_cfg``, a rate or decay that is no number,
-            or a ``lr_mult`` without a rate in the config.
+        WrongConfigError: for another key in ``paramwise_cfg``, a rate or decay that is not a
+            number, or a ``lr_mult`` without ``lr`` in the config.
         ValueError: if nothing in the model requires a gradient.
     """
 
@@ -50,7 +50,7 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the optimizer and its wrapper for a model, wrapped in DDP or not."""
         model = getattr(model, 'module', model)
-        # The base settings come first: it is the first group whose learning rate is logged.
+        # The base settings come first, because the learning rate of the first group is logged.
         groups = {(1.0, 1.0): []}
         norms = {
             f'{prefix}.{name}'

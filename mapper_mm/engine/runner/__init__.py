@@ -1,4 +1,4 @@
-"""The runner, and loops."""
+"""Runner and loops."""
 
 from .grounding_runner import GroundingRunner
 from .splits_test_loop import SplitsTestLoop, split_datasets

@@ -1,4 +1,4 @@
-"""A Runner that reads configs and checkpoints as the rest of this project does."""
+"""The runner, which reads configs and checkpoints of this project."""
 
 import copy
 from typing import Any
@@ -14,21 +14,21 @@ from mapper_mm.registry import RUNNERS
 
 @RUNNERS.register_module()
 class GroundingRunner(Runner):
-    """MMEngine's ``Runner``, with care for what it loads.
+    """MMEngine's ``Runner`` with safe loading of checkpoints.
 
     - A ``Letterbox`` without ``size`` in a config gets the size of the model's pictures
-      (:func:`mapper_mm.datasets.set_canvas`); the config that is stored has it.
-    - Checkpoints, ``.safetensors`` too, are read without running any code, and one that is damaged
+      (:func:`mapper_mm.datasets.set_canvas`), also in the stored config.
+    - Checkpoints, including ``.safetensors``, are read without running any code, and a damaged one
       is an error that names it (:func:`mapper_mm.checkpoints.io.safe_loading`).
-    - ``resume=True`` goes on from the checkpoint that ``last_checkpoint`` names in its own folder,
-      which may have been copied or moved. MMEngine takes that for a path from the current folder.
+    - ``resume=True`` resumes from the checkpoint that ``last_checkpoint`` names in its own folder,
+      which may have been copied or moved. MMEngine would use a path relative to the current folder.
 
-    How checkpoints are written is for :class:`mapper_mm.engine.hooks.WholeCheckpointHook` to say.
+    :class:`mapper_mm.engine.hooks.WholeCheckpointHook` writes checkpoints.
     """
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'GroundingRunner':
-        """Build a runner from a config, which stays as it is."""
+        """Build a runner from a config, which is not changed."""
         cfg = copy.deepcopy(cfg)
         set_canvas(cfg)
         return super().from_cfg(cfg)
@@ -37,18 +37,18 @@ class GroundingRunner(Runner):
         """Load a checkpoint; arguments are those of ``Runner.load_checkpoint``.
 
         Raises:
-            MissingWeightsError: If there is no such file.
+            MissingWeightsError: If the file does not exist.
             DamagedCheckpointError: If it cannot be read.
-            UnsafePickleError: If it holds Python objects.
+            UnsafePickleError: If it contains Python objects.
         """
         with safe_loading():
             return super().load_checkpoint(*args, **kwargs)
 
     def load_or_resume(self) -> None:
-        """Load what ``load_from`` names, or go on from it or from the last checkpoint.
+        """Load ``load_from``, or resume from it or from the last checkpoint.
 
         Raises:
-            MissingCheckpointError: If the one that ``last_checkpoint`` names is not there.
+            MissingCheckpointError: If the checkpoint that ``last_checkpoint`` names does not exist.
         """
         if self._has_loaded or not self._resume or self._load_from is not None:
             super().load_or_resume()

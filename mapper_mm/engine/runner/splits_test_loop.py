@@ -1,4 +1,4 @@
-"""All splits of a dataset, or of several, in one test run."""
+"""Test all splits of one or several datasets in one run."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -12,19 +12,19 @@ from mapper_mm.registry import LOOPS
 
 @LOOPS.register_module()
 class SplitsTestLoop(TestLoop):
-    """Tests one split after the other, each as MMEngine's own loop would test it alone.
+    """Test one split after the other, each like MMEngine's own loop.
 
-    mmdet's ``MultiDatasetsEvaluator`` does the same by cutting the results of a ConcatDataset at
-    the datasets' borders, which is right only for a sampler that keeps the order.
+    mmdet's ``MultiDatasetsEvaluator`` splits the results of a ConcatDataset instead, which is only
+    correct for a sampler that keeps the order.
 
-    Metrics get the split's name in front: ``testA/grounding/acc@0.5``; and each sees it, while the
-    split is tested, as ``dataset_meta['split']``.
+    The split's name is prepended to metrics: ``testA/grounding/acc@0.5``. While the split is
+    tested, metrics can read it as ``dataset_meta['split']``.
 
     Args:
         runner: The runner.
-        dataloader: Config of the data loader, whose ``dataset`` differs from split to split.
+        dataloader: Config of the data loader; its ``dataset`` is replaced for each split.
         evaluator: Config of the metrics.
-        splits: What to test; see :func:`split_datasets`.
+        splits: The splits to test; see :func:`split_datasets`.
         fp16: Whether to test with automatic mixed precision.
     """
 
@@ -38,7 +38,7 @@ class SplitsTestLoop(TestLoop):
     ) -> None:
         loaders = {}
         for split, dataset in split_datasets(dataloader['dataset'], splits).items():
-            # Each loader is used once: its workers need not outlive that.
+            # Each loader is used only once, so its workers need not persist.
             cfg = copy.deepcopy(dict(dataloader, dataset=dataset, persistent_workers=False))
             loaders[split] = runner.build_dataloader(cfg, seed=runner.seed)
         super().__init__(runner, next(iter(loaders.values())), evaluator, fp16)
@@ -55,7 +55,7 @@ class SplitsTestLoop(TestLoop):
         self.runner.model.eval()
         metrics = {}
         for split, dataloader in self.dataloaders.items():
-            # What is tested now: hooks ask for its length.
+            # Hooks read the length of the current loader.
             self.dataloader = dataloader
             dataset = dataloader.dataset
             print_log(f'Testing {split}: {len(dataset):,} expressions', 'current')
@@ -74,12 +74,12 @@ class SplitsTestLoop(TestLoop):
 def split_datasets(
     dataset: dict, splits: str | Sequence[str] | Mapping[str, dict]
 ) -> dict[str, dict]:
-    """The datasets of all splits.
+    """Return the dataset configs of all splits.
 
     Args:
         dataset: Config of the dataset of one split.
-        splits: The splits' names, or one; or, for splits of several datasets, what differs from
-            ``dataset`` by the name that the split gets in front of its metrics.
+        splits: One or several names of splits; or, for several datasets, a map from the prefix of
+            the metrics to the settings that differ from ``dataset``.
 
     Returns:
         dict[str, dict]: Configs by name.

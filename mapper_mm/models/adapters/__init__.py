@@ -1,4 +1,4 @@
-"""Tuning methods: what is trained inside the frozen encoders, one a file, one protocol."""
+"""Tuning methods for the frozen encoders, one per file."""
 
 from .bitfit import BitFit
 from .bottleneck import BottleneckAdapter

@@ -1,4 +1,4 @@
-"""What an adapter and a tuning method are: the base classes of everything in this folder."""
+"""Base classes of adapters and tuning methods."""
 
 from typing import ClassVar
 
@@ -6,19 +6,20 @@ from torch import nn
 
 
 class Adapter(nn.Module):
-    """Base of every module that is trained inside a frozen encoder.
+    """Base class of modules that are trained inside a frozen encoder.
 
-    A tensor of it that is not trained but must be kept, for example a fixed random projection, is a
-    buffer.
+    A tensor that is not trained but must be saved, for example a fixed random projection, must be
+    registered as a buffer.
 
     Attributes:
-        placement: where a sub-layer takes it unless the config says otherwise.
-        reads_prior: the text prior that it is called with as well: 'token' (B, L, P), 'sentence'
-            (B, 1, P) or None. A class that may read one takes ``prior_dims``, None without a prior.
-        reads_patches: whether it needs tokens that are patches of a picture. Such a class takes
-            ``grid``, rows and columns of patches.
-        enabled: whether it is computed. Whoever calls an adapter (a wrapper) asks first, and works
-            without one that is disabled; see :mod:`mapper_mm.apis.adapter_sets`.
+        placement: default placement at a sub-layer.
+        reads_prior: which text prior is the second argument of the adapter: 'token' (B, L, P),
+            'sentence' (B, 1, P) or None. A class that can read a prior has the argument
+            ``prior_dims``, which is None without a prior.
+        reads_patches: whether the tokens must be patches of a picture. Such a class has the
+            argument ``grid``, rows and columns of patches.
+        enabled: whether the adapter is computed. Wrappers skip a disabled adapter; see
+            :mod:`mapper_mm.apis.adapter_sets`.
     """
 
     placement: ClassVar[str] = 'parallel'
@@ -27,69 +28,69 @@ class Adapter(nn.Module):
     enabled: bool = True
 
     def adapter_params(self) -> list[str]:
-        """Names, relative to this module, of the parameters that are tuned.
+        """Return the names of the tuned parameters.
 
         Returns:
-            list[str]: all of the module's parameters, unless a subclass says otherwise.
+            list[str]: names relative to this module; by default all of its parameters.
         """
         return [name for name, _ in self.named_parameters()]
 
 
 class TuningMethod:
-    """One way of tuning an encoder: what ``adapter=dict(type=...)`` in its config builds.
+    """Base class of tuning methods, built from ``adapter=dict(type=...)`` in an encoder's config.
 
-    This base adds nothing and trains nothing: a frozen encoder, ``adapter=None``. It has no
-    tensors; what it knows of an encoder it reads off the encoder.
+    This base class adds nothing and trains nothing, as for a frozen encoder (``adapter=None``). A
+    method has no tensors of its own; it gets the encoder as an argument.
 
     Attributes:
-        enabled: whether what it added is computed, see :meth:`enable`.
+        enabled: whether the added modules are computed, see :meth:`enable`.
     """
 
     enabled: bool = True
 
     def inject(self, encoder: nn.Module) -> None:
-        """Put into an encoder what the method adds to it, once, before anything is frozen.
+        """Add the method's modules to an encoder. Called once, before parameters are frozen.
 
-        A module that is put around one of the encoder's own has that as its child ``base_layer``,
-        as peft's layers do; so the encoder's tensors are found by their old names.
+        A module that wraps a module of the encoder must store it as its child ``base_layer``, as
+        in peft. Then the encoder's tensors can be found by their original names.
 
         Args:
             encoder: a :class:`~mapper_mm.models.encoders.frozen_encoder.FrozenEncoder`.
         """
 
     def tuned(self, module: nn.Module) -> set[str]:
-        """Which tensors the method trains, those of :class:`Adapter` modules aside.
+        """Return the tensors that the method trains, except those of :class:`Adapter` modules.
 
         Args:
-            module: the encoder as timm or transformers has it, after :meth:`inject`.
+            module: the timm or transformers model, after :meth:`inject`.
 
         Returns:
-            set[str]: names of parameters, and of saved buffers that training changes.
+            set[str]: names of parameters and of persistent buffers that training changes.
         """
         return set()
 
     def train(self, module: nn.Module, mode: bool) -> None:
-        """Set the mode of what the method trains; everything else is in evaluation mode.
+        """Set train or eval mode of the tuned modules; all other modules are in eval mode.
 
         Args:
             module: as in :meth:`tuned`.
-            mode: True for training.
+            mode: True for training mode.
         """
 
     def enable(self, module: nn.Module, enabled: bool) -> None:
-        """Enable or disable what the method added, :class:`Adapter` modules aside.
+        """Enable or disable the added modules, except :class:`Adapter` modules.
 
         Args:
             module: as in :meth:`tuned`.
-            enabled: whether it is computed.
+            enabled: whether they are computed.
 
         Raises:
             ValueError: if the method trains the encoder's own tensors, which cannot be disabled.
         """
         if not enabled and self.tuned(module):
             raise ValueError(
-                f"{type(self).__name__} trains the encoder's own weights: there is nothing that "
-                'could be switched off (if it adds modules, it has to override `enable`). The '
-                'encoder without it is the one with `adapter=None`.'
+                f"{type(self).__name__} trains the encoder's own weights, which cannot be "
+                'disabled. Use an encoder with `adapter=None` instead. (A method that adds modules '
+                'must override `enable`.)'
             )
         self.enabled = enabled

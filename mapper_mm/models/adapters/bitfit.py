@@ -1,4 +1,4 @@
-"""BitFit (Ben Zaken et al., 2022): only the biases learn."""
+"""BitFit (Ben Zaken et al., 2022), which trains only the biases."""
 
 from torch import nn
 
@@ -9,9 +9,9 @@ from .base import TuningMethod
 
 @MODELS.register_module()
 class BitFit(TuningMethod):
-    """Trains every bias of the encoder, those of its norms too, and adds nothing.
+    """Train every bias of the encoder, including those of norms, and add no modules.
 
-    The encoder stays in evaluation mode, as beside adapters.
+    The encoder stays in eval mode, as with adapters.
     """
 
     def inject(self, encoder: nn.Module) -> None:
@@ -27,5 +27,5 @@ class BitFit(TuningMethod):
             )
 
     def tuned(self, module: nn.Module) -> set[str]:
-        """All parameters whose own name is ``bias``."""
+        """Return the names of all parameters called ``bias``."""
         return {name for name, _ in module.named_parameters() if name.split('.')[-1] == 'bias'}

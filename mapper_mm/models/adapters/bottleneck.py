@@ -9,11 +9,11 @@ from .base import Adapter
 
 @MODELS.register_module()
 class BottleneckAdapter(Adapter):
-    """Down, ReLU, up: what LoCA is without its convolutions.
+    """Apply a linear layer, ReLU and a linear layer: LoCA without its convolutions.
 
-    Where it stands makes the method, see
-    :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`: sequential behind attention and
-    MLP it is Houlsby's, parallel to the MLP AdaptFormer's.
+    The placement determines the method, see
+    :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`: 'sequential' after attention and
+    MLP is Houlsby's adapter, 'parallel' to the MLP is AdaptFormer.
 
     Args:
         embed_dims: width C of the encoder.
@@ -24,7 +24,7 @@ class BottleneckAdapter(Adapter):
         super().__init__()
         self.down = nn.Linear(embed_dims, bottleneck)
         self.up = nn.Linear(bottleneck, embed_dims)
-        # Starting from nothing added leaves the frozen encoder as it is at step 0.
+        # With zeros the adapter's output is 0 at step 0, so the encoder is unchanged.
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 

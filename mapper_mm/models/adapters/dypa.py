@@ -11,19 +11,19 @@ from .base import Adapter
 
 @MODELS.register_module()
 class DyPA(Adapter):
-    """A bottleneck adapter whose output each token scales by what the aligned prior says of it.
+    """A bottleneck adapter whose output is scaled per token by the aligned prior.
 
-    ``up(relu(down(LN(h)))) * relu(scale(LN(p)))``, one dynamic scale per token.
+    Computes ``up(relu(down(LN(h)))) * relu(scale(LN(p)))`` with one dynamic scale per token.
 
     Args:
         embed_dims: width C of the language model.
-        prior_dims: width P of the prior; 512 for CLIP ViT-B/16. None: no prior, every scale is 1.
+        prior_dims: width P of the prior; 512 for CLIP ViT-B/16. With None, every scale is 1.
         rank: width of the bottleneck; 32 in the paper.
-        prior: 'token': one scale per token, as in the paper; 'sentence': one per phrase, from the
-            prior of the phrase as a whole; None: no prior, every scale is 1.
+        prior: 'token' for one scale per token, as in the paper; 'sentence' for one per phrase, from
+            the prior of the whole phrase; None for no prior, where every scale is 1.
 
     Raises:
-        ValueError: for another value of ``prior``, or 'sentence' where there is none.
+        ValueError: if ``prior`` has another value, or is 'sentence' without a prior.
     """
 
     placement = 'post_norm'
@@ -48,7 +48,7 @@ class DyPA(Adapter):
         self.down = nn.Linear(embed_dims, rank)
         self.up = nn.Linear(rank, embed_dims)
         _start(self.down)
-        # Starting from nothing added leaves the pre-trained language model as it is at step 0.
+        # With zeros the adapter's output is 0 at step 0, so the language model is unchanged.
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
         self.prior_dims = prior_dims
@@ -62,8 +62,8 @@ class DyPA(Adapter):
 
         Args:
             hidden: (B, L, C), output of the layer's attention block.
-            prior: (B, L, P), the text prior brought to the same tokens, or (B, 1, P), that of the
-                phrase; not read without one.
+            prior: (B, L, P), the text prior aligned with the same tokens, or (B, 1, P), the prior
+                of the phrase. Ignored if ``prior_dims`` is None.
 
         Returns:
             Tensor: (B, L, C), to be added to the layer's output.

@@ -1,4 +1,4 @@
-"""Full fine-tuning: what the other methods are compared with."""
+"""Full fine-tuning, the baseline of the other methods."""
 
 from torch import nn
 
@@ -9,12 +9,12 @@ from .base import TuningMethod
 
 @MODELS.register_module()
 class FullTuning(TuningMethod):
-    """Trains the whole encoder, in training mode: with its own dropout, as BERT was fine-tuned."""
+    """Train the whole encoder in training mode, with its own dropout."""
 
     def tuned(self, module: nn.Module) -> set[str]:
-        """Every parameter and every saved buffer."""
+        """Return the names of every parameter and every persistent buffer."""
         return set(module.state_dict())
 
     def train(self, module: nn.Module, mode: bool) -> None:
-        """Set the mode of the whole encoder."""
+        """Set train or eval mode of the whole encoder."""
         module.train(mode)

@@ -1,4 +1,4 @@
-"""How adapters get into a frozen encoder: thin wrappers around its sub-layers."""
+"""Insert adapters into a frozen encoder, with thin wrappers around its sub-layers."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,19 +10,19 @@ from mapper_mm.registry import MODELS
 from .base import Adapter, TuningMethod
 from .parameters import adapters, encoders
 
-# What peft and we call the encoder's own module in a wrapper.
+# Name of the wrapped module in a wrapper, here and in peft.
 _BASE_LAYER = 'base_layer'
 
 
 class AdapterWrapper(nn.Module):
-    """Base of the wrappers: one of the encoder's modules and an adapter.
+    """Base class of wrappers, which combine a module of the encoder with an adapter.
 
     Args:
-        base_layer: the frozen module, in an attribute of this name, as peft calls it.
+        base_layer: the frozen module. The attribute has the same name as in peft.
         adapter: maps (B, L, C) to (B, L, C).
         scale: weight of the adapter's output; MaPPER uses 0.2 in the image encoder.
-        owns_adapter: whether the adapter is a child of this module. Of the wrappers that share an
-            adapter one owns it, so that its tensors have one name.
+        owns_adapter: whether the adapter is a child of this module. If wrappers share an adapter,
+            only one of them owns it, so that its tensors have one name.
     """
 
     def __init__(
@@ -37,18 +37,18 @@ class AdapterWrapper(nn.Module):
         if owns_adapter:
             self.adapter = adapter
         else:
-            # Past nn.Module, which would register it a second time.
+            # nn.Module's __setattr__ would register it a second time.
             self.__dict__['adapter'] = adapter
         self.scale = scale
         self.prior: Tensor | None = None
 
     def attach(self, layer: nn.Module) -> None:
-        """Do what is left once it stands in its layer; nothing, unless a subclass says so."""
+        """Finish the set-up after the wrapper was put into its layer. Does nothing by default."""
 
     def adapted(self, x: Tensor) -> Tensor:
-        """What the adapter makes of (B, L, C), scaled; 0 if it is not enabled.
+        """Return the scaled output of the adapter for (B, L, C), or 0 if it is disabled.
 
-        Patches may also come as a map, (B, rows, columns, C).
+        Patches may also have the shape (B, rows, columns, C).
         """
         if not self.adapter.enabled:
             return x.new_zeros(())
@@ -60,27 +60,28 @@ class AdapterWrapper(nn.Module):
 
 
 class ParallelWrapper(AdapterWrapper):
-    """``base_layer(x) + scale * adapter(x)``: beside a sub-layer, reading its input."""
+    """Compute ``base_layer(x) + scale * adapter(x)``: the adapter reads the sub-layer's input."""
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
-        """Map (B, L, C) to (B, L, C); further arguments are for the sub-layer."""
+        """Map (B, L, C) to (B, L, C). Other arguments are passed to the sub-layer."""
         return self.base_layer(x, *args, **kwargs) + self.adapted(x)
 
 
 class SequentialWrapper(AdapterWrapper):
-    """``y + scale * adapter(y)``, ``y = base_layer(x)``: behind a sub-layer, reading its output."""
+    """Compute ``y + scale * adapter(y)`` with the sub-layer's output ``y = base_layer(x)``."""
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
-        """Map (B, L, any) to (B, L, C); further arguments are for the sub-layer."""
+        """Map (B, L, any) to (B, L, C). Other arguments are passed to the sub-layer."""
         y = self.base_layer(x, *args, **kwargs)
         return y + self.adapted(y)
 
 
 class ResidualWrapper(AdapterWrapper):
-    """``base_layer(hidden, residual + scale * adapter(residual))``: beside a sub-layer of BERT.
+    """Compute ``base_layer(hidden, residual + scale * adapter(residual))`` in a layer of BERT.
 
-    There ``base_layer`` is the end of the sub-layer: it adds the residual, the sub-layer's input,
-    and takes the norm. What is added to the residual is added to the sub-layer's output.
+    The adapter is parallel to the sub-layer. ``base_layer`` is the end of the sub-layer, which adds
+    the residual (the sub-layer's input) and applies the norm. Adding to the residual is the same as
+    adding to the sub-layer's output.
     """
 
     def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
@@ -89,11 +90,11 @@ class ResidualWrapper(AdapterWrapper):
 
 
 class PostNormWrapper(AdapterWrapper):
-    """``base_layer(hidden, residual) + scale * adapter(residual)``: behind the norm, as DyPA is.
+    """Compute ``base_layer(hidden, residual) + scale * adapter(residual)``: added after the norm.
 
-    It stands where transformers calls ``layer.output(hidden, residual)`` in a BERT layer. An
-    adapter may also read a prior. BERT's own call has no argument for it, so :func:`prior_context`
-    gives it to the wrappers for one forward pass.
+    This is the placement of DyPA. The wrapper replaces ``output`` in a BERT layer, which
+    transformers calls as ``layer.output(hidden, residual)``. The adapter may also read a prior.
+    That call has no argument for it, so :func:`prior_context` sets it for one forward pass.
     """
 
     def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
@@ -105,12 +106,12 @@ class PostNormWrapper(AdapterWrapper):
 def prior_context(
     wrappers: Sequence[AdapterWrapper], prior: Tensor | None, sentence: Tensor | None = None
 ) -> Iterator[None]:
-    """Give wrappers the prior that their adapters read, while the context lasts.
+    """Set the prior that the adapters of wrappers read, within a context.
 
     Args:
-        wrappers: those that may read it.
-        prior: (B, L, P), of the tokens.
-        sentence: (B, 1, P), of the phrase, for adapters that read this instead.
+        wrappers: the wrappers of all adapters.
+        prior: (B, L, P), the prior of the tokens.
+        sentence: (B, 1, P), the prior of the phrase, for adapters that read it instead.
     """
     for wrapper in wrappers:
         wrapper.prior = sentence if wrapper.adapter.reads_prior == 'sentence' else prior
@@ -122,17 +123,17 @@ def prior_context(
 
 
 class InsertedAdapters(TuningMethod):
-    """New adapters in some layers: the method of every :class:`Adapter` that a config names.
+    """Insert new adapters into some layers: the method for every :class:`Adapter` in a config.
 
     Args:
         kind: class of the adapter.
-        layers: the encoder's layers (from 0) that get one. None: all.
-        sublayers: where in a layer: 'attention', 'mlp' or both.
+        layers: numbers of the encoder's layers, from 0, that get an adapter. Default: all.
+        sublayers: sub-layers with an adapter: 'attention', 'mlp' or both.
         placement: 'parallel' reads the sub-layer's input and is added to its output, before the
-            residual is; 'sequential' reads the output; 'post_norm', in BERT, reads the input and is
-            added behind residual and norm. None: what the adapter's class says.
+            residual is added; 'sequential' reads the output; 'post_norm', in BERT, reads the input
+            and is added after residual and norm. Default: the placement of the adapter's class.
         scale: weight of the adapter's output.
-        shared: one adapter for all layers (one for each of ``sublayers``) instead of one for each.
+        shared: share one adapter between all layers (one for each of ``sublayers``).
         **kwargs: arguments of the adapter; widths are filled in from the encoder.
     """
 
@@ -155,11 +156,11 @@ class InsertedAdapters(TuningMethod):
         self.kwargs = kwargs
 
     def inject(self, encoder: nn.Module) -> None:
-        """Wrap the encoder's modules together with new adapters.
+        """Wrap modules of the encoder with new adapters.
 
         Raises:
-            ValueError: if the encoder has no such layer, sub-layer or placement, or has no patches
-                for an adapter that needs them.
+            ValueError: if the encoder has no such layer, sub-layer or placement, or no patches for
+                an adapter that needs them.
         """
         key = f'{encoder.config_key}.adapter'
         if self.kind.reads_patches and not encoder.has_patches:
@@ -208,10 +209,10 @@ class InsertedAdapters(TuningMethod):
 
 
 def chosen_layers(encoder: nn.Module, layers: Sequence[int] | None) -> list[nn.Module]:
-    """The encoder's layers by their numbers from 0; None: all.
+    """Return the encoder's layers with these numbers, from 0, or all layers for None.
 
     Raises:
-        ValueError: if there is no layer of that number.
+        ValueError: if there is no layer with such a number.
     """
     modules = list(encoder.layers)
     for number in layers or ():
@@ -224,15 +225,15 @@ def chosen_layers(encoder: nn.Module, layers: Sequence[int] | None) -> list[nn.M
 
 
 def frozen_names(module: nn.Module) -> dict[str, str]:
-    """What the tensors of an encoder were called before anything was injected.
+    """Map the original names of an encoder's tensors to their names after :meth:`inject`.
 
     Args:
-        module: an encoder with any number of wrappers, ours or peft's: modules that have one of the
-            encoder's as their child ``base_layer``.
+        module: an encoder with any number of wrappers (ours or peft's), which store the wrapped
+            module as their child ``base_layer``.
 
     Returns:
-        dict[str, str]: the names of parameters and saved buffers, those that came with the method
-        left out, by the names they had then: without ``base_layer.``.
+        dict[str, str]: names of parameters and persistent buffers by their original names (without
+        ``base_layer.``). Tensors that the method added are not included.
     """
     added = tuple(f'{name}.' for name, _ in adapters(module))
     wrappers = [f'{name}.' for name, child in module.named_modules() if hasattr(child, _BASE_LAYER)]
@@ -248,27 +249,27 @@ def frozen_names(module: nn.Module) -> dict[str, str]:
 
 
 def frozen_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """The tensors an encoder had before anything was injected, by the names they had.
+    """Return the original tensors of an encoder by their original names.
 
     Args:
         module: an encoder with any number of wrappers, see :func:`frozen_names`.
 
     Returns:
-        dict[str, Tensor]: parameters and saved buffers, those that came with the method left out.
+        dict[str, Tensor]: parameters and persistent buffers, without those that the method added.
     """
     state = module.state_dict(keep_vars=True)
     return {before: state[name] for before, name in frozen_names(module).items()}
 
 
 def added_params(module: nn.Module) -> dict[str, str]:
-    """Which parameters came into a model with a method or as an adapter, and with which.
+    """Return the parameters that adapters and tuning methods added to a model.
 
     Args:
-        module: for example a whole grounder, not in a wrapper.
+        module: for example a whole grounder, without DDP.
 
     Returns:
-        dict[str, str]: by the parameter's name the class of the adapter or, where there is none, of
-        the encoder's method. An encoder's own parameters, tuned or not, are not among them.
+        dict[str, str]: for each parameter's name the class name of its adapter or, without one, of
+        the encoder's method. The encoder's own parameters, tuned or not, are not included.
     """
     names = {param: name for name, param in module.named_parameters()}
     added = {}
@@ -287,12 +288,12 @@ def build_method(adapter: dict | None, config_key: str) -> TuningMethod:
     """Build a tuning method.
 
     Args:
-        adapter: config of a :class:`TuningMethod`; or of an :class:`Adapter`, which may hold the
-            arguments of :class:`InsertedAdapters` too. None: nothing is tuned.
-        config_key: where the encoder stands in the model's config, for messages.
+        adapter: config of a :class:`TuningMethod`; or of an :class:`Adapter`, which may also
+            contain arguments of :class:`InsertedAdapters`. None: nothing is tuned.
+        config_key: key of the encoder in the model's config, for messages.
 
     Raises:
-        ValueError: if the config's type is neither.
+        ValueError: if the type is neither.
     """
     if adapter is None:
         return TuningMethod()

@@ -19,26 +19,26 @@ PAPER_BRANCHES = (
 
 @MODELS.register_module()
 class LoCA(Adapter):
-    """Brings local, multi-scale detail into a ViT's tokens: bottleneck, convolutions, back.
+    """An adapter with multi-scale convolutions, which adds local detail to the tokens of a ViT.
 
-    The tokens go through a linear bottleneck; the patch tokens, laid out as a map, through
-    convolution branches of several kernel sizes whose outputs are concatenated to the bottleneck's
-    width again and added to it. Prefix tokens (CLS, registers) pass the branches by.
+    A linear layer reduces the tokens to the bottleneck. The patch tokens, as a feature map, go
+    through convolution branches with several kernel sizes. Their concatenated outputs have the
+    bottleneck's width and are added to it. Prefix tokens (CLS, registers) skip the branches.
 
     Args:
         embed_dims: width C of the encoder.
         bottleneck: width of the bottleneck; 288 in the paper.
-        branches: one dict a branch: ``kernel_size`` (an even one reaches one patch further to the
-            right and down), ``share`` of the bottleneck's channels it puts out (the shares add up
-            to 1), and, where a 1x1 convolution goes before, ``squeeze``, its channels as a share of
-            the bottleneck.
-        norm_eval: keep BatchNorm's statistics as they are while training. For batches too small to
-            estimate them from, and for several processes without synchronised BatchNorm.
+        branches: one dict per branch: ``kernel_size`` (an even kernel reaches one patch further to
+            the right and down); ``share``, its output channels as a share of the bottleneck (the
+            shares add up to 1); and optionally ``squeeze``, the channels of a preceding 1x1
+            convolution as a share of the bottleneck.
+        norm_eval: keep the statistics of BatchNorm fixed while training, for small batches
+            and for several processes without synchronised BatchNorm.
         grid: rows and columns of patches.
 
     Raises:
         ValueError: if the branches' channels do not add up to ``bottleneck``, or a convolution has
-            none.
+            no channels.
     """
 
     reads_patches = True
@@ -65,7 +65,7 @@ class LoCA(Adapter):
             )
 
     def train(self, mode: bool = True) -> 'LoCA':
-        """Set the mode; with ``norm_eval`` BatchNorm stays in evaluation mode."""
+        """Set train or eval mode; with ``norm_eval`` BatchNorm stays in eval mode."""
         super().train(mode)
         if self.norm_eval:
             self.branches.eval()
@@ -75,7 +75,7 @@ class LoCA(Adapter):
         """Adapt tokens.
 
         Args:
-            x: (B, prefix + N, C), what the sub-layer reads; N is the number of patches.
+            x: (B, prefix + N, C), the sub-layer's input; N is the number of patches.
 
         Returns:
             Tensor: (B, prefix + N, C), to be scaled and added to the sub-layer's output.
@@ -83,12 +83,12 @@ class LoCA(Adapter):
         z = self.down(x).relu()
         rows, columns = self.grid
         prefix, patches = z.split([z.shape[1] - rows * columns, rows * columns], dim=1)
-        # A permuted view is PyTorch's channels-last layout: no copy on the way in or out.
+        # A permuted view is PyTorch's channels-last layout, so nothing is copied.
         grid = patches.unflatten(1, self.grid).permute(0, 3, 1, 2)
         local = torch.cat([branch(grid) for branch in self.branches], dim=1)
         patches = patches + local.permute(0, 2, 3, 1).flatten(1, 2)
-        # The prefix is added to itself too: in the published code it passes the branches by as
-        # an identity and then meets the same residual.
+        # The prefix is doubled as in the published code, where it skips the branches and is then
+        # added to itself as the residual.
         return self.up(torch.cat([2 * prefix, patches], dim=1))
 
 

@@ -1,4 +1,4 @@
-"""LoRA (Hu et al., 2022), by the peft library."""
+"""LoRA (Hu et al., 2022), implemented with the peft library."""
 
 from collections.abc import Sequence
 
@@ -15,18 +15,18 @@ _ADAPTER = 'default'
 
 @MODELS.register_module()
 class LoRA(TuningMethod):
-    """Adds a product of two low-rank matrices to linear maps of the encoder: ``W + s * B A``.
+    """Add a product of two low-rank matrices to linear layers of the encoder: ``W + s * B A``.
 
-    ``B`` starts from 0, which leaves the pre-trained encoder as it is at step 0.
+    ``B`` is initialised with 0, so the pre-trained encoder is unchanged at step 0.
 
     Args:
         rank: columns of ``B``, rows of ``A``.
-        targets: ends of the names of the linear maps, within a layer: 'qkv' (queries, keys and
-            values are one map) in timm's ViT; 'query', 'key', 'value' or 'output.dense' in BERT;
-            in ConvNeXt 'mlp.fc1', in ResNet 'conv2', for convolutions are linear maps, too.
-        layers: the encoder's layers (from 0) with LoRA. None: all.
-        alpha: ``s = alpha / rank``. None: ``s = 1``.
-        dropout: of the input of ``A``, while training.
+        targets: ends of the names of linear layers or convolutions within a layer: 'qkv' (queries,
+            keys and values are one linear layer) in timm's ViT; 'query', 'key', 'value' or
+            'output.dense' in BERT; 'mlp.fc1' in ConvNeXt; 'conv2' in ResNet.
+        layers: numbers of the encoder's layers, from 0, with LoRA. Default: all.
+        alpha: ``s = alpha / rank``. Default: ``s = 1``.
+        dropout: dropout of the input of ``A`` in training.
     """
 
     def __init__(
@@ -44,14 +44,15 @@ class LoRA(TuningMethod):
         self.dropout = dropout
 
     def inject(self, encoder: nn.Module) -> None:
-        """Let peft put its layers around the linear maps.
+        """Let peft wrap the linear layers.
 
         Raises:
             MissingPackageError: if peft is not installed.
-            ValueError: if the encoder has no such layer, or its layers no such map.
+            ValueError: if the encoder has no such layer, or its layers contain no such linear
+                layer.
         """
         try:
-            # Here, because only LoRA needs it.
+            # Imported here, because only LoRA needs it.
             from peft import LoraConfig, inject_adapter_in_model
         except ModuleNotFoundError as error:
             raise MissingPackageError(
@@ -77,13 +78,13 @@ class LoRA(TuningMethod):
             if not maps:
                 maps = [name for name, child in encoder.layers[0].named_modules() if _is_map(child)]
                 raise ValueError(
-                    f'{encoder.config_key}.adapter.targets: no linear map {target!r} in a layer; '
+                    f'{encoder.config_key}.adapter.targets: no linear layer {target!r} in a layer; '
                     f'there are {", ".join(maps)}.'
                 )
         return [name for maps in found.values() for name in maps]
 
     def tuned(self, module: nn.Module) -> set[str]:
-        """``A`` and ``B`` of every map."""
+        """Return the names of ``A`` and ``B`` of every linear layer."""
         return {
             f'{name}.{inside}'
             for name, layer in _lora_layers(module).items()
@@ -92,14 +93,14 @@ class LoRA(TuningMethod):
         }
 
     def train(self, module: nn.Module, mode: bool) -> None:
-        """Set the mode of LoRA's own dropout."""
+        """Set train or eval mode of LoRA's dropout."""
         for layer in _lora_layers(module).values():
             layer.lora_dropout.train(mode)
 
     def enable(self, module: nn.Module, enabled: bool) -> None:
-        """Let peft's layers add their products, or not."""
+        """Enable or disable the low-rank products of peft's layers."""
         for layer in _lora_layers(module).values():
-            # Not peft's enable_adapters(), which also decides what learns.
+            # peft's enable_adapters() would also change requires_grad.
             layer._disable_adapters = not enabled
         self.enabled = enabled
 

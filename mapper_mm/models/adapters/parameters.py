@@ -1,8 +1,8 @@
-"""What is tuned and what is frozen: the one question, answered in one place.
+"""Functions that say which tensors are tuned and which are frozen.
 
-Every encoder has one :class:`TuningMethod`, which says which of the encoder's tensors it trains.
-Every :class:`Adapter` says which of its parameters are tuned. Freezing, modes, counting, the
-optimizer, checkpoints and fingerprints ask the functions below and nothing else.
+Every encoder has one :class:`TuningMethod`, which names the encoder's tensors that it trains.
+Every :class:`Adapter` names its tuned parameters. Freezing, train and eval modes, counting, the
+optimizer, checkpoints and fingerprints all use the functions below.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from .base import Adapter, TuningMethod
 
 
 def adapters(module: nn.Module) -> Iterator[tuple[str, Adapter]]:
-    """Walk over the adapters in a module.
+    """Iterate over the adapters in a module.
 
     Args:
         module: any module, for example a backbone or a whole grounder.
@@ -29,7 +29,7 @@ def adapters(module: nn.Module) -> Iterator[tuple[str, Adapter]]:
 
 
 def encoders(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Walk over the encoders in a module: whatever has a :class:`TuningMethod` as ``method``.
+    """Iterate over the encoders in a module: all modules with a :class:`TuningMethod` ``method``.
 
     Args:
         module: any module, for example a whole grounder.
@@ -43,7 +43,7 @@ def encoders(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def adapter_param_names(module: nn.Module) -> set[str]:
-    """Names, relative to ``module``, of every parameter tuned by an adapter or a method."""
+    """Return the names in ``module`` of all parameters tuned by an adapter or a method."""
     names = set(_tuned_by_methods(module))
     for prefix, adapter in adapters(module):
         names.update(_join(prefix, name) for name in adapter.adapter_params())
@@ -51,7 +51,7 @@ def adapter_param_names(module: nn.Module) -> set[str]:
 
 
 def freeze_all_but_adapters(module: nn.Module) -> None:
-    """Stop gradients for every parameter of ``module`` that no adapter and no method tunes.
+    """Set ``requires_grad=False`` for all parameters that no adapter and no method tunes.
 
     Autocast then casts them once, see :mod:`mapper_mm.models.encoders.cast_once`.
     """
@@ -62,9 +62,9 @@ def freeze_all_but_adapters(module: nn.Module) -> None:
 
 
 def train_adapters_only(module: nn.Module, mode: bool) -> None:
-    """Put what is tuned in training (or evaluation) mode and what is frozen in evaluation mode.
+    """Set train or eval mode of the tuned modules, and eval mode of the frozen ones.
 
-    Frozen BatchNorm statistics must not move, and frozen dropout would only add noise to features
+    Frozen BatchNorm statistics must not change, and frozen dropout would only add noise to features
     that cannot adapt to it.
     """
     module.training = mode
@@ -77,12 +77,12 @@ def train_adapters_only(module: nn.Module, mode: bool) -> None:
 
 
 def trainable_params(module: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters of ``module`` that learn: tuned ones, and all of what was never frozen."""
+    """Return the parameters of ``module`` with ``requires_grad``, by name."""
     return {name: param for name, param in module.named_parameters() if param.requires_grad}
 
 
 def num_tuned_in_encoders(grounder: nn.Module) -> int:
-    """How many parameters learn in the encoders, PGT's among them: what papers compare methods by.
+    """Count the trainable parameters in the encoders, including PGT, as papers do.
 
     Args:
         grounder: with ``backbone`` and ``language_model``.
@@ -95,17 +95,19 @@ def num_tuned_in_encoders(grounder: nn.Module) -> int:
 
 
 def tuned_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """What training changes: a model over the same frozen weights needs these and no others.
+    """Return all tensors that training changes.
+
+    These are the tuned parameters, all parameters outside of the encoders, and other parameters
+    with ``requires_grad``; and the persistent buffers of adapters, of methods that train them, and
+    outside of the encoders. The result does not depend on ``requires_grad`` being set: it may be
+    off everywhere in a model that is only used for inference.
 
     Args:
-        module: for example a whole grounder, not in a wrapper.
+        module: for example a whole grounder, without DDP.
 
     Returns:
-        dict[str, Tensor]: by their names in ``module.state_dict()``, in that order, the parameters
-        that are tuned, those of all that is in no encoder, and whatever else learns; and the saved
-        buffers of adapters, of methods that train them, and of all that is in no encoder. The
-        tensors are the module's own, not copies. A model that is only used may have
-        ``requires_grad`` off everywhere: it was trained all the same.
+        dict[str, Tensor]: the module's own tensors, not copies, with the names and the order of
+        ``module.state_dict()``.
     """
     own = tuple(f'{_prefix(name, encoder)}.' for name, encoder in encoders(module))
     inside = tuple(f'{name}.' if name else '' for name, _ in adapters(module))
@@ -124,24 +126,25 @@ def tuned_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def optimizer_names(module: nn.Module) -> dict[str, str]:
-    """By which name learning-rate settings know each parameter that learns.
+    """Return the name of each trainable parameter for learning rate settings.
 
-    What a method tunes among an encoder's own tensors, or beside them, goes by the encoder's config
-    key ``adapter``: ``backbone.vit.norm.bias`` by ``backbone.adapter.vit.norm.bias``. So
-    ``custom_keys={'adapter': ...}`` reaches every method; inserted adapters have that name anyway.
+    A parameter that a tuning method trains gets the name ``<encoder>.adapter.<rest>``, for example
+    ``backbone.adapter.vit.norm.bias`` for ``backbone.vit.norm.bias``. So
+    ``custom_keys={'adapter': ...}`` applies to every method. The names of inserted adapters already
+    contain ``adapter``.
 
     Args:
-        module: for example a whole grounder, not in a wrapper.
+        module: for example a whole grounder, without DDP.
 
     Returns:
-        dict[str, str]: by the parameter's own name; the same where no method tunes it.
+        dict[str, str]: by the parameter's own name. Parameters that no method tunes keep theirs.
     """
     by_methods = _tuned_by_methods(module)
     return {name: by_methods.get(name, name) for name in trainable_params(module)}
 
 
 def _tuned_by_methods(module: nn.Module) -> dict[str, str]:
-    """Names of the tensors that methods train, to the same under ``<encoder>.adapter``."""
+    """Map names of tensors that methods train to names with ``<encoder>.adapter``."""
     names = {}
     for prefix, encoder in encoders(module):
         inside = _prefix(prefix, encoder)
@@ -153,7 +156,7 @@ def _tuned_by_methods(module: nn.Module) -> dict[str, str]:
 
 
 def _prefix(name: str, encoder: nn.Module) -> str:
-    """The dotted name of timm's or transformers' module in an encoder that is called ``name``."""
+    """Return the dotted name of the timm or transformers model in the encoder ``name``."""
     own = encoder.encoder
     return _join(name, next(name for name, child in encoder.named_modules() if child is own))
 

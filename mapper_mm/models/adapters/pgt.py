@@ -10,7 +10,7 @@ from .base import Adapter
 
 @MODELS.register_module()
 class PGT(Adapter):
-    """Joins BERT's features with the aligned prior and brings them back to BERT's width.
+    """Concatenate BERT's features with the aligned prior and project them to BERT's width.
 
     Args:
         embed_dims: width C of the language model.

@@ -1,4 +1,4 @@
-"""The wrapper for layers in which an adapter reads one module and is added to another."""
+"""A wrapper for an adapter that reads the input of one module and is added to another."""
 
 from torch import Tensor, nn
 
@@ -7,18 +7,18 @@ from .insertion import AdapterWrapper
 
 
 class ReadsWrapper(AdapterWrapper):
-    """``base_layer(x) + scale * adapter(z)``, ``z`` being what another module of the layer read.
+    """Compute ``base_layer(x) + scale * adapter(z)``, where ``z`` is another module's input.
 
-    For layers in which no one module is called with all that an adapter needs: the end of a
-    sub-layer is one, its beginning another, and the norm may be a third.
+    This is for layers in which no single module gets everything that an adapter needs: the start of
+    a sub-layer, its end and the norm may be different modules.
 
     Args:
-        base_layer: as of :class:`AdapterWrapper`, and so are the others.
+        base_layer: see :class:`AdapterWrapper`.
         adapter: reads ``z``.
-        scale: weight of its output.
-        owns_adapter: whether it is a child of this module.
-        reads: name in the layer of the module whose input is ``z``. It runs before, or is
-            ``base_layer`` itself.
+        scale: see :class:`AdapterWrapper`.
+        owns_adapter: see :class:`AdapterWrapper`.
+        reads: name in the layer of the module whose input is ``z``. It runs before ``base_layer``
+            or is ``base_layer`` itself.
     """
 
     def __init__(
@@ -35,15 +35,15 @@ class ReadsWrapper(AdapterWrapper):
         self.read: Tensor | None = None
 
     def attach(self, layer: nn.Module) -> None:
-        """Listen to the module that is read."""
-        # Not a closure: a copy of the layer has to listen to its own.
+        """Register a hook on the module whose input is read."""
+        # Not a closure, because a copy of the layer must hook its own module.
         layer.get_submodule(self.reads).register_forward_pre_hook(self._listen)
 
     def _listen(self, module: nn.Module, args: tuple) -> None:
         self.read = args[0]
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
-        """Map (B, L, any) to (B, L, C); further arguments are for the module."""
+        """Map (B, L, any) to (B, L, C). Other arguments are passed to ``base_layer``."""
         y = self.base_layer(x, *args, **kwargs)
         read, self.read = self.read, None
         return y + self.adapted(read)

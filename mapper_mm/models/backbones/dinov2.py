@@ -1,4 +1,4 @@
-"""DINOv2, the image encoder of the paper, in short form."""
+"""DINOv2, the image encoder of the paper."""
 
 from collections.abc import Sequence
 
@@ -8,28 +8,28 @@ from mapper_mm.registry import MODELS
 
 from .timm_vit import TimmViT
 
-# Width and blocks of the released sizes.
+# Width and number of blocks of the released sizes.
 ARCHS = {(384, 12): 'small', (768, 12): 'base', (1024, 24): 'large', (1536, 40): 'giant'}
 
 
 @MODELS.register_module()
 class DINOv2(TimmViT):
-    """timm's DINOv2 vision transformer, frozen but for what ``adapter`` tunes.
+    """timm's DINOv2 vision transformer, frozen except for what ``adapter`` tunes.
 
     Args:
-        arch: 'small', 'base', 'large' or 'giant' (ViT-*/14 as released), or a dict of arguments of
-            timm's ``VisionTransformer`` for any other size.
-        img_size: side, or height and width, of the canvas in pixels: multiples of the patch size.
-        registers: register tokens: 4 in the release's ``reg4`` models, 0 in the others.
-        pretrained: a local file, timm's or the DINOv2 release's (``.safetensors`` or PyTorch), or
-            the name of a timm model, for example 'vit_base_patch14_dinov2.lvd142m'. Position
+        arch: 'small', 'base', 'large' or 'giant' (the released ViT-*/14), or a dict of arguments of
+            timm's ``VisionTransformer`` for other sizes.
+        img_size: side, or (height, width), of the canvas in pixels; multiples of the patch size.
+        registers: number of register tokens: 4 in the released ``reg4`` models, 0 in the others.
+        pretrained: a local file from timm or from the DINOv2 release (``.safetensors`` or PyTorch),
+            or the name of a timm model, for example 'vit_base_patch14_dinov2.lvd142m'. Position
             embeddings are interpolated to ``img_size``. None: random weights.
-        adapter: config of a tuning method, or of an adapter and where to insert it, see
+        adapter: config of a tuning method, or of an adapter and its insertion points, see
             :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`. None: nothing is tuned.
 
     Raises:
-        ValueError: if there is no such ``arch``, or ``adapter`` does not fit it.
-        WrongConfigError: if patches do not fill the canvas.
+        ValueError: if ``arch`` is unknown, or ``adapter`` does not fit the model.
+        WrongConfigError: if ``img_size`` is not a multiple of the patch size.
     """
 
     arch_key = 'arch'
@@ -42,7 +42,7 @@ class DINOv2(TimmViT):
         pretrained: str | None = None,
         adapter: dict | None = None,
     ) -> None:
-        # Neither [CLS] nor the registers have a place in the position embedding then.
+        # With registers, neither [CLS] nor the registers have position embeddings.
         options = dict(reg_tokens=registers, no_embed_class=True) if registers else {}
         if isinstance(arch, str):
             if arch not in ARCHS.values():
@@ -52,7 +52,7 @@ class DINOv2(TimmViT):
                 )
             name = f'vit_{arch}_patch14_dinov2'
         else:
-            # The one whose arguments are the defaults of timm's class.
+            # The model whose arguments are the defaults of timm's class.
             name = 'vit_base_patch16_224'
             options.update(arch)
         super().__init__(name, img_size, pretrained, adapter, **options)
@@ -62,7 +62,7 @@ class DINOv2(TimmViT):
 
     @property
     def family(self) -> str | None:
-        """A name stands for DINOv2's own; a dict may be any."""
+        """'DINOv2' if ``arch`` is a name. A dict may describe any ViT."""
         return 'DINOv2' if isinstance(self.arch, str) else None
 
     def _said(self) -> str:

@@ -1,4 +1,4 @@
-"""What timm's image encoders have in common: names, canvases, normalisation, files of weights."""
+"""Base class of timm image encoders: names, canvas size, normalisation, weight files."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -25,19 +25,20 @@ from mapper_mm.models.pretrained.timm_models import (
 
 
 class TimmEncoder(FrozenEncoder, ImageEncoder):
-    """Base of a timm model as an image encoder.
+    """Base class of timm models as image encoders.
 
     Args:
         model_name: timm's name.
-        img_size: side, or height and width, of the canvas in pixels. None: as it was trained.
+        img_size: side, or (height, width), of the canvas in pixels. Default: the size that the
+            model was trained with.
         pretrained: see :class:`TimmViT`.
-        options: more arguments of timm's model.
+        options: other arguments of timm's model.
 
     Attributes:
         family: see :func:`~mapper_mm.models.pretrained.declared.check_same`.
 
     Raises:
-        WrongConfigError: if there is no such model, or ``img_size`` is none.
+        WrongConfigError: if ``model_name`` is unknown or ``img_size`` is invalid.
     """
 
     config_key = 'backbone'
@@ -64,25 +65,25 @@ class TimmEncoder(FrozenEncoder, ImageEncoder):
     def _inject(self, adapter: dict | None) -> None:
         super()._inject(adapter)
         for module in self.encoder.modules():
-            # Else timm multiplies with the weight of the map, past what is around it.
+            # Otherwise timm uses the weight of ``qkv`` directly and bypasses its wrapper.
             if getattr(module, 'qkv_bias_separate', None) is False and hasattr(
                 getattr(module, 'qkv', None), 'base_layer'
             ):
                 module.qkv_bias_separate = True
 
     def _whole(self, **options) -> nn.Module:
-        """The model with random weights, as timm has it."""
+        """Build timm's model with random weights."""
         return timm_model(self.model_name, self.config_key, **{**self.options, **options})
 
     def _said(self) -> str:
-        """What messages call the architecture: the config key and its value."""
+        """Return the config key and value of the architecture, for messages."""
         return f'`{self.config_key}.model_name={self.model_name!r}`'
 
     def _check_canvas(self, patch: Sequence[int], key: str) -> None:
-        """Check that patches fill the canvas.
+        """Check that the canvas is a multiple of the patch size.
 
         Raises:
-            WrongConfigError: if they do not; it gives the nearest sizes that they do.
+            WrongConfigError: if it is not; the message gives the nearest valid sizes.
         """
         if all(side % size == 0 for side, size in zip(self.input_size, patch, strict=True)):
             return
@@ -91,17 +92,17 @@ class TimmEncoder(FrozenEncoder, ImageEncoder):
         near = [size for size in dict.fromkeys((below, above)) if min(size) > 0]
         named = [size[0] if size[0] == size[1] else size for size in near]
         raise WrongConfigError(
-            f'`{self.config_key}.img_size`: a canvas of {list(self.input_size)} pixels is no '
-            f'multiple of the {key} of {self.model_name}, {list(patch)}. Set img_size='
+            f'`{self.config_key}.img_size`: a canvas of {list(self.input_size)} pixels is not '
+            f'a multiple of the {key} of {self.model_name}, {list(patch)}. Set img_size='
             f'{" or ".join(map(str, named))}, and the `size` of `Letterbox` in the pipelines to '
             'the same.'
         )
 
     def _check_images(self, images: Tensor) -> None:
-        """Check that images fill the canvas.
+        """Check the size of images.
 
         Raises:
-            WrongConfigError: if they have another size.
+            WrongConfigError: if it is not that of the canvas.
         """
         size = tuple(images.shape[-2:])
         if size != self.input_size:
@@ -119,12 +120,12 @@ class TimmEncoder(FrozenEncoder, ImageEncoder):
         state = converted(self._prepared(state, where), bare, where)
         state = self._fitted(state, where)
         own = self.frozen_names()
-        # Released files have classifiers, and whatever else stands behind the tokens.
+        # Released files also contain classifiers and other layers after the tokens.
         classifiers = self.trained.classifier or ()
         classifiers = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
         not_needed = (*(f'{name}.' for name in classifiers), 'head.', 'fc_norm.', 'attn_pool.')
         if 'norm.weight' in own and 'norm.weight' not in state:
-            # Trained with its last norm behind pooling.
+            # The model was trained with its last norm after pooling.
             state = {
                 name.replace('fc_norm.', 'norm.') if name.startswith('fc_norm.') else name: tensor
                 for name, tensor in state.items()
@@ -138,14 +139,14 @@ class TimmEncoder(FrozenEncoder, ImageEncoder):
 
     @abstractmethod
     def frozen_names(self) -> set[str]:
-        """Names of the tensors that it has, as in the bare encoder."""
+        """Return the names of the encoder's tensors, as in the model without adapters."""
 
     def _prepared(self, state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
-        """What is to be done before timm's conversion: nothing."""
+        """Change a state dict before timm's conversion. Does nothing by default."""
         return state
 
     def _fitted(self, state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
-        """What is to be done after timm's conversion: nothing."""
+        """Change a state dict after timm's conversion. Does nothing by default."""
         return state
 
     def _read(self, where: str) -> dict[str, Tensor]:
@@ -164,10 +165,10 @@ class TimmEncoder(FrozenEncoder, ImageEncoder):
         return state
 
     def _check_normalisation(self, trained: object, where: str) -> None:
-        """Compare what pictures are normalised with, where that is known of the weights.
+        """Compare mean and std with those of the weights, if they are known.
 
         Raises:
-            WrongWeightsError: if it differs.
+            WrongWeightsError: if they differ.
         """
         trained = trained if isinstance(trained, Mapping) else {}
         for name, own in (('mean', self.mean), ('std', self.std)):
@@ -183,7 +184,7 @@ class TimmEncoder(FrozenEncoder, ImageEncoder):
 
 
 def same_levels(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two means or deviations, in levels of 0..255, differ by rounding at most."""
+    """Whether two means or deviations, in levels of 0..255, are equal up to rounding."""
     return all(abs(a - b) < 0.05 for a, b in zip(one, other, strict=True))
 
 
@@ -195,7 +196,7 @@ def _height_and_width(
     img_size: int | Sequence[int] | None, trained: PretrainedCfg
 ) -> tuple[int, int]:
     size = trained.input_size[-2:] if img_size is None else img_size
-    size = (size, size) if isinstance(size, int) else tuple(size)
+    size = tuple(size) if isinstance(size, Sequence) else (size, size)
     if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
         raise WrongConfigError(
             f'`backbone.img_size={img_size!r}`: a number of pixels, or height and width.'

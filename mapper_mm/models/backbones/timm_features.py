@@ -1,4 +1,4 @@
-"""Any model of timm's that gives a feature map as the image encoder."""
+"""timm models with feature maps as image encoders."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ from mapper_mm.models.adapters.insertion import (
     SequentialWrapper,
     frozen_names,
 )
-from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.models.structures import ImageTokens
 from mapper_mm.registry import MODELS
 
@@ -30,29 +29,29 @@ _PATCHES_IN_ORDER = (
 
 @MODELS.register_module()
 class TimmFeatures(TimmEncoder):
-    """A feature map of a timm model, for example ConvNeXt, Swin, ResNet or EfficientNet, as tokens.
+    """Use a feature map of a timm model (ConvNeXt, Swin, ResNet, EfficientNet ...) as tokens.
 
-    What comes behind that map is not built. ``FullTuning``, ``BitFit`` and ``LoRA`` fit all of
-    them. Adapters fit beside or behind the MLP of a block where that is a layer of linear maps over
-    patches: ConvNeXt, Swin; their widths are those of the block's stage.
+    Layers after that map are not built. ``FullTuning``, ``BitFit`` and ``LoRA`` work with all
+    models. Adapters work with models whose blocks have an MLP of linear layers over patches
+    (ConvNeXt, Swin), parallel to the MLP or after it; their widths are those of the block's stage.
 
     Args:
         model_name: timm's name, see ``timm.list_models()``.
-        stride: pixels from one place of the map to the next: which map is taken.
-        img_size: side, or height and width, of the canvas in pixels: multiples of the stride.
-            None: as it was trained.
-        pretrained: a local file, timm's or one that timm can convert, or the name of a timm model.
-            None: random weights.
-        adapter: config of a tuning method, or of an adapter and where to insert it, see
+        stride: stride of the feature map in pixels; selects the map.
+        img_size: side, or (height, width), of the canvas in pixels; multiples of the stride.
+            Default: the size that the model was trained with.
+        pretrained: a local file from timm or one that timm can convert, or the name of a timm
+            model. None: random weights.
+        adapter: config of a tuning method, or of an adapter and its insertion points, see
             :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`. None: nothing is tuned.
-        normalize: bring each place to mean 0 and variance 1 over its channels. timm leaves maps in
-            the middle of a model as they are, of any magnitude.
-        **options: more arguments of timm's model.
+        normalize: normalise each position to mean 0 and variance 1 over its channels. timm does not
+            normalise maps in the middle of a model.
+        **options: other arguments of timm's model.
 
     Raises:
-        WrongConfigError: if there is no such model, it has no map of that stride, timm does not
-            take the options, or the stride does not divide the canvas.
-        ValueError: if ``adapter`` does not fit it.
+        WrongConfigError: if ``model_name`` is unknown, the model has no map of that stride, timm
+            does not accept the options, or the canvas is not a multiple of the stride.
+        ValueError: if ``adapter`` does not fit the model.
     """
 
     def __init__(
@@ -78,19 +77,18 @@ class TimmFeatures(TimmEncoder):
                 f'`backbone.stride={stride}`: {model_name} has maps of the strides '
                 f'{", ".join(map(str, dict.fromkeys(strides))) or "(none)"}.'
             )
-        # The last of them has seen most.
+        # The last map of a stride is the deepest one.
         self.index = len(strides) - 1 - strides[::-1].index(stride)
         self.net.prune_intermediate_layers([self.index])
         self.num_prefix_tokens = 0
         self.embed_dims = self.maps[self.index]['num_chs']
         self.patch_size = (stride, stride)
         self.grid = tuple(side // stride for side in self.input_size)
-        self._inject(adapter)
-        freeze_all_but_adapters(self)
+        self.tune(adapter)
 
     @property
     def encoder(self) -> nn.Module:
-        """The model as timm has it, with what a method added."""
+        """The timm model, including what a tuning method added."""
         return self.net
 
     @property
@@ -106,9 +104,9 @@ class TimmFeatures(TimmEncoder):
 
     @property
     def insertion_points(self) -> dict[tuple[str, str], tuple[str, type[AdapterWrapper]]]:
-        """Beside and behind the MLP, where all blocks have one of linear maps."""
+        """Parallel to the MLP and after it, if all blocks have an MLP of linear layers."""
         layers = self.layers
-        # Elsewhere an MLP may read patches in another order.
+        # In other models an MLP may read patches in another order.
         if type(self.net).__module__.split('.')[-1] not in _PATCHES_IN_ORDER:
             return {}
         if not layers or not all(isinstance(_first_map(layer), nn.Linear) for layer in layers):
@@ -119,7 +117,7 @@ class TimmFeatures(TimmEncoder):
         }
 
     def sizes_of(self, layer: nn.Module) -> dict:
-        """Width and grid of a block's stage.
+        """Return width and grid of a block's stage.
 
         Args:
             layer: one of :attr:`layers`.
@@ -129,7 +127,7 @@ class TimmFeatures(TimmEncoder):
         return dict(embed_dims=width, grid=tuple(side // stride for side in self.input_size))
 
     def frozen_names(self) -> set[str]:
-        """Names of the tensors that it has, as in the bare model."""
+        """Return the names of the model's tensors, as in the model without adapters."""
         return set(frozen_names(self.net))
 
     def forward(self, images: Tensor) -> ImageTokens:
@@ -139,7 +137,7 @@ class TimmFeatures(TimmEncoder):
             images: (B, 3, H, W), normalised.
 
         Returns:
-            ImageTokens: the places of the map, row by row; no prefix tokens.
+            ImageTokens: the positions of the map in row-major order; no prefix tokens.
 
         Raises:
             WrongConfigError: if the images have another size.

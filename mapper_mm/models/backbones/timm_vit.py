@@ -1,4 +1,4 @@
-"""Any vision transformer of timm's as the image encoder."""
+"""timm vision transformers as image encoders."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,6 @@ from mapper_mm.models.adapters.insertion import (
     SequentialWrapper,
     frozen_names,
 )
-from mapper_mm.models.adapters.parameters import freeze_all_but_adapters
 from mapper_mm.models.pretrained.positions import interpolate_positions
 from mapper_mm.models.structures import ImageTokens
 from mapper_mm.registry import MODELS
@@ -20,36 +19,37 @@ from .timm_encoder import TimmEncoder
 
 _PATCHES = 'patch_embed.proj.weight'
 _DIMENSIONS = {'pos_embed': 3, _PATCHES: 4, 'reg_token': 3, 'register_tokens': 3}
-# What timm and OpenCLIP call the encoder of images in files of more than it.
+# Prefixes of the image encoder in files of timm and OpenCLIP.
 _PREFIXES = ('', 'visual.trunk.', 'visual.')
 
 
 @MODELS.register_module()
 class TimmViT(TimmEncoder):
-    """A vision transformer of timm's, frozen but for what ``adapter`` tunes.
+    """A timm vision transformer, frozen except for what ``adapter`` tunes.
 
-    Any that has ``blocks`` and puts out tokens: DINOv2 and DINOv3, SigLIP and SigLIP2, CLIP,
-    EVA-02, Perception Encoder, MAE, DeiT, AugReg, BEiT. Its tokens are those of timm's
-    ``forward_features``. Models that average patches for their classifier (EVA-02, BEiT) have their
-    last norm behind that; with ``use_fc_norm=False`` EVA-02's tokens go through it.
+    Supports all models that have ``blocks`` and output tokens: DINOv2 and DINOv3, SigLIP and
+    SigLIP2, CLIP, EVA-02, Perception Encoder, MAE, DeiT, AugReg, BEiT. The tokens are those of
+    timm's ``forward_features``. Models that average patches for their classifier (EVA-02, BEiT)
+    apply their last norm after averaging; with ``use_fc_norm=False`` EVA-02 applies it to the
+    tokens.
 
     Args:
-        model_name: timm's name, see ``timm.list_models()``. With its tag, as in
-            'vit_base_patch16_224.mae', mean, std and the default size are those that the weights
-            were trained with.
-        img_size: side, or height and width, of the canvas in pixels: multiples of the patch size.
-            None: as it was trained.
-        pretrained: a local file, timm's or the release's (``.safetensors`` or PyTorch), or the name
-            of a timm model, for example 'vit_base_patch14_dinov2.lvd142m'. Position embeddings are
-            interpolated to ``img_size``. None: random weights.
-        adapter: config of a tuning method, or of an adapter and where to insert it, see
+        model_name: timm's name, see ``timm.list_models()``. A name with a tag, as in
+            'vit_base_patch16_224.mae', also sets mean, std and default size to those that the
+            weights were trained with.
+        img_size: side, or (height, width), of the canvas in pixels; multiples of the patch size.
+            Default: the size that the model was trained with.
+        pretrained: a local file from timm or from the model's release (``.safetensors`` or
+            PyTorch), or the name of a timm model, for example 'vit_base_patch14_dinov2.lvd142m'.
+            Position embeddings are interpolated to ``img_size``. None: random weights.
+        adapter: config of a tuning method, or of an adapter and its insertion points, see
             :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`. None: nothing is tuned.
-        **options: more arguments of timm's model, for example ``depth``.
+        **options: other arguments of timm's model, for example ``depth``.
 
     Raises:
-        WrongConfigError: if there is no such model, it is no such transformer, timm does not take
-            the options, or patches do not fill the canvas.
-        ValueError: if ``adapter`` does not fit it.
+        WrongConfigError: if ``model_name`` is unknown or not a supported transformer, timm does not
+            accept the options, or ``img_size`` is not a multiple of the patch size.
+        ValueError: if ``adapter`` does not fit the model.
     """
 
     def __init__(
@@ -71,12 +71,11 @@ class TimmViT(TimmEncoder):
                 "`backbone.type='TimmFeatures'`, or name another model."
             )
         self._check_canvas(patches.patch_size, 'patch size')
-        self._inject(adapter)
-        freeze_all_but_adapters(self)
+        self.tune(adapter)
 
     @property
     def encoder(self) -> nn.Module:
-        """The transformer as timm has it, with what a method added."""
+        """The timm model, including what a tuning method added."""
         return self.vit
 
     @property
@@ -86,7 +85,7 @@ class TimmViT(TimmEncoder):
 
     @property
     def insertion_points(self) -> dict[tuple[str, str], tuple[str, type[AdapterWrapper]]]:
-        """Beside and behind attention and MLP, where its blocks have them."""
+        """Parallel to attention and MLP and after them, if the blocks have them."""
         return {
             (sublayer, placement): (name, wrapper)
             for sublayer, name in (('attention', 'attn'), ('mlp', 'mlp'))
@@ -104,7 +103,7 @@ class TimmViT(TimmEncoder):
 
     @property
     def num_prefix_tokens(self) -> int:
-        """[CLS], distillation token and registers."""
+        """Number of prefix tokens: [CLS], distillation token and registers."""
         return getattr(self.vit, 'num_prefix_tokens', 0)
 
     @property
@@ -114,21 +113,21 @@ class TimmViT(TimmEncoder):
 
     @property
     def patch_size(self) -> tuple[int, int]:
-        """Rows and columns of pixels in a patch."""
+        """Height and width of a patch in pixels."""
         return tuple(self.vit.patch_embed.patch_size)
 
     @property
     def registers(self) -> int:
-        """How many register tokens it has."""
+        """Number of register tokens."""
         token = getattr(self.vit, 'reg_token', None)
         return 0 if token is None else token.shape[1]
 
     def frozen_names(self) -> set[str]:
-        """Names of the tensors that it has, as in the bare encoder."""
+        """Return the names of the encoder's tensors, as in the model without adapters."""
         return set(frozen_names(self.vit))
 
     def _prepared(self, state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
-        """Check what names of tensors would not tell, and interpolate the positions."""
+        """Check sizes and registers, and interpolate the position embeddings."""
         for name in state.keys() & _DIMENSIONS.keys():
             if state[name].dim() != _DIMENSIONS[name]:
                 shape = tuple(state[name].shape)
@@ -139,14 +138,14 @@ class TimmViT(TimmEncoder):
         for name in (f'{prefix}pos_embed' for prefix in _PREFIXES):
             if name in state and getattr(self.vit, 'pos_embed', None) is not None:
                 prefix = 0 if self.vit.no_embed_class else self.num_prefix_tokens
-                # In DINOv2's release registers have no position.
+                # In the DINOv2 release, registers have no position embeddings.
                 prefix = 1 if 'register_tokens' in state else prefix
                 positions = interpolate_positions(state[name], prefix, self.grid, where)
                 state = {**state, name: positions}
         return state
 
     def _fitted(self, state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
-        """Interpolate positions that timm leaves as they are, those of Perception Encoder's."""
+        """Interpolate position embeddings that timm does not, as in Perception Encoder."""
         positions, own = state.get('pos_embed'), getattr(self.vit, 'pos_embed', None)
         if positions is None or own is None or positions.shape == own.shape:
             return state
@@ -154,14 +153,14 @@ class TimmViT(TimmEncoder):
         return {**state, 'pos_embed': interpolate_positions(positions, prefix, self.grid, where)}
 
     def _check_kind(self, state: dict[str, Tensor], where: str) -> None:
-        """Say which option is wrong, where names of tensors would not.
+        """Check size and number of registers, which the names of tensors do not show.
 
         Raises:
             WrongWeightsError: if the weights are of another size, or differ in registers.
         """
         names = ('register_tokens', 'storage_tokens', 'reg_token')
         registers = max((state[name].shape[1] for name in names if name in state), default=0)
-        # A file of the whole of OpenCLIP's model, or of another naming, shows it below.
+        # A complete OpenCLIP file, or one with other names, is checked below.
         if registers != self.registers and _PATCHES in state:
             raise WrongWeightsError(
                 f'{where} holds {registers or "no"} register tokens, the model has '
@@ -189,16 +188,16 @@ class TimmViT(TimmEncoder):
     def forward(self, images: Tensor) -> ImageTokens:
         """Encode images.
 
-        No autograd graph is kept before what is tuned first: nothing there asks for a gradient.
+        No autograd graph is kept before the first tuned parameter.
 
         Args:
             images: (B, 3, H, W), normalised.
 
         Returns:
-            ImageTokens: what timm's ``forward_features`` gives.
+            ImageTokens: the output of timm's ``forward_features``.
 
         Raises:
-            WrongConfigError: if the images have another size, or the model puts out no tokens.
+            WrongConfigError: if the images have another size, or the model does not output tokens.
         """
         self._check_images(images)
         tokens = self.vit.forward_features(images)
@@ -213,7 +212,7 @@ class TimmViT(TimmEncoder):
 
 
 def _without_classifier(vit: nn.Module) -> nn.Module:
-    """Take away what stands behind the tokens: it would be counted and stored for nothing."""
+    """Remove unused layers after the tokens, so that they are not counted and stored."""
     vit.reset_classifier(0, '')
     if isinstance(getattr(vit, 'fc_norm', None), nn.Module):
         vit.fc_norm = nn.Identity()

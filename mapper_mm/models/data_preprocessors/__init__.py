@@ -1,4 +1,4 @@
-"""From packed samples to a batch on the device."""
+"""Data preprocessors, which turn packed samples into a batch on the device."""
 
 from .grounding_data_preprocessor import (
     GroundingDataPreprocessor,

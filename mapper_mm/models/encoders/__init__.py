@@ -1,1 +1,1 @@
-"""What encoders of images and of text have in common, and what each must give."""
+"""Base classes of image encoders, language models and text priors."""

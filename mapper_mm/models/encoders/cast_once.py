@@ -1,7 +1,7 @@
-"""Frozen matrices under autocast: cast to the compute dtype once, not in every forward.
+"""Cast frozen matrices for autocast once instead of in every forward pass.
 
-torch's autocast keeps the casts of tensors that learn, until the step's end. Those that do not
-learn it casts again in each forward, which for frozen encoders means all of their weights.
+torch's autocast caches the casts of tensors that require gradients, until the end of the step. It
+casts all other tensors again in each forward pass: for a frozen encoder these are all weights.
 """
 
 import torch
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 class _CastOnce:
-    """A layer whose frozen tensors are kept in autocast's dtype as well, or there instead.
+    """A layer that also, or only, stores its frozen tensors in autocast's dtype.
 
-    What is computed is bit for bit what autocast makes of the plain layer. A tensor that learns is
-    left to autocast. ``state_dict()`` and what is loaded are in full precision.
+    The output is bit for bit that of the plain layer under autocast. Trainable tensors are left to
+    autocast. ``state_dict()`` returns, and loading expects, full precision.
     """
 
     def _cast(self, name: str, device: torch.device) -> Tensor | None:
-        """The tensor to compute with where autocast is on; its own where it is not."""
+        """Return the tensor in autocast's dtype, or in its own if autocast is disabled."""
         param = getattr(self, name)
         if param is None or param.requires_grad:
             return param
@@ -26,7 +26,7 @@ class _CastOnce:
             return param if full is None else full.to(param.device)
         kept = self.__dict__.setdefault('_kept_casts', {}).get(name)
         if torch.compiler.is_compiling():
-            # Whoever compiles has cast before, see cast_frozen().
+            # cast_frozen() is called before compilation.
             return param if kept is None else kept[1]
         source = param if full is None else full
         dtype = torch.get_autocast_dtype(device.type)
@@ -39,11 +39,11 @@ class _CastOnce:
         return kept[1]
 
     def _full(self) -> dict[str, Tensor]:
-        """Tensors in full precision in the host's memory, where the parameters are not."""
+        """Return the tensors whose full precision is only in host memory."""
         return self.__dict__.get('_full_precision', {})
 
     def keep_in(self, dtype: torch.dtype) -> None:
-        """Let the frozen parameters be of a dtype, and keep the full ones in the host's memory."""
+        """Convert the frozen parameters to a dtype and keep full precision in host memory."""
         full = self.__dict__.setdefault('_full_precision', {})
         for name, param in self.named_parameters(recurse=False):
             if not param.requires_grad and name not in full:
@@ -63,7 +63,7 @@ class _CastOnce:
 
 
 class CastOnceLinear(_CastOnce, nn.Linear):
-    """torch's linear layer; see :class:`_CastOnce`."""
+    """torch's linear layer with cached casts, see :class:`_CastOnce`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the layer."""
@@ -71,7 +71,7 @@ class CastOnceLinear(_CastOnce, nn.Linear):
 
 
 class CastOnceConv2d(_CastOnce, nn.Conv2d):
-    """torch's convolution; see :class:`_CastOnce`."""
+    """torch's convolution with cached casts, see :class:`_CastOnce`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the layer."""
@@ -82,11 +82,11 @@ _KINDS = {nn.Linear: CastOnceLinear, nn.Conv2d: CastOnceConv2d}
 
 
 def let_cast_once(module: nn.Module) -> None:
-    """Let the layers with frozen matrices of a module cast them once.
+    """Let the frozen linear layers and convolutions of a module cast their weights once.
 
     Args:
-        module: an encoder, after its parameters were frozen. Layers of subclasses of torch's keep
-            their own way.
+        module: an encoder, after its parameters were frozen. Subclasses of torch's layers are not
+            changed.
     """
     for child in module.modules():
         frozen = not all(param.requires_grad for param in child.parameters(recurse=False))
@@ -98,11 +98,11 @@ def cast_frozen(module: nn.Module, dtype: torch.dtype, host_copy: bool = False) 
     """Cast the frozen matrices of a model now, for example before it is compiled.
 
     Args:
-        module: a model, on the device that it is computed on.
-        dtype: autocast's.
-        host_copy: let the model hold them in this dtype only, and the host's memory those of full
-            precision, for checkpoints and for what is computed without autocast. Of an
-            accelerator's memory they then take half; a CPU gains nothing by it.
+        module: a model, on the device where it is computed.
+        dtype: autocast's dtype.
+        host_copy: keep only this dtype on the device, and full precision in host memory, for
+            checkpoints and for computation without autocast. This halves their memory on an
+            accelerator; on a CPU it has no benefit.
     """
     for child in module.modules():
         if not isinstance(child, _CastOnce):

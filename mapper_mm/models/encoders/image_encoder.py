@@ -1,4 +1,4 @@
-"""What every image encoder gives, whoever wrote it."""
+"""Abstract base class of image encoders."""
 
 from abc import abstractmethod
 
@@ -9,21 +9,21 @@ from mapper_mm.models.structures import ImageTokens
 
 
 class ImageEncoder(BaseModule):
-    """Base of what makes tokens of pictures: all that the grounder knows of it.
+    """Base class of image encoders, which defines all that the grounder uses.
 
-    A replacement sets these attributes, or has them as properties, and writes :meth:`forward`. One
-    that is pre-trained and frozen is a
-    :class:`~mapper_mm.models.encoders.frozen_encoder.FrozenEncoder` as well; of any other, all of
-    its parameters learn and are stored.
+    A subclass sets these attributes, or defines them as properties, and implements
+    :meth:`forward`. A pre-trained and frozen encoder also derives from
+    :class:`~mapper_mm.models.encoders.frozen_encoder.FrozenEncoder`; of any other encoder, all
+    parameters are trained and saved.
 
     Attributes:
         embed_dims: width C of the tokens.
-        num_prefix_tokens: P, the tokens before those of the patches: [CLS], registers. 0 or more.
+        num_prefix_tokens: number P of tokens before the patches ([CLS], registers), 0 or more.
         grid: rows and columns of patches.
         input_size: height and width of the pictures in pixels.
-        patch_size: rows and columns of pixels from one patch to the next.
-        mean: of R, G and B, in levels of 0..255, that pictures are normalised with.
-        std: the same.
+        patch_size: vertical and horizontal distance of patches in pixels.
+        mean: mean of R, G and B for normalising pictures, in levels of 0..255.
+        std: standard deviation of R, G and B, in levels of 0..255.
     """
 
     embed_dims: int

@@ -1,4 +1,4 @@
-"""What every language model and every text prior gives, whoever wrote it."""
+"""Abstract base classes of language models and text priors."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class LanguageModel(BaseModule):
-    """Base of what makes tokens of phrases: all that the grounder knows of it.
+    """Base class of language models, which defines all that the grounder uses.
 
-    A replacement sets these attributes, or has them as properties, and writes :meth:`forward`. One
-    that is pre-trained and frozen is a
-    :class:`~mapper_mm.models.encoders.frozen_encoder.FrozenEncoder` as well.
+    A subclass sets these attributes, or defines them as properties, and implements
+    :meth:`forward`. A pre-trained and frozen model also derives from
+    :class:`~mapper_mm.models.encoders.frozen_encoder.FrozenEncoder`.
 
     Attributes:
         embed_dims: width C of the tokens.
-        max_tokens: L, the tokens that every phrase is padded to.
+        max_tokens: number L of tokens that every phrase is padded to.
     """
 
     embed_dims: int
@@ -35,21 +35,21 @@ class LanguageModel(BaseModule):
 
         Args:
             texts: B phrases.
-            records: where each comes from (file and record), for messages.
+            records: source of each phrase (file and record), for messages.
 
         Returns:
-            TextTokens: of L tokens each.
+            TextTokens: with L tokens per phrase.
 
         Raises:
-            PhraseError: for a phrase that cannot be grounded.
+            PhraseError: if a phrase cannot be grounded.
         """
 
 
 class TextPrior(BaseModule):
-    """Base of what guides a language model: features of phrases by another text encoder.
+    """Base class of text priors: features of phrases from another text encoder.
 
-    It reads phrases by itself, and brings what it finds to the language model's tokens, whatever
-    the two tokenizers are.
+    A prior encodes phrases with its own tokenizer and aligns the features with the language model's
+    tokens.
 
     Attributes:
         out_dims: width P of the features.
@@ -63,9 +63,9 @@ class TextPrior(BaseModule):
 
         Args:
             texts: B phrases.
-            tokens: what the language model's tokenizer made of them, with characters' offsets.
-            records: where each comes from, for messages.
+            tokens: the language model's tokens of the phrases, with character offsets.
+            records: source of each phrase, for messages.
 
         Returns:
-            Prior: of the language model's tokens, and of the phrases.
+            Prior: features of the language model's tokens and of the phrases.
         """

@@ -1,4 +1,4 @@
-"""What the text encoders have in common: architecture and tokenizer of transformers."""
+"""Base class of text encoders from transformers, with their tokenizers."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -23,23 +23,23 @@ from .frozen_encoder import FrozenEncoder
 
 
 class TextEncoder(FrozenEncoder):
-    """Base of a frozen encoder of phrases, and of the tokenizer that belongs to its weights.
+    """Base class of frozen text encoders with the tokenizer of their weights.
 
     Args:
-        arch: a transformers directory with a config.json; or a dict of the arguments of its
-            ``PreTrainedConfig``, with ``model_type``. Where the family is given: also 'base', the
-            defaults of these arguments, and a dict needs no ``model_type``.
+        arch: a transformers directory with a config.json, or a dict of the arguments of its
+            ``PreTrainedConfig`` with ``model_type``. If the class supports one family only, 'base'
+            stands for the default arguments, and a dict needs no ``model_type``.
         pretrained: a transformers directory or hub name. None: random weights.
-        tokenizer: the same, of the tokenizer. None: it is in ``pretrained``.
+        tokenizer: a directory or hub name of the tokenizer. Default: ``pretrained``.
 
     Attributes:
-        family: what is known of its family.
-        given_family: the family of a class that is for one only.
-        module_name: what its tensors' names begin with.
-        is_prior: whether it is a prior, for which some families have another class.
-        reads_phrases: whether it uses its tokenizer.
-        checkpoint_tokenizer: the files of the tokenizer that a checkpoint contained, see
-            :meth:`tokenizer_files`. None: ``pretrained`` or ``tokenizer`` has it.
+        family: properties of the model's family.
+        given_family: the family, if the class supports only one.
+        module_name: prefix of the tensors' names.
+        is_prior: whether the encoder is a prior, for which some families use another class.
+        reads_phrases: whether the tokenizer is used.
+        checkpoint_tokenizer: tokenizer files from a checkpoint, see :meth:`tokenizer_files`. None:
+            the tokenizer is in ``pretrained`` or ``tokenizer``.
     """
 
     given_family: ClassVar[TextFamily | None] = None
@@ -62,12 +62,12 @@ class TextEncoder(FrozenEncoder):
 
     @property
     def encoder(self) -> PreTrainedModel:
-        """The encoder as transformers has it, with what a method added."""
+        """The transformers model, including what a tuning method added."""
         return getattr(self, self.module_name)
 
     @property
     def tower(self) -> PreTrainedModel:
-        """What makes features of tokens in it; a prior may have a linear map besides."""
+        """The part that computes features of tokens, without a prior's last linear layer."""
         return self.encoder.get_submodule(self.family.tower if self.is_prior else '')
 
     @property
@@ -77,7 +77,7 @@ class TextEncoder(FrozenEncoder):
 
     @property
     def positions(self) -> int:
-        """How many tokens it can read, special ones among them."""
+        """Maximum number of tokens, including special tokens."""
         return self.family.positions(self.encoder.config)
 
     def _pretrained_weights(self) -> dict[str, Tensor]:
@@ -86,15 +86,15 @@ class TextEncoder(FrozenEncoder):
         )
 
     def read(self, ids: Tensor, padding_mask: Tensor) -> Tensor:
-        """Make features of tokens, as transformers does.
+        """Compute features of tokens with the transformers model.
 
         Args:
-            ids: (B, L), numbers of tokens.
-            padding_mask: (B, L) bool, True where there is no token of the phrase.
+            ids: (B, L), token ids.
+            padding_mask: (B, L) bool, True for padding.
 
         Returns:
-            Tensor: (B, L, C). Of a family that reads phrases padded to all of its positions, L is
-            that many.
+            Tensor: (B, L, C). If the family always pads phrases to all positions, L is the number
+            of positions.
         """
         ids = ids.to(self.encoder.device)
         if self.family.padded:
@@ -106,11 +106,11 @@ class TextEncoder(FrozenEncoder):
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Its tokenizer, loaded when the first phrase comes.
+        """The tokenizer, which is loaded on first use.
 
         Raises:
-            MissingWeightsError: if there is none.
-            WrongWeightsError: if it is not the model's.
+            MissingWeightsError: if it does not exist.
+            WrongWeightsError: if it does not belong to the model.
         """
         if self._tokenizer is None:
             of_its_own = self.tokenizer_source is not None
@@ -123,23 +123,23 @@ class TextEncoder(FrozenEncoder):
         return self._tokenizer
 
     def tokenizer_files(self) -> dict[str, str]:
-        """The tokenizer as transformers writes it: the texts of files by their names."""
+        """Return the tokenizer as transformers saves it: the texts of files by their names."""
         return tokenizer_to_files(self.tokenizer)
 
     def use_checkpoint_tokenizer(self, files: Mapping[str, str], source: str) -> None:
-        """Use a tokenizer that a checkpoint holds in place of the one in ``pretrained``.
+        """Use a tokenizer from a checkpoint instead of the one in ``pretrained``.
 
         Args:
-            files: as of :meth:`tokenizer_files`.
-            source: where they came from, for messages.
+            files: as returned by :meth:`tokenizer_files`.
+            source: name of the checkpoint, for messages.
 
         Raises:
-            WrongWeightsError: if they are no tokenizer, or not the model's.
+            WrongWeightsError: if they are not a tokenizer, or do not belong to the model.
         """
         what = f'{source}: the tokenizer of {self.config_key}'
         self._tokenizer = tokenizer_from_files(files, what, self.family, self.encoder.config)
         self.checkpoint_tokenizer = dict(files)
 
     def spelled_out_arch(self) -> dict:
-        """``arch`` as arguments of transformers' class, which need no directory."""
+        """Return ``arch`` as arguments of transformers' config class, which need no directory."""
         return spelled_out(self.family, self.encoder.config)

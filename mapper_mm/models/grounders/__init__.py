@@ -1,4 +1,4 @@
-"""Grounders: whole models, assembled from parts."""
+"""Grounders: complete models, built from parts."""
 
 from .mapper import MaPPER
 

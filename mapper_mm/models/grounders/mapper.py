@@ -1,4 +1,6 @@
-"""MaPPER: the grounder that puts the parts together."""
+"""MaPPER, the grounder."""
+
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,13 +19,14 @@ from mapper_mm.models.structures import Fusion, ImageTokens, select
 from mapper_mm.registry import MODELS
 
 from ..data_preprocessors import GroundingDataPreprocessor, content_box, padding_masks, same_images
+from .given import check_fusion, check_image_tokens, check_text_tokens
 
 
 @MODELS.register_module()
 class MaPPER(BaseDetector):
     """Multimodal Prior-guided Parameter Efficient tuning for Referring expression comprehension.
 
-    Image and phrase in, the box of the one thing meant out (Liu et al., EMNLP 2024).
+    Predicts the box of the object that a phrase describes in an image (Liu et al., EMNLP 2024).
 
     Args:
         backbone: config of the image encoder, an :class:`ImageEncoder`.
@@ -32,13 +35,13 @@ class MaPPER(BaseDetector):
         bbox_head: config of the :class:`Head`; its width is filled in from the neck.
         data_preprocessor: config of the data preprocessor; mean and std are filled in from the
             image encoder.
-        share_images: encode an image that several expressions of a batch are about only once. In
+        share_images: encode an image only once for all of its expressions in a batch. In
             training LoCA's BatchNorm then counts it once; the published code counts it each time.
         init_cfg: MMEngine's initialization config.
 
     Raises:
-        WrongConfigError: if one of the four is not what it has to be, or pictures are to be
-            normalised otherwise than the image encoder was trained with.
+        WrongConfigError: if a part does not derive from its base class, or if mean and std differ
+            from those of the image encoder's training.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class MaPPER(BaseDetector):
             data_preprocessor=_normalised_for(encoder, data_preprocessor), init_cfg=init_cfg
         )
         self.share_images = share_images
+        # Of the last image of a batch: its number and its tokens. None: they are not kept.
+        self._last_image: tuple[int | None, ImageTokens | None] | None = None
         self.backbone = encoder
         self.language_model = _build(language_model, LanguageModel, 'language_model')
         filled_in = dict(
@@ -70,6 +75,13 @@ class MaPPER(BaseDetector):
             {'embed_dims': self.neck.embed_dims, **bbox_head}, Head, 'bbox_head'
         )
 
+    def keep_last_image(self, keep: bool) -> None:
+        """Keep the tokens of a batch's last image for the next batch, or no longer.
+
+        For testing in the order of images, while the weights stay as they are.
+        """
+        self._last_image = (None, None) if keep else None
+
     def extract_feat(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, with_attention: bool = False
     ) -> tuple[Fusion, list[bool]]:
@@ -82,41 +94,67 @@ class MaPPER(BaseDetector):
             with_attention: see :class:`Neck`.
 
         Returns:
-            tuple[Fusion, list[bool]]: what the neck read, and which samples nothing is to be
-            learned from.
+            tuple[Fusion, list[bool]]: the output of the neck, and which samples get no loss.
         """
         image = self._encode_images(batch_inputs, batch_data_samples)
         text = self.language_model(
             [sample.text for sample in batch_data_samples],
             [sample.get('record', sample.get('img_path')) for sample in batch_data_samples],
         )
+        check_text_tokens(self.language_model, text)
         image.padding_mask = self._patch_padding(batch_inputs, batch_data_samples)
-        return self.neck(image, text, with_attention=with_attention), text.skipped
+        fusion = self.neck(image, text, with_attention=with_attention)
+        check_fusion(self.neck, fusion)
+        return fusion, text.skipped
 
     def _encode_images(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> ImageTokens:
-        """What the backbone makes of the images, each distinct one just once.
+        """Encode each distinct image once.
 
-        No word reaches the image encoder, so expressions about one image can share its tokens.
+        The image encoder reads no text, so the expressions of an image can share its tokens.
         """
         if not self.share_images:
-            return self.backbone(batch_inputs)
+            return self._encode(batch_inputs)
         images = [sample.get('image_number') for sample in batch_data_samples]
         if None in images:
-            # Not from our data preprocessor, which knows before anything is on the device.
+            # Another data preprocessor does not set image_number.
             images = same_images(batch_inputs, batch_data_samples)
-        # Distinct ones, in the order of their first.
+        # Distinct images, in order of their first occurrence.
         distinct = list(dict.fromkeys(images))
+        if self._last_image is not None and not torch.is_grad_enabled():
+            return self._encode_all_but_last(batch_inputs, images, distinct)
         chosen = [images.index(image) for image in distinct]
         rows = [distinct.index(image) for image in images]
         if len(chosen) == len(rows):
-            return self.backbone(batch_inputs)
-        return select(self.backbone(batch_inputs[chosen]), rows)
+            return self._encode(batch_inputs)
+        return select(self._encode(batch_inputs[chosen]), rows)
+
+    def _encode(self, images: Tensor) -> ImageTokens:
+        tokens = self.backbone(images)
+        check_image_tokens(self.backbone, tokens)
+        return tokens
+
+    def _encode_all_but_last(
+        self, batch_inputs: Tensor, images: list[int], distinct: list[int]
+    ) -> ImageTokens:
+        """The same, but for the last image of the batch before, whose tokens are there."""
+        number, tokens = self._last_image
+        known = [number] if number in distinct else []
+        new = [image for image in distinct if image not in known]
+        parts = [tokens] if known else []
+        if new:
+            parts.append(self.backbone(batch_inputs[[images.index(image) for image in new]]))
+        encoded = replace(parts[-1], tokens=torch.cat([part.tokens for part in parts]))
+        order = known + new
+        last = select(encoded, [order.index(images[-1])])
+        self._last_image = images[-1], last
+        rows = [order.index(image) for image in images]
+        return encoded if rows == [*range(len(order))] else select(encoded, rows)
 
     def _patch_padding(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
-        """(B, prefix + N) bool: patches are padding by their first pixel, prefix tokens never.
+        """Return a (B, prefix + N) bool mask, True for padding.
 
-        Of a picture thinner than a patch that may be all of them: there, a patch is padding if all
-        of its pixels are.
+        A patch is padding if its first pixel is; prefix tokens never are. In a picture thinner than
+        a patch this could be all patches; there, a patch is padding if all of its pixels are.
         """
         size, device = batch_inputs.shape[-2:], batch_inputs.device
         mask = padding_masks(batch_data_samples, size, device)
@@ -135,7 +173,7 @@ class MaPPER(BaseDetector):
         return torch.cat([prefix, patches], dim=1)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
-        """Losses of a batch, less the samples that are skipped; see :meth:`Head.loss`."""
+        """Compute the losses of a batch without skipped samples; see :meth:`Head.loss`."""
         fusion, skipped = self.extract_feat(
             batch_inputs, batch_data_samples, with_attention=self.bbox_head.reads_attention
         )
@@ -145,9 +183,9 @@ class MaPPER(BaseDetector):
             batch_data_samples = [batch_data_samples[row] for row in kept]
         losses = self.bbox_head.loss(fusion, batch_data_samples)
         if not kept:
-            # Their losses become 0 below: every parameter still has a gradient.
+            # The losses become 0 below, so that every parameter still gets a gradient.
             losses.pop('acc@0.5', None)
-        # Processes' losses are averaged: each counts by how many samples it has left.
+        # Losses are averaged over processes: weight each by its number of remaining samples.
         count = torch.tensor(float(len(kept)), device=batch_inputs.device)
         weight = count / reduce_mean(count).clamp(min=1e-6)
         return {name: weight * value if 'loss' in name else value for name, value in losses.items()}
@@ -155,14 +193,14 @@ class MaPPER(BaseDetector):
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
     ) -> SampleList:
-        """Put ``pred_instances`` into the samples; see :meth:`Head.predict`."""
+        """Add ``pred_instances`` to the samples; see :meth:`Head.predict`."""
         fusion = self._fusion_for_boxes(batch_inputs, batch_data_samples)
         return self.add_pred_to_datasample(
             batch_data_samples, self.bbox_head.predict(fusion, batch_data_samples, rescale)
         )
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Tensor:
-        """Boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas, without post-processing."""
+        """Return boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas, without post-processing."""
         return self.bbox_head(self._fusion_for_boxes(batch_inputs, batch_data_samples))
 
     def _fusion_for_boxes(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> Fusion:
@@ -175,13 +213,15 @@ class MaPPER(BaseDetector):
 
 
 def _build(config: dict, base: type[BaseModule], key: str) -> BaseModule:
-    """Build a part, and check that it is what the grounder will use it as."""
-    kind = config.get('type')
+    """Build a part and check that it derives from its base class and has its attributes."""
+    if 'type' not in config:
+        raise WrongConfigError(f'`model.{key}`: it has no type.')
+    kind = config['type']
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    # What is not known at all is for the registry to say.
+    # The registry reports unknown names.
     if isinstance(kind, type) and not issubclass(kind, base):
         raise WrongConfigError(
-            f'`model.{key}.type={config.get("type")!r}` is no {base.__name__}: name one that is, '
+            f'`model.{key}.type={config.get("type")!r}` is no {base.__name__}: set another type, '
             f'or derive yours from {base.__module__}.{base.__name__}.'
         )
     part = MODELS.build(config)
@@ -189,22 +229,22 @@ def _build(config: dict, base: type[BaseModule], key: str) -> BaseModule:
     if lacks:
         raise WrongConfigError(
             f'`model.{key}.type={config.get("type")!r}` has no {", ".join(lacks)}: '
-            f'{base.__module__}.{base.__name__} says what that must be.'
+            f'see the attributes of {base.__module__}.{base.__name__}.'
         )
     return part
 
 
 def _between_patches(box: tuple[int, int, int, int], rows: int, columns: int) -> bool:
-    """Whether a picture at x0, y0, x1, y1 of the canvas holds no patch's first pixel."""
+    """Whether a picture at x0, y0, x1, y1 of the canvas contains no patch's first pixel."""
     x0, y0, x1, y1 = box
     return -(-x0 // columns) * columns >= x1 or -(-y0 // rows) * rows >= y1
 
 
 def _normalised_for(encoder: ImageEncoder, config: dict | None) -> dict | None:
-    """Fill in what pictures are normalised with, or compare it.
+    """Fill in mean and std of the encoder, or compare them with those of the config.
 
     Raises:
-        WrongConfigError: if the config says otherwise than the encoder, and does not insist.
+        WrongConfigError: if they differ and ``check_mean_std`` is True.
     """
     kind = None if config is None else config.get('type')
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
@@ -217,6 +257,6 @@ def _normalised_for(encoder: ImageEncoder, config: dict | None) -> dict | None:
             raise WrongConfigError(
                 f'`model.data_preprocessor.{name}={list(value)}` is not what the image encoder was '
                 f'trained with: leave mean and std out, or set mean={right["mean"]} and '
-                f'std={right["std"]}. With check_mean_std=False yours are taken.'
+                f'std={right["std"]}. Set check_mean_std=False to use yours.'
             )
     return {**config, **said}

@@ -1,4 +1,4 @@
-"""Heads: what turns the neck's output into a box."""
+"""Heads, which predict a box from the neck's output."""
 
 from .base import Head
 from .box_head import BoxHead

@@ -1,4 +1,4 @@
-"""What every head gives, whoever wrote it."""
+"""Abstract base class of heads."""
 
 from abc import abstractmethod
 
@@ -11,13 +11,13 @@ from mapper_mm.models.structures import Fusion
 
 
 class Head(BaseModule):
-    """Base of what turns a neck's output into one box a sample.
+    """Base class of heads, which predict one box per sample from a neck's output.
 
-    The grounder builds it with ``embed_dims``, the neck's width D, besides what its config says.
+    The grounder adds the argument ``embed_dims``, the neck's width D, to its config.
 
     Attributes:
-        reads_attention: whether its loss reads :attr:`Fusion.attention`.
-        predicts_from_attention: whether its boxes come from it, too.
+        reads_attention: whether the loss reads :attr:`Fusion.attention`.
+        predicts_from_attention: whether the boxes also depend on it.
     """
 
     reads_attention: bool = False
@@ -25,14 +25,14 @@ class Head(BaseModule):
 
     @abstractmethod
     def forward(self, fusion: Fusion) -> Tensor:
-        """Boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas, without post-processing."""
+        """Return boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas, without post-processing."""
 
     @abstractmethod
     def loss(self, fusion: Fusion, data_samples: SampleList) -> dict[str, Tensor]:
-        """Losses of a batch.
+        """Compute the losses of a batch.
 
         Args:
-            fusion: of B samples.
+            fusion: the neck's output for B samples.
             data_samples: with ``gt_instances.bboxes`` (1, 4), (x1, y1, x2, y2) in canvas pixels,
                 and ``batch_input_shape`` (H, W).
 
@@ -45,15 +45,15 @@ class Head(BaseModule):
     def predict(
         self, fusion: Fusion, data_samples: SampleList, rescale: bool = True
     ) -> list[InstanceData]:
-        """Boxes for pictures.
+        """Predict boxes.
 
         Args:
-            fusion: of B samples.
+            fusion: the neck's output for B samples.
             data_samples: with ``batch_input_shape`` and, to rescale, ``homography_matrix`` and
                 ``ori_shape``.
-            rescale: give boxes in pixels of the original pictures instead of in canvas pixels.
+            rescale: return boxes in pixels of the original pictures instead of canvas pixels.
 
         Returns:
-            list[InstanceData]: one a picture, each with one box: ``bboxes`` (1, 4) as
+            list[InstanceData]: one per picture, each with one box: ``bboxes`` (1, 4) as
             (x1, y1, x2, y2), ``scores`` (1,) and ``labels`` (1,) of 0.
         """

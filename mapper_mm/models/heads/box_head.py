@@ -1,5 +1,6 @@
-"""The box head: one box from what the query read."""
+"""The box head, which predicts a box from the query."""
 
+import torch
 from mmdet.models.layers import MLP
 from torch import Tensor
 
@@ -11,14 +12,14 @@ from .single_box import GIOU, L1, SingleBoxHead
 
 @MODELS.register_module()
 class BoxHead(SingleBoxHead):
-    """MLP to a sigmoid box (cx, cy, w, h) in [0, 1] of the canvas.
+    """Predict a box (cx, cy, w, h) in [0, 1] of the canvas with an MLP and a sigmoid.
 
     Args:
         embed_dims: width D of the query.
         num_layers: linear layers of the MLP.
         loss_l1: see :class:`SingleBoxHead`.
-        loss_iou: the same.
-        loss_attention: the same.
+        loss_iou: see :class:`SingleBoxHead`.
+        loss_attention: see :class:`SingleBoxHead`.
 
     Raises:
         WrongConfigError: if every loss is None.
@@ -37,4 +38,6 @@ class BoxHead(SingleBoxHead):
 
     def forward(self, fusion: Fusion) -> Tensor:
         """Map the query (B, D) to boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas."""
-        return self.mlp(fusion.query).sigmoid()
+        # bfloat16 would round boxes to 256 places.
+        with torch.autocast(fusion.query.device.type, enabled=False):
+            return self.mlp(fusion.query.to(self.mlp.layers[0].weight)).sigmoid()

@@ -1,4 +1,4 @@
-"""The heat-map head: the box around where the query looked."""
+"""The heat-map head, which computes the box from the query's attention."""
 
 import math
 
@@ -14,17 +14,19 @@ from .single_box import GIOU, L1, SingleBoxHead
 
 @MODELS.register_module()
 class HeatmapHead(SingleBoxHead):
-    """A box from the query's attention as a map of heat: soft-argmax and spread.
+    """Compute a box from the mean and the standard deviation of the query's attention map.
 
-    Its centre is the mean place of the heat. A box that is evenly hot has sides of sqrt(12)
-    standard deviations; that is what comes out at the start. One linear map of the query learns to
-    shift the centre by up to a standard deviation and to stretch the sides by up to 4.
+    The centre of the box is the mean position of the attention. The sides are sqrt(12) standard
+    deviations, which is right for uniform attention inside a box. A linear layer of the query can
+    shift the centre by up to one standard deviation and scale the sides by up to 4; it starts
+    with no change.
 
     Args:
         embed_dims: width D of the query.
         loss_l1: see :class:`SingleBoxHead`.
-        loss_iou: the same.
-        loss_attention: the same; :class:`AttentionLoss` teaches the heat itself.
+        loss_iou: see :class:`SingleBoxHead`.
+        loss_attention: see :class:`SingleBoxHead`; :class:`AttentionLoss` trains the attention
+            map directly.
 
     Raises:
         WrongConfigError: if every loss is None.
@@ -47,15 +49,15 @@ class HeatmapHead(SingleBoxHead):
         nn.init.zeros_(self.adjust.bias)
 
     def forward(self, fusion: Fusion) -> Tensor:
-        """Boxes (B, 4), (cx, cy, w, h) in shares of the canvas.
+        """Return boxes (B, 4), (cx, cy, w, h) in [0, 1] of the canvas.
 
         Raises:
-            WrongConfigError: if the neck does not say where the query looked.
+            WrongConfigError: if the neck does not output attention.
         """
         if fusion.attention is None:
             raise WrongConfigError(
-                "`model.bbox_head.type='HeatmapHead'` reads where the query looked, which "
-                '`model.neck` does not give: name a neck that puts out `Fusion.attention`.'
+                "`model.bbox_head.type='HeatmapHead'` reads the query's attention, which "
+                '`model.neck` does not give: use a neck that outputs `Fusion.attention`.'
             )
         heat = fusion.attention.float().clamp(min=1e-8).unflatten(1, fusion.grid)
         heat = heat / heat.sum((1, 2), keepdim=True)
@@ -69,9 +71,9 @@ class HeatmapHead(SingleBoxHead):
 
 
 def _mean_and_deviation(heat: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (B,) of places in [0, 1] by the heat (B, count) of equal parts.
+    """Return mean and standard deviation (B,) of a density (B, count) over equal parts of [0, 1].
 
-    Heat is even within a part, so that one part alone has a deviation, too.
+    The density is uniform within a part, so a single part also has a deviation.
     """
     places = (torch.arange(count, device=heat.device) + 0.5) / count
     mean = (heat * places).sum(1)

@@ -1,4 +1,4 @@
-"""What heads of one box have in common: the losses on it, and its way to the picture."""
+"""Base class of heads with one box per sample: losses and post-processing."""
 
 import torch
 from mmdet.structures import DetDataSample, SampleList
@@ -17,16 +17,16 @@ GIOU = dict(type='GIoULoss')
 
 
 class SingleBoxHead(Head):
-    """Base of the heads that say one box for each sample: losses and predictions from it.
+    """Base class of heads that predict one box per sample, with losses and predictions.
 
-    A subclass writes ``forward(fusion)``, boxes (B, 4).
+    A subclass implements ``forward(fusion)``, which returns boxes (B, 4).
 
     Args:
-        loss_l1: config of the loss on (cx, cy, w, h), summed over the four; mmdet's L1Loss by
-            default, SmoothL1Loss is another. None: no such loss.
-        loss_iou: config of the loss on (x1, y1, x2, y2); mmdet's GIoULoss by default, IoULoss,
-            DIoULoss, CIoULoss and SIoULoss are others. None: no such loss.
-        loss_attention: config of a loss on where the query looks, :class:`AttentionLoss`. None, as
+        loss_l1: config of the loss on (cx, cy, w, h), summed over the four: L1Loss (default) or
+            SmoothL1Loss of mmdet. None: no such loss.
+        loss_iou: config of the loss on (x1, y1, x2, y2): GIoULoss (default), IoULoss, DIoULoss,
+            CIoULoss or SIoULoss of mmdet. None: no such loss.
+        loss_attention: config of a loss on the query's attention, :class:`AttentionLoss`. None, as
             in the paper: no such loss.
 
     Raises:
@@ -43,8 +43,8 @@ class SingleBoxHead(Head):
         losses = (loss_l1, loss_iou, loss_attention)
         if losses == (None, None, None):
             raise WrongConfigError(
-                f'{type(self).__name__}: loss_l1, loss_iou and loss_attention are all None: there '
-                'is nothing to learn from.'
+                f'{type(self).__name__}: loss_l1, loss_iou and loss_attention are all None. Set '
+                'at least one.'
             )
         self.loss_l1, self.loss_iou, self.loss_attention = (
             None if loss is None else MODELS.build(loss) for loss in losses
@@ -52,18 +52,18 @@ class SingleBoxHead(Head):
         self.reads_attention = loss_attention is not None
 
     def loss(self, fusion: Fusion, data_samples: SampleList) -> dict[str, Tensor]:
-        """Losses and training accuracy.
+        """Compute the losses and the training accuracy of a batch.
 
         Args:
-            fusion: of B samples; with attention for ``loss_attention``.
+            fusion: the neck's output for B samples; with attention for ``loss_attention``.
             data_samples: with ``gt_instances.bboxes`` (1, 4), (x1, y1, x2, y2) in canvas pixels,
                 and ``batch_input_shape`` (H, W).
 
         Returns:
-            dict[str, Tensor]: ``loss_l1``, ``loss_iou`` and ``loss_attention``, those that are not
-            None, and ``acc@0.5``, the share of the batch with IoU of at least 0.5, in [0, 1].
+            dict[str, Tensor]: ``loss_l1``, ``loss_iou`` and ``loss_attention``, if they are not
+            None, and ``acc@0.5``, the share of samples with IoU of at least 0.5, in [0, 1].
         """
-        # Under autocast the head's output is half precision; boxes and losses are not.
+        # Under autocast the head's output is in half precision; use float32 for boxes and losses.
         pred = self(fusion).float()
         truth = torch.cat([sample.gt_instances.bboxes for sample in data_samples])
         truth = bbox_xyxy_to_cxcywh(truth.to(pred) / _canvas(pred, data_samples))
@@ -79,8 +79,8 @@ class SingleBoxHead(Head):
         if self.loss_attention is not None:
             if fusion.attention is None:
                 raise WrongConfigError(
-                    '`model.bbox_head.loss_attention` reads where the query looked, which '
-                    '`model.neck` does not give: set it to None, or name a neck that puts out '
+                    "`model.bbox_head.loss_attention` reads the query's attention, which "
+                    '`model.neck` does not give: set it to None, or use a neck that outputs '
                     '`Fusion.attention`.'
                 )
             losses['loss_attention'] = self.loss_attention(
@@ -91,29 +91,29 @@ class SingleBoxHead(Head):
     def predict(
         self, fusion: Fusion, data_samples: SampleList, rescale: bool = True
     ) -> list[InstanceData]:
-        """Boxes for pictures; each has an area.
+        """Predict boxes with a positive area.
 
-        A side that would have no length, of a box said without one or said beside the picture, is
-        made as long as a pixel, at the nearest place in the picture.
+        A side of length zero, also after clamping a box outside of the picture, is enlarged to one
+        pixel at the nearest place inside the picture.
 
         Args:
-            fusion: of B samples.
+            fusion: the neck's output for B samples.
             data_samples: with ``batch_input_shape`` and, to rescale, ``homography_matrix`` and
                 ``ori_shape``.
-            rescale: give boxes in pixels of the original pictures, cut to them, instead of in
+            rescale: return boxes in pixels of the original pictures, clamped to them, instead of
                 canvas pixels.
 
         Returns:
-            list[InstanceData]: one a picture, each with one box: ``bboxes`` (1, 4) as
+            list[InstanceData]: one per picture, each with one box: ``bboxes`` (1, 4) as
             (x1, y1, x2, y2), ``scores`` (1,) of 1 and ``labels`` (1,) of 0, on the CPU.
         """
-        # To the CPU once, not box by box.
+        # Copy all boxes to the CPU at once.
         pred = self(fusion).float().cpu()
         boxes = bbox_cxcywh_to_xyxy(pred).clamp(0, 1) * _canvas(pred, data_samples)
         if rescale:
             pairs = zip(boxes, data_samples, strict=True)
             boxes = torch.stack(
-                [self.cut_to_picture(_to_picture(box, sample), sample) for box, sample in pairs]
+                [self.clip_to_picture(_to_picture(box, sample), sample) for box, sample in pairs]
             )
         else:
             boxes = with_area(boxes, _canvas(pred, data_samples))
@@ -124,8 +124,8 @@ class SingleBoxHead(Head):
             for box in boxes
         ]
 
-    def cut_to_picture(self, box: Tensor, sample: DetDataSample) -> Tensor:
-        """Cut a box to the picture, and give it an area there.
+    def clip_to_picture(self, box: Tensor, sample: DetDataSample) -> Tensor:
+        """Clamp a box to the picture and make sure that it has an area.
 
         Args:
             box: (4,), (x1, y1, x2, y2) in pixels of the original picture.
@@ -145,7 +145,7 @@ def _canvas(boxes: Tensor, data_samples: SampleList) -> Tensor:
 
 
 def _to_picture(box: Tensor, sample: DetDataSample) -> Tensor:
-    """Bring a box in pixels of the canvas, (4,), to those of the original picture."""
+    """Map a box (4,) from canvas pixels to pixels of the original picture."""
     inverse = torch.linalg.inv(torch.as_tensor(sample.homography_matrix, dtype=torch.float64))
     corners = torch.stack([box[0::2], box[1::2], torch.ones_like(box[:2])]).cpu().double()
     x, y, scale = inverse @ corners
@@ -155,11 +155,12 @@ def _to_picture(box: Tensor, sample: DetDataSample) -> Tensor:
 
 
 def with_area(boxes: Tensor, limits: Tensor | None) -> Tensor:
-    """Make sides without length a pixel long.
+    """Enlarge sides of length zero to one pixel.
 
     Args:
         boxes: (..., 4), (x1, y1, x2, y2) in pixels.
-        limits: (..., 4), width, height, width, height of what they stay in. None: they are not cut.
+        limits: (..., 4), width, height, width, height of the area that enlarged boxes must stay in.
+            None: no limits.
 
     Returns:
         Tensor: (..., 4).

@@ -1,4 +1,4 @@
-"""Language models, and the priors that guide them."""
+"""Language models and text priors."""
 
 from .clip_text_prior import CLIPTextPrior
 from .prior_guided_bert import PriorGuidedBERT

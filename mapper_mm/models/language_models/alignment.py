@@ -1,4 +1,4 @@
-"""Bringing one tokenizer's features to another tokenizer's tokens, by character offsets."""
+"""Align the features of one tokenizer's tokens with another tokenizer's, by character offsets."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,14 @@ Offsets = Sequence[tuple[int, int]]
 
 
 def overlap_weights(to_offsets: Offsets, from_offsets: Offsets) -> np.ndarray:
-    """Weights that average, for each token of one tokenizer, the overlapping tokens of another.
+    """Return weights that average, for each token of one tokenizer, another's overlapping tokens.
 
     Args:
-        to_offsets: (start, end) in characters of each of the L tokens to bring features to.
-        from_offsets: the same for the K tokens that have features. Both without special tokens.
+        to_offsets: (start, end) in characters of each of the L target tokens.
+        from_offsets: the same for the K source tokens. Both without special tokens.
 
     Returns:
-        np.ndarray: (L, K) float32, rows adding up to 1; a row of zeros for a token that nothing
-        overlaps.
+        np.ndarray: (L, K) float32. Rows add up to 1; a row is zero if no token overlaps.
     """
     to, source = np.asarray(to_offsets).reshape(-1, 2), np.asarray(from_offsets).reshape(-1, 2)
     start = np.maximum(to[:, None, 0], source[None, :, 0])
@@ -27,21 +26,22 @@ def overlap_weights(to_offsets: Offsets, from_offsets: Offsets) -> np.ndarray:
 
 
 def alignment(to: Encoding, source: Encoding, text: str) -> np.ndarray:
-    """Alignment of two tokenizers' whole encodings of a phrase, special tokens included.
+    """Return alignment weights of two encodings of a phrase, including special tokens.
 
-    Special tokens before the phrase map to those before it, those behind to those behind; every
-    other token gets the mean of the tokens that share characters with it. One that shares none, as
-    the other side truncated the phrase before it, maps to the special tokens behind the phrase.
+    Each token gets the mean of the source tokens that share characters with it. Special tokens
+    before the phrase get those before it, and special tokens after it those after it. A token
+    without shared characters, because the source was truncated before it, gets the special tokens
+    after the phrase.
 
     Args:
-        to: of the L tokens to bring features to.
-        source: of the K tokens that have features. Either may have special tokens at one end, at
-            both or at none.
+        to: encoding of the L target tokens.
+        source: encoding of the K source tokens. Both may have special tokens at either end, both
+            ends or none.
         text: the phrase.
 
     Returns:
-        np.ndarray: (L, K) float32, rows adding up to 1; a row of zeros for a token that none of the
-        K goes with, for which the feature of the phrase as a whole is meant.
+        np.ndarray: (L, K) float32. Rows add up to 1; a row is zero if the token matches no source
+        token and should get the feature of the whole phrase.
     """
     weights = np.zeros((len(to), len(source)), np.float32)
     to_before, to_words, to_behind = _parts(to)
@@ -56,7 +56,7 @@ def alignment(to: Encoding, source: Encoding, text: str) -> np.ndarray:
 
 
 def trimmed(offsets: Offsets, text: str) -> Offsets:
-    """Offsets without the blanks at both ends, which belong to a token for some tokenizers only."""
+    """Return offsets without the spaces at both ends, which only some tokenizers include."""
     spans = []
     for start, end in offsets:
         piece = text[start:end]
@@ -66,7 +66,7 @@ def trimmed(offsets: Offsets, text: str) -> Offsets:
 
 
 def _parts(encoding: Encoding) -> tuple[slice, slice, slice]:
-    """Where in an encoding are the special tokens before a phrase, its own, and those behind."""
+    """Return slices of the special tokens before a phrase, its own tokens, and those after it."""
     words = np.flatnonzero(np.asarray(encoding.special_tokens_mask) == 0)
     start, stop = (words[0], words[-1] + 1) if len(words) else (len(encoding), len(encoding))
     return slice(0, start), slice(start, stop), slice(stop, len(encoding))

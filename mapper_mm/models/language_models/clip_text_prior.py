@@ -1,4 +1,4 @@
-"""CLIP's text side as the prior, as in the paper."""
+"""CLIP's text encoder as the prior, as in the paper."""
 
 from transformers import CLIPTextModelWithProjection
 
@@ -10,14 +10,14 @@ from .transformers_text_prior import TransformersTextPrior
 
 @MODELS.register_module()
 class CLIPTextPrior(TransformersTextPrior):
-    """CLIP's projected text features, aligned with the image world.
+    """CLIP's projected text features, which are aligned with images.
 
     Args:
         arch: 'base' for CLIP ViT-B/16's text transformer, a directory with a config.json, or a
             dict of ``CLIPTextConfig`` arguments.
-        pretrained: a transformers directory or hub name. None: random weights and, as there is
-            then no tokenizer, nothing to read with.
-        **kwargs: as of :class:`TransformersTextPrior`.
+        pretrained: a transformers directory or hub name. None: random weights and no tokenizer, so
+            phrases cannot be encoded.
+        **kwargs: see :class:`TransformersTextPrior`.
     """
 
     given_family = family_of('clip')

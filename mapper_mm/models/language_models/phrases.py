@@ -1,4 +1,4 @@
-"""Phrases to a language model's tokens, and all that can be wrong with a phrase said by name."""
+"""Tokenize phrases and check them, with errors that name the phrase."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from mapper_mm.utils.counted_warning import CountedWarning
 
 from .words import unknown_words
 
-# Half of a character: what Python makes of bytes that are not in the terminal's encoding.
+# A lone surrogate: Python decodes bytes that are not in the terminal's encoding to these.
 _HALF_A_CHARACTER = re.compile('[\ud800-\udfff]')
 
 
@@ -25,9 +25,9 @@ class Tokens:
 
     Attributes:
         ids: (B, L) int64.
-        padding_mask: (B, L) bool, True where there is only padding.
-        encodings: one ``tokenizers.Encoding`` a phrase, not padded.
-        skipped: one bool a phrase, True for one that nothing is to be learned from.
+        padding_mask: (B, L) bool, True for padding.
+        encodings: one ``tokenizers.Encoding`` per phrase, without padding.
+        skipped: B bools, True for a phrase that gets no loss.
     """
 
     ids: Tensor
@@ -37,11 +37,11 @@ class Tokens:
 
 
 def check_characters(text: str, record: str) -> None:
-    """Check that a phrase can be read.
+    """Check that a phrase has no lone surrogates.
 
     Raises:
-        PhraseError: if it has half a character, as of one typed in a terminal of another encoding
-            than Python's.
+        PhraseError: if it has one, for example because the terminal's encoding differs from
+            Python's.
     """
     if _HALF_A_CHARACTER.search(text):
         raise PhraseError(
@@ -51,14 +51,13 @@ def check_characters(text: str, record: str) -> None:
 
 
 class PhraseTokenizer:
-    """Tokenizes phrases to a fixed number of a language model's tokens.
+    """Tokenize phrases to a fixed number of tokens.
 
     Args:
-        tokenizer: the language model's.
-        max_tokens: length L, with special tokens ([CLS] and [SEP] of BERT).
-        truncation: read the beginning of a longer phrase, with a counted warning. False: it is an
-            error.
-        name: what messages call the language model.
+        tokenizer: the language model's tokenizer.
+        max_tokens: length L, including special tokens ([CLS] and [SEP] of BERT).
+        truncation: truncate longer phrases, with a counted warning. False: they are an error.
+        name: name of the language model, for messages.
     """
 
     def __init__(
@@ -84,14 +83,15 @@ class PhraseTokenizer:
 
         Args:
             texts: B phrases.
-            records: where each phrase comes from (file and record), for messages.
-            strict: whether a phrase that is too long or mostly unknown words is an error. If it is
-                not, there is a counted warning, for training to go on.
+            records: source of each phrase (file and record), for messages.
+            strict: whether a phrase that is too long, or of mostly unknown words, is an error. With
+                False, as in training, it is a counted warning.
 
         Raises:
-            PhraseError: for a phrase without words or with half a character; one that is too long,
-                if strict and without ``truncation``; or one of which most words are unknown,
-                unless strict, only if most phrases of the batch, and not just one, are like that.
+            PhraseError: for a phrase without words or with a lone surrogate; for a phrase that is
+                too long, if ``strict`` and not ``truncation``; for a phrase of mostly unknown
+                words, or, if not ``strict``, only for a batch with mostly such phrases and more
+                than one.
         """
         for text, record in zip(texts, records, strict=True):
             check_characters(text, record)
@@ -108,12 +108,12 @@ class PhraseTokenizer:
             ids[row, : len(encoding)] = torch.tensor(encoding.ids)
             padding_mask[row, : len(encoding)] = False
         unknown = [line for line in unknown if line]
-        # An epoch's last batch may be of one phrase.
+        # The last batch of an epoch may have only one phrase.
         self._judge(unknown, 0 if strict else max(1, len(texts) // 2))
         return Tokens(ids, padding_mask, encodings, skipped)
 
     def _check_words(self, encoding: Encoding, text: str, record: str) -> str | None:
-        """Say what is wrong with a phrase; a line about it is returned if it is mostly unknown."""
+        """Check that a phrase has words; return a message if most of them are unknown."""
         marks = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
         words = [number for number, special in marks if not special]
         if not words or not text.strip():
@@ -133,21 +133,21 @@ class PhraseTokenizer:
         )
 
     def _check_length(self, encoding: Encoding, text: str, record: str, strict: bool) -> bool:
-        """Whether a phrase is to be skipped, as it is too long."""
+        """Check the length of a phrase; return whether it gets no loss because it is too long."""
         if not encoding.overflowing:
             return False
         if strict and not self.truncation:
             raise PhraseError(
                 f'{record}: the phrase {text!r} has {len(self.tokenizer(text).input_ids)} tokens '
                 f'with special ones, the model reads {self.max_tokens} '
-                '(`language_model.max_tokens`). Make it shorter, or set '
-                '`language_model.truncation=True` for its beginning to be read.'
+                '(`language_model.max_tokens`). Shorten it, or set '
+                '`language_model.truncation=True` to truncate it.'
             )
         self.long(f'{record}: {text!r}')
         return not self.truncation
 
     def _judge(self, unknown: list[str], allowed: int) -> None:
-        # One strange phrase must not end a training; a wrong vocabulary knows hardly any.
+        # One unusual phrase must not stop training; a wrong vocabulary knows hardly any phrase.
         if len(unknown) > allowed:
             raise PhraseError(
                 f'{unknown[0]}. Is `language_model.pretrained` a directory with the '

@@ -10,12 +10,12 @@ from .transformers_text_encoder import TransformersTextEncoder
 
 @MODELS.register_module()
 class PriorGuidedBERT(TransformersTextEncoder):
-    """transformers' BERT, frozen but for what ``adapter`` tunes, with PGT behind the last layer.
+    """transformers' BERT, frozen except for what ``adapter`` tunes, with PGT after the last layer.
 
     Args:
         arch: 'base' for bert-base-uncased, a directory with a config.json, or a dict of
             ``BertConfig`` arguments.
-        **kwargs: as of :class:`TransformersTextEncoder`.
+        **kwargs: see :class:`TransformersTextEncoder`.
     """
 
     given_family = family_of('bert')

@@ -1,4 +1,4 @@
-"""The language model: any text encoder of transformers', frozen but for what is tuned."""
+"""Text encoders from transformers as language models."""
 
 from collections.abc import Sequence
 
@@ -18,30 +18,30 @@ from .phrases import PhraseTokenizer
 
 @MODELS.register_module()
 class TransformersTextEncoder(TextEncoder, LanguageModel):
-    """A text encoder of transformers', guided by a prior, with PGT behind the last layer.
+    """A frozen text encoder from transformers, with a prior, adapters and PGT after the last layer.
 
-    The families are BERT, RoBERTa, XLM-RoBERTa, DistilBERT, ELECTRA, MPNet, DeBERTa-v2 (and v3),
-    ModernBERT, and the text sides of CLIP and SigLIP: see
-    :mod:`mapper_mm.models.pretrained.text_families`. The tokenizer is loaded when the first phrase
-    comes.
+    Supported families are BERT, RoBERTa, XLM-RoBERTa, DistilBERT, ELECTRA, MPNet, DeBERTa-v2 (and
+    v3), ModernBERT, and the text encoders of CLIP and SigLIP: see
+    :mod:`mapper_mm.models.pretrained.text_families`. The tokenizer is loaded on first use.
 
     Args:
         arch: a directory with a config.json, or a dict with ``model_type`` and the arguments of
             transformers' config class of that type.
-        pretrained: a transformers directory or hub name; also where the tokenizer is.
-        tokenizer: a directory or hub name with the tokenizer, if it is not in ``pretrained``.
-        max_tokens: tokens a phrase is padded to, special ones ([CLS] and [SEP] of BERT) included.
-        truncation: read the beginning of a longer phrase, with a counted warning, as in the paper.
-            False: it is an error, and in training a counted warning and no loss on it.
+        pretrained: a transformers directory or hub name of weights and tokenizer.
+        tokenizer: a directory or hub name of the tokenizer, if it is not in ``pretrained``.
+        max_tokens: number of tokens that phrases are padded to, including special tokens ([CLS] and
+            [SEP] of BERT).
+        truncation: truncate longer phrases, with a counted warning, as in the paper. False: a
+            longer phrase is an error; in training it gets no loss and a counted warning.
         prior: config of the text prior. None: no prior.
-        adapter: config of a tuning method, or of an adapter and where to insert it, see
+        adapter: config of a tuning method, or of an adapter and its insertion points, see
             :class:`~mapper_mm.models.adapters.insertion.InsertedAdapters`. None: nothing is tuned.
-        pgt: config of the prior-guided text module; needs a prior. None: none.
+        pgt: config of the prior-guided text module, which needs a prior. None: no such module.
 
     Raises:
-        ValueError: if ``adapter`` does not fit it, ``pgt`` is asked for without a prior,
-            or ``max_tokens`` is out of range.
-        WrongConfigError: if ``prior`` is none.
+        ValueError: if ``adapter`` does not fit the model, ``pgt`` is set without a prior, or
+            ``max_tokens`` is out of range.
+        WrongConfigError: if ``prior`` is not a :class:`TextPrior`.
     """
 
     config_key = 'language_model'
@@ -77,7 +77,7 @@ class TransformersTextEncoder(TextEncoder, LanguageModel):
                 f'language_model.pgt joins {self.family.name} with a prior: set '
                 'language_model.prior, or set language_model.pgt to None.'
             )
-        # What features of tokens do not pass, such as SigLIP's head.
+        # Layers that token features do not use, such as SigLIP's head.
         self.never_tuned = frozenset(
             name
             for name, _ in self.encoder.named_parameters()
@@ -106,14 +106,14 @@ class TransformersTextEncoder(TextEncoder, LanguageModel):
         return [module for module in self.encoder.modules() if isinstance(module, AdapterWrapper)]
 
     def init_weights(self) -> None:
-        """Load the pre-trained weights, the prior's too; see :class:`FrozenEncoder`."""
+        """Load the pre-trained weights, also of the prior; see :class:`FrozenEncoder`."""
         super().init_weights()
         if self.prior is not None:
             self.prior.init_weights()
 
     @property
     def tokenize(self) -> PhraseTokenizer:
-        """What reads phrases, with the language model's tokenizer."""
+        """The phrase tokenizer, with the language model's tokenizer."""
         if self._tokenize is None or self._tokenize.tokenizer is not self.tokenizer:
             self._tokenize = PhraseTokenizer(
                 self.tokenizer, self.max_tokens, self.truncation, self.family.name
@@ -125,13 +125,13 @@ class TransformersTextEncoder(TextEncoder, LanguageModel):
 
         Args:
             texts: B phrases.
-            records: where each comes from, for error messages.
+            records: source of each phrase, for messages.
 
         Returns:
-            TextTokens: L is ``max_tokens``.
+            TextTokens: with ``max_tokens`` tokens per phrase.
 
         Raises:
-            PhraseError: for a phrase that is empty, too long or mostly unknown words.
+            PhraseError: for a phrase that is empty, too long or of mostly unknown words.
         """
         tokens = self.tokenize(texts, records, strict=not self.training)
         padding_mask = tokens.padding_mask.to(self.encoder.device)
@@ -143,7 +143,7 @@ class TransformersTextEncoder(TextEncoder, LanguageModel):
         return TextTokens(features, padding_mask, tokens.skipped)
 
     def _of_positions(self, prior: Prior | None) -> tuple[Tensor | None, Tensor | None]:
-        """A prior's features of all tokens that the encoder reads, and of the phrase."""
+        """Return a prior's features, padded to all positions of the encoder, and of the phrase."""
         if prior is None:
             return None, None
         further = self.positions - self.max_tokens if self.family.padded else 0

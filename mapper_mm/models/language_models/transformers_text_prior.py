@@ -1,4 +1,4 @@
-"""The text prior: a frozen text encoder's features, one for every token of the language model."""
+"""Text encoders from transformers as text priors."""
 
 from collections.abc import Sequence
 
@@ -19,25 +19,24 @@ from .phrases import Tokens
 
 @MODELS.register_module()
 class TransformersTextPrior(TextEncoder, TextPrior):
-    """Features of any text encoder of transformers', brought to the language model's tokens.
+    """Features of a frozen transformers text encoder, aligned with the language model's tokens.
 
-    It reads the phrase with its own tokenizer; each token of the language model gets the mean of
-    the tokens whose characters it shares, a special token that of the special tokens at its end of
-    the phrase. Of CLIP and SigLIP features are those behind their linear map, in the space that
-    they share with pictures.
+    The prior encodes the phrase with its own tokenizer. Each token of the language model gets the
+    mean of the tokens that share characters with it; a special token gets the mean of the special
+    tokens at the same end of the phrase. Features of CLIP and SigLIP are taken after their linear
+    projection, in the space that they share with images.
 
     Args:
         arch: a directory with a config.json, or a dict with ``model_type`` and the arguments of
             transformers' config class of that type.
         pretrained: a transformers directory or hub name. None: random weights.
-        tokenizer: the same, of the tokenizer, if it is not in ``pretrained``.
-        pooling: the feature of the phrase as a whole: the 'mean' of its tokens', special ones
-            included; that of its 'first' one ([CLS]) or of its 'last'. None: as the family does, by
-            the mean where it has no way of its own: CLIP takes its last token, SigLIP the last of
-            its positions.
+        tokenizer: a directory or hub name of the tokenizer, if it is not in ``pretrained``.
+        pooling: the feature of the whole phrase: 'mean' of its tokens, including special tokens;
+            its 'first' token ([CLS]); or its 'last' token. Default: that of the family, which is
+            the last token for CLIP, the last position for SigLIP, and the mean for the others.
 
     Raises:
-        ValueError: for another ``pooling``.
+        ValueError: if ``pooling`` is unknown.
     """
 
     config_key = 'language_model.prior'
@@ -73,13 +72,12 @@ class TransformersTextPrior(TextEncoder, TextPrior):
     def forward(self, texts: Sequence[str], tokens: Tokens, records: Sequence[str]) -> Prior:
         """Compute the prior.
 
-        Of a phrase with more tokens than it has positions, which the language model may read as one
-        unknown word, it reads the beginning, with a counted warning.
+        A phrase with more tokens than positions is truncated, with a counted warning.
 
         Args:
             texts: B phrases.
-            tokens: the language model's tokens of them.
-            records: where each phrase comes from, for the warning.
+            tokens: the language model's tokens of the phrases.
+            records: source of each phrase, for the warning.
         """
         encodings = self.tokenizer(list(texts), truncation=True, max_length=self.limit).encodings
         lengths = torch.tensor([len(encoding) for encoding in encodings])
@@ -99,13 +97,13 @@ class TransformersTextPrior(TextEncoder, TextPrior):
         features = self.features(ids, padding_mask)
         phrase = self._pool(features, padding_mask)
         features = features[:, : ids.shape[1]]
-        # Tokens that go with none of its tokens: those that are special, where it has no such.
+        # Special tokens of the language model for which the prior has no special tokens.
         none = (~weights.any(2) & ~tokens.padding_mask).to(device)
         brought = weights.to(features) @ features
         return Prior(torch.where(none.unsqueeze(2), phrase, brought), phrase)
 
     def _pool(self, features: Tensor, padding_mask: Tensor) -> Tensor:
-        """(B, 1, P), of the features of all positions that were read."""
+        """Return the feature of each phrase (B, 1, P)."""
         if self.pooling == 'position':
             return features[:, -1:]
         lengths = (~padding_mask).sum(1)
@@ -120,10 +118,10 @@ class TransformersTextPrior(TextEncoder, TextPrior):
 
     @torch.no_grad()
     def features(self, ids: Tensor, padding_mask: Tensor) -> Tensor:
-        """Encode numbers of its own tokens, (B, K), as (B, K, P), or (B, all positions, P).
+        """Encode the prior's own token ids (B, K) as (B, K, P), or (B, all positions, P).
 
         Args:
-            ids: (B, K).
+            ids: (B, K), token ids.
             padding_mask: (B, K) bool, True for padding.
         """
         hidden = self.read(ids, padding_mask)

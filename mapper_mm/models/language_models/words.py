@@ -1,4 +1,4 @@
-"""The words of a phrase, and which of them a vocabulary does not know."""
+"""Find the words of a phrase that a vocabulary does not know."""
 
 import re
 
@@ -8,36 +8,38 @@ from mapper_mm.utils.english import is_like_a_word
 
 from .alignment import trimmed
 
-# Of vocabularies that cut a phrase into words before they look at it, as BERT's.
-_CUT_BEFORE = ('WordPiece', 'WordLevel')
-# With the accents that are letters of their own.
+# Kinds of vocabularies that split a phrase into words first, as BERT's.
+_SPLIT_INTO_WORDS = ('WordPiece', 'WordLevel')
+# Including combining accents.
 _WORDS = re.compile(r'(?:[^\W_][\u0300-\u036f]*)+|[^\w\s]+|_')
 
 
 def unknown_words(
     encoding: Encoding, text: str, kind: str, unknown_id: int | None
 ) -> tuple[list[str], int]:
-    """The words that are unknown, or spelled out in pieces of a letter or two; and all's count.
+    """Return the unknown words of a phrase, and the number of all its words.
 
-    Some that are English, or nearly, a small vocabulary spells out, too; it can learn them. Of
-    vocabularies in bytes, which know everything, a word is also unknown that takes more tokens than
-    it has letters.
+    A word is unknown if it has an unknown token, or if it is split into pieces of one or two
+    letters and is not similar to an English word (small vocabularies also split English words, but
+    can learn them). Byte-level vocabularies have no unknown tokens; there a word with more tokens
+    than letters is also unknown.
 
     Args:
-        encoding: of a phrase.
+        encoding: encoding of the phrase.
         text: the phrase.
-        kind: of vocabulary, see :func:`~mapper_mm.models.pretrained.vocabulary.vocabulary_kind`.
-        unknown_id: the token for what is unknown; None: there is none.
+        kind: kind of vocabulary, see
+            :func:`~mapper_mm.models.pretrained.vocabulary.vocabulary_kind`.
+        unknown_id: id of the token for unknown words, or None.
     """
     spelled, count = [], 0
     for word, tokens in _words(encoding, text, kind):
         ids = [encoding.ids[token] for token in tokens]
-        unknown = unknown_id in (ids[:1] if kind in _CUT_BEFORE else ids)
+        unknown = unknown_id in (ids[:1] if kind in _SPLIT_INTO_WORDS else ids)
         unknown = unknown or 'byte' in kind and len(tokens) > len(word)
-        # A mark that is known makes nonsense no better.
+        # Known punctuation does not count as a word.
         count += unknown or any(map(str.isalnum, word))
-        # Of scripts without capitals a letter may be a syllable, and of codes a digit a word.
-        # Three letters are often short for something: BBQ, KFC.
+        # In scripts without capitals a letter may be a syllable, and in codes a digit may be a
+        # word. Three letters are often an abbreviation: BBQ, KFC.
         letters = word.isalpha() and word.lower() != word.upper() and len(word) > 3
         if unknown or letters and 1 < len(tokens) >= len(word) / 2 and not is_like_a_word(word):
             spelled.append(word)
@@ -45,8 +47,8 @@ def unknown_words(
 
 
 def _words(encoding: Encoding, text: str, kind: str) -> list[tuple[str, list[int]]]:
-    """Each word with its tokens."""
-    if kind in _CUT_BEFORE:
+    """Return each word with the indices of its tokens."""
+    if kind in _SPLIT_INTO_WORDS:
         pieces: dict[int, list[int]] = {}
         for token, word in enumerate(encoding.word_ids):
             if word is not None:
@@ -63,7 +65,7 @@ def _words(encoding: Encoding, text: str, kind: str) -> list[tuple[str, list[int
             for token, (start, end) in enumerate(spans)
             if start < word.end() and end > word.start()
         ]
-        # One that was left out, or is in one token with its neighbours, is known.
+        # A word without own tokens is known: it was dropped or shares a token with others.
         if tokens:
             found.append((word[0], tokens))
     return found

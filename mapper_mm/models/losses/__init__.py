@@ -1,4 +1,4 @@
-"""Losses besides those of mmdet."""
+"""Losses in addition to those of mmdet."""
 
 from .attention_loss import AttentionLoss
 

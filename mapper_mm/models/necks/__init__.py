@@ -1,4 +1,4 @@
-"""Necks: what fuses image and text tokens."""
+"""Necks, which fuse image and text tokens."""
 
 from .base import Neck
 from .fusion_decoder import FusionDecoder

@@ -1,4 +1,4 @@
-"""Attention of many heads on the fast kernels, with dropout on a CPU too."""
+"""Multi-head attention on fast kernels, also with dropout on a CPU."""
 
 import torch
 import torch.nn.functional as F
@@ -10,21 +10,21 @@ from .dropout import draw_kept, dropped_share
 def attention(
     queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout: float = 0.0
 ) -> Tensor:
-    """``softmax(queries @ keys.T / sqrt(d) + bias) @ values``, with dropout on the weights.
+    """Compute ``softmax(queries @ keys.T / sqrt(d) + bias) @ values`` with dropout on the weights.
 
     Args:
         queries: (B, H, Q, d).
         keys: (B, H, S, d).
         values: (B, H, S, d).
-        bias: (B, S), added to the logits of each key, of the queries' dtype.
-        dropout: probability that a weight becomes 0; the others are scaled up.
+        bias: (B, S), added to the logits of each key, in the queries' dtype.
+        dropout: probability that a weight is set to 0; the other weights are scaled up.
 
     Returns:
         Tensor: (B, H, Q, d).
     """
     if dropout and queries.device.type == 'cpu' and not torch.compiler.is_compiling():
-        # torch's fast kernels for CPUs have no dropout; what it does instead takes three times as
-        # long as this.
+        # torch's fast CPU kernels do not support dropout, and its fallback takes three times as
+        # long.
         return _DroppedAttention.apply(queries, keys, values, bias.detach(), dropout)
     return F.scaled_dot_product_attention(
         queries, keys, values, attn_mask=bias[:, None, None], dropout_p=dropout
@@ -32,9 +32,10 @@ def attention(
 
 
 class _DroppedAttention(torch.autograd.Function):
-    """Head by head, so that the weights stay in the cache; they are computed again for gradients.
+    """Compute one head at a time, so that its weights stay in the CPU cache.
 
-    The only thing of their size that is kept is which were dropped, a byte each.
+    The weights are recomputed for gradients. Only the dropout masks are stored, one byte per
+    weight.
     """
 
     @staticmethod
@@ -61,7 +62,7 @@ class _DroppedAttention(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         queries, keys, values, bias, out, *kept = ctx.saved_tensors
-        # What the softmax's gradient takes off each row of it.
+        # The softmax's gradient subtracts this from each row.
         means = (grad * out).sum(-1, keepdim=True)
         grad = grad * ctx.factor
         grads = [torch.empty_like(tensor) for tensor in (queries, keys, values)]

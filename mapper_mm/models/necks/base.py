@@ -1,4 +1,4 @@
-"""What every neck gives, whoever wrote it."""
+"""Abstract base class of necks."""
 
 from abc import abstractmethod
 
@@ -8,27 +8,27 @@ from mapper_mm.models.structures import Fusion, ImageTokens, TextTokens
 
 
 class Neck(BaseModule):
-    """Base of what fuses image and text tokens.
+    """Base class of necks, which fuse image and text tokens.
 
-    The grounder builds it with ``image_dims`` and ``text_dims``, the widths of the tokens,
-    ``num_prefix_tokens`` and ``grid`` of the image encoder and ``max_tokens`` of the language
-    model, besides what its config says.
+    The grounder adds these arguments to its config: ``image_dims`` and ``text_dims``, the widths of
+    the tokens; ``num_prefix_tokens`` and ``grid`` of the image encoder; ``max_tokens`` of the
+    language model.
 
     Attributes:
-        embed_dims: width D of what it puts out.
+        embed_dims: width D of the output.
     """
 
     embed_dims: int
 
     @abstractmethod
     def forward(self, image: ImageTokens, text: TextTokens, with_attention: bool = False) -> Fusion:
-        """Fuse.
+        """Fuse image and text tokens.
 
         Args:
-            image: with a padding mask.
-            text: of as many phrases.
-            with_attention: whether the head reads where the query looked.
+            image: B images, with a padding mask.
+            text: B phrases.
+            with_attention: whether to return the query's attention.
 
         Returns:
-            Fusion: with attention if it was asked for.
+            Fusion: with attention if ``with_attention``.
         """

@@ -1,28 +1,28 @@
-"""Dropout with a quarter of the random numbers on a CPU, where drawing them takes most of it."""
+"""Dropout that draws a quarter of the random numbers on a CPU, where drawing is the main cost."""
 
 from math import prod
 
 import torch
 from torch import Tensor, nn
 
-# Four draws of 16 bits come out of one 64-bit number.
+# One 64-bit number gives four draws of 16 bits.
 _LEVELS = 2**16
 
 
 def dropped_share(p: float) -> float:
-    """The probability that draws of 16 bits can have next to ``p``: 0.1 becomes 0.100006."""
+    """Return the probability closest to ``p`` for draws of 16 bits: 0.1 becomes 0.100006."""
     return round(p * _LEVELS) / _LEVELS
 
 
 def draw_kept(shape: tuple[int, ...], p: float) -> Tensor:
-    """Draw which numbers are kept, independently of each other, with torch's CPU generator.
+    """Draw a dropout mask with torch's CPU generator.
 
     Args:
-        shape: of the result.
+        shape: shape of the mask.
         p: probability of dropping a number, in [0, 1).
 
     Returns:
-        Tensor: bool, True with a probability of 1 - :func:`dropped_share`.
+        Tensor: bool, True (keep) with a probability of 1 - :func:`dropped_share`.
     """
     count = prod(shape)
     numbers = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
@@ -30,14 +30,14 @@ def draw_kept(shape: tuple[int, ...], p: float) -> Tensor:
 
 
 class Dropout(nn.Dropout):
-    """torch's dropout, with :func:`draw_kept` on a CPU.
+    """torch's dropout, but with :func:`draw_kept` on a CPU.
 
-    The distribution is the same, but for a share of 0.100006 where torch drops 0.1; the stream of
-    random numbers is another one.
+    The distribution is the same, except that the probability 0.1 becomes 0.100006. The sequence of
+    random numbers differs.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop numbers of a tensor of any shape, and scale up the others."""
+        """Set random numbers of a tensor of any shape to 0 and scale up the others."""
         own = x.device.type == 'cpu' and not torch.compiler.is_compiling()
         if not (self.training and 0 < self.p < 1 and own):
             return super().forward(x)

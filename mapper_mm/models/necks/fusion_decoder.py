@@ -1,4 +1,4 @@
-"""The fusion decoder: one query reads the words, then the patches that fit them."""
+"""The fusion decoder: one query attends to the words and then to the patches."""
 
 from torch import Tensor, nn
 
@@ -9,13 +9,13 @@ from .base import Neck
 
 
 class FusionDecoderLayer(nn.Module):
-    """The query reads text, then the image, by attention; what goes in is normalised first.
+    """A pre-norm layer in which the query attends to the text, then to the image.
 
     Args:
         embed_dims: width D.
-        num_heads: attention heads.
+        num_heads: number of attention heads.
         ffn_dims: width of the feed-forward network.
-        dropout: on attention's weights, after each part and in the feed-forward network.
+        dropout: dropout of attention weights, after each part and in the feed-forward network.
     """
 
     def __init__(self, embed_dims: int, num_heads: int, ffn_dims: int, dropout: float) -> None:
@@ -43,20 +43,20 @@ class FusionDecoderLayer(nn.Module):
         image_padding_mask: Tensor,
         with_attention: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Let the query read.
+        """Update the query.
 
         Args:
             query: (B, 1, D).
             text: (B, L, D).
             text_padding_mask: (B, L) bool.
             image: (B, P + N, D).
-            image_keys: the same with positions.
+            image_keys: ``image`` plus position embeddings.
             image_padding_mask: (B, P + N) bool.
-            with_attention: also give where it looked in the image.
+            with_attention: also return the attention to the image.
 
         Returns:
-            tuple[Tensor, Tensor | None]: (B, 1, D), and (B, 1, P + N), the mean of the heads, or
-            None.
+            tuple[Tensor, Tensor | None]: the query (B, 1, D), and the attention (B, 1, P + N), a
+            mean over the heads, or None.
         """
         read, _ = self.text_attn(
             self.norm1(query), text, text, key_padding_mask=text_padding_mask, need_weights=False
@@ -75,22 +75,23 @@ class FusionDecoderLayer(nn.Module):
 
 @MODELS.register_module()
 class FusionDecoder(Neck):
-    """A light neck: one learned query reads text and image; tokens do not read each other.
+    """A light neck in which one learned query attends to text and image tokens.
 
-    Its cost grows with the number of tokens, that of :class:`FusionEncoder` with its square.
+    Tokens do not attend to each other, so the cost is linear in the number of tokens; that of
+    :class:`FusionEncoder` is quadratic.
 
     Args:
         image_dims: width of the image tokens.
         text_dims: width of the text tokens.
-        num_prefix_tokens: image tokens before those of the patches.
+        num_prefix_tokens: number of image tokens before the patches.
         grid: rows and columns of patches.
-        max_tokens: L text tokens, as the language model's ``max_tokens``.
+        max_tokens: number L of text tokens, as the language model's ``max_tokens``.
         embed_dims: width D of the decoder.
-        num_layers: decoder layers.
-        num_heads: attention heads.
+        num_layers: number of decoder layers.
+        num_heads: number of attention heads.
         ffn_dims: width of the feed-forward networks.
         dropout: see :class:`FusionDecoderLayer`.
-        embed_std: standard deviation that the query and the position embeddings start with.
+        embed_std: initial standard deviation of the query and the position embeddings.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class FusionDecoder(Neck):
     ) -> None:
         super().__init__()
         self.embed_dims = embed_dims
-        # Tokens of any encoder come in one magnitude.
+        # Bring the tokens of all encoders to the same magnitude.
         self.image_proj, self.text_proj = (
             nn.Sequential(nn.Linear(dims, embed_dims), nn.LayerNorm(embed_dims))
             for dims in (image_dims, text_dims)
@@ -125,20 +126,20 @@ class FusionDecoder(Neck):
             nn.init.normal_(embedding.weight, std=embed_std)
 
     def forward(self, image: ImageTokens, text: TextTokens, with_attention: bool = False) -> Fusion:
-        """Fuse.
+        """Fuse image and text tokens.
 
         Args:
-            image: with a padding mask.
-            text: of as many phrases.
-            with_attention: also put out where the query looks in the last layer.
+            image: B images, with a padding mask.
+            text: B phrases.
+            with_attention: also return the query's attention in the last layer.
 
         Returns:
-            Fusion: what the query read, and its attention if it was asked for.
+            Fusion: the query, with its attention if ``with_attention``.
         """
         words = self.text_proj(text.tokens) + self.text_pos_embed.weight
         values = self.image_proj(image.tokens)
         keys = values + self.image_pos_embed.weight
-        # A query that starts from the words it is about knows at once what to look for.
+        # Starting from the mean of the words tells the query what to look for.
         weights = (~text.padding_mask).to(words)[..., None]
         mean = (words * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True).clamp(min=1)
         query = self.query.weight + mean

@@ -1,4 +1,4 @@
-"""The fusion encoder: image and text tokens read each other, and [REG] reads them all."""
+"""The fusion encoder: a transformer encoder over [REG], text and image tokens."""
 
 import math
 
@@ -15,13 +15,13 @@ from .dropout import Dropout
 
 
 class FusionEncoderLayer(nn.Module):
-    """A transformer encoder layer; positions are added to queries and keys only.
+    """A transformer encoder layer that adds positions to queries and keys only.
 
     Args:
         embed_dims: width D.
-        num_heads: attention heads.
+        num_heads: number of attention heads.
         ffn_dims: width of the feed-forward network.
-        dropout: after attention and in the feed-forward network, and on attention's weights.
+        dropout: dropout of attention weights, after attention and in the feed-forward network.
         pre_norm: see :class:`FusionEncoder`.
     """
 
@@ -35,7 +35,7 @@ class FusionEncoderLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.pre_norm = pre_norm
-        # It holds the weights; its own forward is slow in half precision and with dropout.
+        # Only a container for the weights: its forward is slow in half precision and with dropout.
         self.self_attn = nn.MultiheadAttention(
             embed_dims, num_heads, dropout=dropout, batch_first=True
         )
@@ -59,12 +59,12 @@ class FusionEncoderLayer(nn.Module):
             x: (B, S, D).
             positions: (S, D), added to queries and keys.
             padding_bias: (B, S) float, added to the attention logits of each key.
-            num_queries: put out only the first tokens. None: all.
-            with_attention: also give the attention weights.
+            num_queries: compute only this many of the first tokens. Default: all.
+            with_attention: also return the attention weights.
 
         Returns:
-            tuple[Tensor, Tensor | None]: (B, num_queries or S, D), and (B, num_queries or S, S),
-            the weights averaged over the heads, or None.
+            tuple[Tensor, Tensor | None]: the tokens (B, num_queries or S, D), and the attention
+            weights (B, num_queries or S, S), a mean over the heads, or None.
         """
         values = self.norm1(x) if self.pre_norm else x
         q, k, v = self._project(values, positions, num_queries)
@@ -81,7 +81,7 @@ class FusionEncoderLayer(nn.Module):
     def _project(
         self, values: Tensor, positions: Tensor, num_queries: int | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, H, Q, d), keys and values (B, H, S, d), each as one product of matrices."""
+        """Return queries (B, H, Q, d), keys and values (B, H, S, d)."""
         keys = values + positions
         weight, bias = self.self_attn.in_proj_weight, self.self_attn.in_proj_bias
         dims = self.self_attn.embed_dim
@@ -99,35 +99,35 @@ class FusionEncoderLayer(nn.Module):
 
 
 def _weights(queries: Tensor, keys: Tensor, bias: Tensor) -> Tensor:
-    """(B, Q, S), what scaled_dot_product_attention does not put out: where it looks."""
+    """Return attention weights (B, Q, S), which scaled_dot_product_attention does not return."""
     logits = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1])
     return (logits + bias[:, None, None]).softmax(-1).mean(1)
 
 
 @MODELS.register_module()
 class FusionEncoder(Neck):
-    """Fuses [REG], text and image tokens; the [REG] token's output stands for the thing meant.
+    """Fuse [REG], text and image tokens; the output of [REG] represents the described object.
 
     Args:
         image_dims: width of the image tokens.
         text_dims: width of the text tokens.
-        num_prefix_tokens: image tokens before those of the patches: 1 for [CLS], 4 more with
+        num_prefix_tokens: number of image tokens before the patches: 1 for [CLS], 4 more with
             registers.
         grid: rows and columns of patches; 37 each for 518 pixels in patches of 14.
-        max_tokens: L text tokens, as the language model's ``max_tokens``.
+        max_tokens: number L of text tokens, as the language model's ``max_tokens``.
         embed_dims: width D of the encoder.
-        num_layers: encoder layers.
-        num_heads: attention heads.
+        num_layers: number of encoder layers.
+        num_heads: number of attention heads.
         ffn_dims: width of the feed-forward networks.
         dropout: see :class:`FusionEncoderLayer`.
-        pre_norm: normalise what goes into attention and feed-forward networks, and once at the
-            end, instead of what comes out of them, as the paper does. Tokens then keep what they
-            came with, so that the box head learns sooner from what [REG] reads.
-        embed_std: standard deviation that [REG] and the position embeddings start with. 1 is what
-            the published code starts with; a smaller one lets attention begin with content.
+        pre_norm: apply norms to the inputs of attention and feed-forward networks, and once at the
+            end, instead of to their outputs as in the paper. Tokens then keep their original
+            content, so the box head learns sooner.
+        embed_std: initial standard deviation of [REG] and the position embeddings. The published
+            code uses 1; with a smaller value attention depends more on content at the start.
 
     Attributes:
-        padding_bias: what is added to the attention logits of padding. Minus infinity excludes it.
+        padding_bias: added to the attention logits of padding. Minus infinity masks it.
     """
 
     padding_bias: float = float('-inf')
@@ -166,15 +166,15 @@ class FusionEncoder(Neck):
                 nn.init.xavier_uniform_(param)
 
     def forward(self, image: ImageTokens, text: TextTokens, with_attention: bool = False) -> Fusion:
-        """Fuse.
+        """Fuse image and text tokens.
 
         Args:
-            image: with a padding mask.
-            text: of as many phrases.
-            with_attention: also put out where [REG] looks in the last layer.
+            image: B images, with a padding mask.
+            text: B phrases.
+            with_attention: also return [REG]'s attention in the last layer.
 
         Returns:
-            Fusion: the [REG] token's output, and its attention if it was asked for.
+            Fusion: the output of [REG], with its attention if ``with_attention``.
         """
         image_tokens, text_tokens = self.image_proj(image.tokens), self.text_proj(text.tokens)
         reg = self.reg_token.weight.to(image_tokens.dtype).expand(len(image_tokens), 1, -1)
@@ -187,7 +187,7 @@ class FusionEncoder(Neck):
         positions = self.pos_embed.weight.to(x.dtype)
         for layer in self.layers[:-1]:
             x, _ = layer(x, positions, bias)
-        # Only [REG] is read from the last layer, so only [REG] is computed there.
+        # Only the output of [REG] is used, so the last layer computes only [REG].
         x, weights = self.layers[-1](
             x, positions, bias, num_queries=1, with_attention=with_attention
         )

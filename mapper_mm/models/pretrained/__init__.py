@@ -1,1 +1,1 @@
-"""Reading released weights, tokenizers and architectures."""
+"""Read released weights, tokenizers and architectures."""

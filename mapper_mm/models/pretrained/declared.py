@@ -1,7 +1,7 @@
-"""What is said of an image encoder's weights besides them: by a config.json beside, or their name.
+"""Check an image encoder's weights against their config.json or their file name.
 
-Many vision transformers have tensors of one shape. How many heads share a width, which model it is,
-and what its pictures were normalised with, only shows there.
+Many vision transformers have tensors of the same shapes. The number of heads, the model's name and
+the normalisation of its pictures are only known from these.
 """
 
 import json
@@ -14,7 +14,7 @@ from torch import nn
 
 from mapper_mm.errors import WrongWeightsError
 
-# The arguments that a config.json may give besides the architecture, as far as they matter here.
+# The arguments in a config.json, besides the architecture, that are compared.
 _ARGUMENTS = ('embed_dim', 'depth', 'num_heads', 'patch_size', 'mlp_ratio', 'init_values')
 _SIZES = dict(s='small', b='base', l='large', g='giant')
 _RELEASE = re.compile(r'dinov2_vit([sblg])14(_reg4)?_pretrain\.pth')
@@ -23,17 +23,17 @@ _RELEASE = re.compile(r'dinov2_vit([sblg])14(_reg4)?_pretrain\.pth')
 def check_declared(
     path: Path, own: nn.Module, key: str, where: str, family: str | None = None
 ) -> None:
-    """Compare what is said of a file of weights with the model that they are for.
+    """Compare the declared model of a weight file with the model that loads it.
 
     Args:
-        path: The file.
-        own: The model, as timm has it.
-        key: The config key that names its architecture.
-        where: What messages call the file: the config key and its value.
+        path: The weight file.
+        own: The timm model that loads it.
+        key: The config key of the model's architecture.
+        where: Name of the file in messages: the config key and its value.
         family: See :func:`check_same`.
 
     Raises:
-        WrongWeightsError: If they are known to be another model's, or the config.json is damaged.
+        WrongWeightsError: If the weights belong to another model, or the config.json is damaged.
     """
     release = _RELEASE.fullmatch(path.name)
     if release is not None:
@@ -63,16 +63,15 @@ def check_same(
     where: str,
     family: str | None = None,
 ) -> None:
-    """Compare what does not show in the shapes of weights.
+    """Compare properties of two models that do not show in the shapes of weights.
 
     Args:
-        name: timm's name of the model that weights are of.
-        theirs: That model, on any device; None: timm does not know it.
-        own: The model that they are for.
-        key: The config key that names its architecture.
-        where: What messages call the weights.
-        family: A model that is only to be had from weights whose name has this in it, for example
-            'DINOv2'. None: the rest of what is compared decides.
+        name: timm's name of the model that the weights belong to.
+        theirs: That model, on any device, or None if timm does not know it.
+        own: The model that loads the weights.
+        key: The config key of the architecture.
+        where: Name of the weights in messages.
+        family: A string that ``name`` must contain, for example 'DINOv2'. None: any name.
 
     Raises:
         WrongWeightsError: If something differs.
@@ -82,7 +81,7 @@ def check_same(
         problem = f'is no {family}, which `{key}` is'
     elif theirs is not None and type(theirs) is not type(own):
         problem = f'is a {type(theirs).__name__}, not a {type(own).__name__} as `{key}`'
-    # Of another size the shapes tell.
+    # Other sizes are found by the shapes.
     elif theirs is not None and _size(theirs) == _size(own):
         ours = _computed(own)
         problem = ', '.join(
@@ -95,7 +94,7 @@ def check_same(
 
 
 def config_beside(path: Path, where: str) -> dict:
-    """Read the config.json in a file's folder; an empty dict: there is none.
+    """Read the config.json in a file's folder; return an empty dict if there is none.
 
     Raises:
         WrongWeightsError: If it is damaged.
@@ -107,7 +106,7 @@ def config_beside(path: Path, where: str) -> dict:
         values = json.loads(config.read_text(encoding='utf-8'))
         if not isinstance(values, dict):
             raise ValueError(f'it holds a {type(values).__name__}')
-    # ValueError: of what is not UTF-8, no JSON, or a number of too many digits.
+    # ValueError: not UTF-8, not JSON, or a number with too many digits.
     except (ValueError, RecursionError) as error:
         raise WrongWeightsError(
             f'{where}: the config.json beside it is damaged ({error}). Get it again, or remove it.'
@@ -122,7 +121,7 @@ def _build(name: str, arguments: dict, where: str) -> nn.Module | None:
     try:
         with torch.device('meta'):
             return timm.create_model(name, pretrained=False, num_classes=0, **arguments)
-    # Not all architectures take these arguments, nor any value.
+    # Not all architectures accept these arguments and values.
     except (
         ArithmeticError,
         AssertionError,
@@ -140,11 +139,11 @@ def _size(model: nn.Module) -> tuple[int, int]:
 
 
 def _computed(model: nn.Module) -> dict[str, object]:
-    """What a vision transformer computes besides its weights; nothing of other models."""
+    """Return settings of a vision transformer that its weights do not show; empty for others."""
     if not hasattr(model, 'blocks') or not hasattr(model.blocks[0], 'attn'):
         return {}
     block, norm = model.blocks[0], model.norm
-    # Adapters may stand around the block's parts.
+    # Adapters may wrap the block's parts.
     attention, mlp = (_inside(getattr(block, name, None)) for name in ('attn', 'mlp'))
     return dict(
         num_heads=getattr(attention, 'num_heads', None),

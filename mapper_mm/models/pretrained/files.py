@@ -1,4 +1,4 @@
-"""Reading the weights of frozen encoders from files, accounting for every tensor."""
+"""Read the weights of frozen encoders from files and check every tensor."""
 
 import hashlib
 import re
@@ -20,7 +20,7 @@ WEIGHT_FILES = ('.safetensors', '.pth', '.pt', '.bin')
 PACKAGE = 'mapper_mm::'
 _DINOV2_RELEASE = re.compile(r'(dinov2_vit[sblg]14)(_reg4)?_pretrain\.pth')
 _CONFIGS = 'config.json tokenizer.json tokenizer_config.json'
-# Of a repository what transformers reads, and no other framework's weights.
+# Only the files that transformers reads, without weights of other frameworks.
 _TEXT = '--include "*.json" "*.txt" "*.model" model.safetensors'
 _TEXT_BIN = '--include "*.json" "*.txt" "*.model" pytorch_model.bin'
 _ON_THE_HUB = {
@@ -48,7 +48,7 @@ _ON_THE_HUB = {
 
 
 def resolve_source(source: str) -> str:
-    """The place of weights: ``mapper_mm::path`` lies in the installed package, wherever that is.
+    """Resolve ``mapper_mm::path`` to a path in the installed package.
 
     Args:
         source: a path, a hub name, or a path in the package.
@@ -62,14 +62,14 @@ def resolve_source(source: str) -> str:
 
 
 def how_to_get(source: str) -> str | None:
-    """The shell command that puts released weights where a config expects them.
+    """Return the shell command that downloads released weights to where a config expects them.
 
     Args:
-        source: a path that ends in the release's own name of a file or directory, or timm's name of
-            a model, which belongs in ``pretrained/``.
+        source: a path that ends in the original name of a file or directory, or timm's name of a
+            model, which is downloaded to ``pretrained/``.
 
     Returns:
-        str | None: the command; None for a name that no release has.
+        str | None: the command, or None if the name is unknown.
     """
     name = Path(source).name
     release = _DINOV2_RELEASE.fullmatch(name)
@@ -93,28 +93,28 @@ def read_weights(
 
     Args:
         source: the file.
-        config_key: where the encoder stands in the model's config, for messages.
-        unwrap: finds the state dict in what training code may put it into.
+        config_key: key of the encoder in the model's config, for messages.
+        unwrap: finds the state dict inside a training checkpoint.
 
     Returns:
         dict[str, Tensor]: tensors by name, on the CPU.
 
     Raises:
-        MissingWeightsError: if there is no such file.
-        WrongWeightsError: if the file is damaged or holds anything but tensors by name.
+        MissingWeightsError: if the file does not exist.
+        WrongWeightsError: if the file is damaged or contains anything but tensors by name.
     """
     path = Path(resolve_source(source))
     if not path.is_file():
         command = how_to_get(source)
         raise MissingWeightsError(
             f'`{config_key}.pretrained={source!r}` is not on this machine: put the file there or '
-            'name another one.' + (f'\n  {command}' if command else '')
+            'name another file.' + (f'\n  {command}' if command else '')
         )
     try:
         if path.suffix == '.safetensors':
             return load_file(path)
         state = load_torch(path)
-    # safetensors, torch and pickle raise many kinds for a file that is no state dict.
+    # safetensors, torch and pickle raise many kinds of errors for invalid files.
     except Exception as error:
         raise unreadable(config_key, source, error) from error
     state = unwrap(state) if isinstance(state, dict) else state
@@ -129,11 +129,11 @@ def read_weights(
 
 
 def unreadable(config_key: str, source: str, error: Exception) -> WrongWeightsError:
-    """The error for a file that is there but cannot be read."""
+    """Return the error for a file that exists but cannot be read."""
     return WrongWeightsError(
         f'`{config_key}.pretrained={source!r}` cannot be read ({why_unreadable(error, 200)}): the '
-        'file is damaged, or holds Python objects, of which nothing was run. Get it again, or name '
-        'other weights.'
+        'file is damaged, or contains Python objects, which were not executed. Download it again, '
+        'or name other weights.'
     )
 
 
@@ -144,18 +144,18 @@ def load_frozen(
     config_key: str,
     arch_key: str = 'arch',
 ) -> None:
-    """Load an encoder's own weights around its adapters; they must fit tensor by tensor.
+    """Load pre-trained weights into an encoder. Every tensor must match.
 
     Args:
         module: the encoder, with or without adapters.
-        state: tensors by the names they have in the bare encoder.
-        source: where they came from, for messages.
-        config_key: where the encoder stands in the model's config, for messages.
-        arch_key: what that config calls the architecture.
+        state: tensors by their names in the encoder without adapters.
+        source: name of their file, for messages.
+        config_key: key of the encoder in the model's config, for messages.
+        arch_key: key of the architecture in the encoder's config, for messages.
 
     Raises:
-        WrongWeightsError: if a tensor is missing, left over, of another shape or kind, or not
-            finite; it names them.
+        WrongWeightsError: if a tensor is missing, unexpected, of another shape or kind, or not
+            finite. The message names the tensors.
     """
     own = frozen_tensors(module)
     wrong = mismatches(state, own, unknown='left over')
@@ -180,12 +180,12 @@ def mismatches(
     """Compare the tensors of a file with those of a model.
 
     Args:
-        state: what the file holds, by name.
-        own: what the model has.
-        unknown: what a tensor is called that only the file has.
+        state: the file's tensors by name.
+        own: the model's tensors by name.
+        unknown: word for a tensor that only the file has.
 
     Returns:
-        list[str]: a line for each that is missing, not known, or of another shape or kind.
+        list[str]: a line for each tensor that is missing, unknown, or of another shape or kind.
     """
     both = {name: (state[name], tensor) for name, tensor in own.items() if name in state}
     wrong = [f'missing: {name}' for name in own if name not in state]
@@ -204,11 +204,11 @@ def mismatches(
 
 
 def why_another_kind(tensor: Tensor, dtype: torch.dtype) -> str | None:
-    """Say why what a file holds is not of a model's kind of numbers; None: it is.
+    """Return why a tensor's kind of numbers differs from a model's, or None if it is the same.
 
     Args:
-        tensor: what it holds.
-        dtype: what the model has. Another precision is welcome.
+        tensor: the file's tensor.
+        dtype: the model's dtype. Another precision is allowed.
     """
     if (tensor.is_floating_point(), tensor.is_complex()) == (dtype.is_floating_point, False):
         return None
@@ -216,10 +216,10 @@ def why_another_kind(tensor: Tensor, dtype: torch.dtype) -> str | None:
 
 
 def is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor holds all of its numbers.
+    """Whether a tensor stores all of its numbers.
 
-    Not so are sparse and quantised ones, those without storage, and those whose shape is larger
-    than what is stored.
+    False for sparse and quantised tensors, those without storage, and those whose shape is larger
+    than their storage.
     """
     return (
         tensor.layout is torch.strided
@@ -229,20 +229,20 @@ def is_plain(tensor: Tensor) -> bool:
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Whether a tensor holds neither NaN nor infinity."""
+    """Whether a tensor contains neither NaN nor infinity."""
     if tensor.is_meta or not tensor.is_floating_point() or not tensor.numel():
         return True
-    # The extremes are found several times faster than each number is looked at.
+    # Finding the extremes is several times faster than checking each number.
     if tensor.dtype.itemsize == 1:
         tensor = tensor.float()
     return all(bool(end.isfinite()) for end in tensor.aminmax())
 
 
 def content_hash(tensors: Mapping[str, Tensor]) -> str:
-    """A hash of names, shapes and values, whatever the device, the order or the precision in store.
+    """Hash names, shapes and values, independent of device, order and stored precision.
 
     Args:
-        tensors: by name. Floating-point ones count as float32, others as int64.
+        tensors: by name. Floating-point tensors are hashed as float32, others as int64.
 
     Returns:
         str: 64 hexadecimal digits (SHA-256).
@@ -251,7 +251,7 @@ def content_hash(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach()
         kind, dtype = ('<f4', torch.float32) if tensor.is_floating_point() else ('<i8', torch.int64)
-        # Adding 0 makes 0.0 of -0.0, as averaging weights does, which changes no other value.
+        # Adding 0 turns -0.0 into 0.0, as averaging weights does, and changes no other value.
         values = (tensor.to('cpu', dtype).contiguous().numpy() + 0).astype(kind, copy=False)
         digest.update(f'{name} {tuple(tensor.shape)} {kind};'.encode())
         digest.update(values.reshape(-1))

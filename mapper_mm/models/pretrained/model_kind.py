@@ -1,7 +1,7 @@
-"""Whose model a transformers directory holds, by its config.json; each family computes its own way.
+"""Check from config.json that a transformers directory contains a model of the right family.
 
 transformers loads any directory into any class: RoBERTa's tensors have BERT's names and shapes, and
-what has other names gets random weights. So a config.json must say that it is of the family.
+tensors with other names get random weights. So the config.json must name the family.
 """
 
 import difflib
@@ -16,7 +16,7 @@ from mapper_mm.errors import WrongWeightsError
 
 from .text_families import TextFamily, families, family_of
 
-# What a config.json without a `model_type`, as of BERT's first releases, has to say.
+# Required keys of a config.json without `model_type`, as in BERT's first releases.
 _SIZES = (
     *('vocab_size', 'hidden_size', 'num_hidden_layers'),
     *('num_attention_heads', 'intermediate_size'),
@@ -29,10 +29,10 @@ def read_config_json(source: str, where: str) -> dict[str, Any]:
 
     Args:
         source: a directory, or a hub name.
-        where: what messages call it: the config key and its value.
+        where: name of the directory in messages: the config key and its value.
 
     Raises:
-        OSError: if there is none.
+        OSError: if it does not exist.
         WrongWeightsError: if it is damaged.
     """
     path = Path(source) / 'config.json'
@@ -45,7 +45,7 @@ def read_config_json(source: str, where: str) -> dict[str, Any]:
             values = json.loads(path.read_text(encoding='utf-8'))
         else:
             raise FileNotFoundError('there is no config.json')
-    # ValueError: of what is not UTF-8, no JSON, or a number of too many digits.
+    # ValueError: not UTF-8, not JSON, or a number with too many digits.
     except (ValueError, RecursionError) as error:
         raise WrongWeightsError(
             f'{where}: its config.json cannot be read, it is damaged: {error}'
@@ -59,14 +59,14 @@ def read_config_json(source: str, where: str) -> dict[str, Any]:
 
 
 def named_family(values: Mapping[str, Any], default: TextFamily) -> TextFamily | str:
-    """The family that a config.json, or a dict of an architecture, is of by its ``model_type``.
+    """Return the family of a config.json, or of an architecture dict, by its ``model_type``.
 
     Args:
-        values: what is in it.
-        default: the family of one that does not say.
+        values: the contents.
+        default: the family if there is no ``model_type``.
 
     Returns:
-        TextFamily | str: the family; or what is wrong, to be put behind "its config.json".
+        TextFamily | str: the family; or an error message that continues "its config.json".
     """
     found = values.get('model_type')
     if found is None:
@@ -81,17 +81,18 @@ def named_family(values: Mapping[str, Any], default: TextFamily) -> TextFamily |
 
 
 def why_another_kind(values: Mapping[str, Any], family: TextFamily) -> str | None:
-    """Say why what a config.json describes is not what a family computes.
+    """Return why a config.json is not of a family, or None if it is.
 
-    ``model_type`` decides. Where there is none, as in BERT's first releases, ``architectures`` must
-    not name another kind's classes and all sizes must be there; names of tensors show the rest.
+    ``model_type`` decides. Without it, as in BERT's first releases, ``architectures`` must not name
+    classes of other families, and all sizes must be present; the names of tensors are checked
+    later.
 
     Args:
-        values: what is in the config.json.
-        family: the family that is wanted.
+        values: the contents of the config.json.
+        family: the expected family.
 
     Returns:
-        str | None: what is wrong, to be put behind "its config.json"; None: nothing is.
+        str | None: an error message that continues "its config.json", or None.
     """
     wanted = ' or '.join(map(repr, family.model_types))
     found = values.get('model_type')
@@ -107,7 +108,7 @@ def why_another_kind(values: Mapping[str, Any], family: TextFamily) -> str | Non
             return f'has no model_type and is of {foreign[0]}, not of model_type {wanted}'
         if lacks:
             return f'has neither model_type ({wanted}) nor {", ".join(lacks)}'
-        # RoBERTa's kind pads with 1, and counts positions from there.
+        # RoBERTa pads with 1 and counts positions from there.
         if family.config_class is BertConfig and own.get('pad_token_id') not in (None, 0):
             return f'has no model_type and pad_token_id {own["pad_token_id"]!r}, where BERT has 0'
     elif found not in family.model_types:
@@ -116,7 +117,7 @@ def why_another_kind(values: Mapping[str, Any], family: TextFamily) -> str | Non
 
 
 def why_not_computed(settings: Mapping[str, Any]) -> str | None:
-    """Say which setting transformers' class would pass over, or fetch code for; None: none."""
+    """Return which setting transformers would ignore or download code for, or None."""
     positions = settings.get('position_embedding_type')
     if positions not in (None, 'absolute'):
         return f"has position_embedding_type {positions!r}; only 'absolute' is computed"
@@ -126,14 +127,14 @@ def why_not_computed(settings: Mapping[str, Any]) -> str | None:
     if isinstance(code, Mapping) and any(str(key).startswith('AutoModel') for key in code):
         return 'wants a model with code of its own (auto_map), which is never run'
     for key in ('attn_implementation', '_attn_implementation', '_attn_implementation_internal'):
-        # A name with a slash is one of the hub, and transformers would fetch and run its code.
+        # A name with a slash is on the hub: transformers would download and run its code.
         if '/' in str(settings.get(key)):
             return f'wants code from a hub ({key} {settings[key]!r}), which is never run'
     return None
 
 
 def why_no_sizes(config: PreTrainedConfig, family: TextFamily) -> str | None:
-    """Say which size of an architecture is none; None: all can be built."""
+    """Return which size of an architecture is invalid, or None if all are valid."""
     inside = 'intermediate_size' if hasattr(config, 'intermediate_size') else 'hidden_dim'
     for name in (*_SIZES[:-1], inside, 'max_position_embeddings', *family.sizes):
         value, least = getattr(config, name), 0 if name == 'num_hidden_layers' else 1

@@ -1,4 +1,4 @@
-"""Position embeddings of other grids of patches."""
+"""Interpolate position embeddings."""
 
 from math import isqrt
 
@@ -12,27 +12,28 @@ from mapper_mm.errors import WrongWeightsError
 def interpolate_positions(
     pos_embed: Tensor, prefix: int, grid: tuple[int, int], where: str = '`backbone.pretrained`'
 ) -> Tensor:
-    """Bring position embeddings to another grid of patches, as timm does: bicubic, antialiased.
+    """Interpolate position embeddings to another grid of patches (bicubic, antialiased, as timm).
 
-    In double precision, so that every machine and version of PyTorch rounds to the same float32
-    and the weights keep their fingerprint (see :mod:`mapper_mm.checkpoints.fingerprint`).
+    The computation is in double precision, so that every machine and version of PyTorch rounds to
+    the same float32 values and the fingerprint stays the same (see
+    :mod:`mapper_mm.checkpoints.fingerprint`).
 
     Args:
-        pos_embed: (1, prefix + S * S, C), or of the grid that is wanted.
-        prefix: tokens that have a position but no place.
-        grid: rows and columns of patches wanted.
-        where: what messages call the file.
+        pos_embed: (1, prefix + S * S, C), or (1, prefix + rows * columns, C).
+        prefix: number of prefix tokens with a position embedding.
+        grid: target rows and columns of patches.
+        where: name of the file in messages.
 
     Returns:
-        Tensor: (1, prefix + rows * columns, C); the same tensor where nothing is to be done.
+        Tensor: (1, prefix + rows * columns, C); the same tensor if nothing changes.
 
     Raises:
-        WrongWeightsError: if the places are neither a square nor those of the grid.
+        WrongWeightsError: if the patches form neither a square nor the grid.
     """
     places = pos_embed.shape[1] - prefix
-    # Models are released for squares; what is none is of a canvas like ours, or of no use.
+    # Models are released for squares; another shape must already be that of the grid.
     side = isqrt(max(places, 0))
-    # Nothing, or nothing of a width, cannot be interpolated.
+    # Empty tensors cannot be interpolated.
     if side**2 != places == grid[0] * grid[1]:
         return pos_embed
     if side**2 != places or not (side and pos_embed.shape[0] and pos_embed.shape[2]):

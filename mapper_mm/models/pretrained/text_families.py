@@ -1,4 +1,4 @@
-"""Families of transformers' text encoders: what has to be known of each. Adding one is one entry.
+"""Families of text encoders in transformers and their properties. Add a family as one entry.
 
 A family is what computes alike: its directories have one ``model_type``, or a few.
 """
@@ -38,35 +38,34 @@ Points = Mapping[tuple[str, str], tuple[str, Callable[..., AdapterWrapper]]]
 
 @dataclass(frozen=True)
 class TextFamily:
-    """What is known of a family.
+    """Properties of a family of text encoders.
 
     Attributes:
-        name: what messages call it.
-        model_types: the ``model_type`` of the config.json of its directories.
-        model_class: transformers' class of the bare encoder.
-        layers: where the encoder's layers are in it.
-        insertion_points: where a layer takes adapters, see
+        name: name in messages.
+        model_types: values of ``model_type`` in config.json.
+        model_class: transformers' class of the encoder.
+        layers: name of the list of layers in the encoder.
+        insertion_points: where adapters can be inserted in a layer, see
             :class:`~mapper_mm.models.encoders.frozen_encoder.FrozenEncoder`.
-        vocabularies: kinds of vocabulary that its tokenizers have, see
+        vocabularies: kinds of vocabulary of its tokenizers, see
             :func:`~mapper_mm.models.pretrained.tokenizer.vocabulary_kind`.
-        rounded_by: no more embeddings than that are without a token, for their number to be round.
-        special_tokens: whether its tokenizers put special tokens before and behind a phrase.
-        heads: beginnings of the names of tensors that its released files hold for other uses,
-            those that begin as the encoder's own aside.
-        unused: the same of tensors inside of the encoder, which a file may or may not have.
-        options: more arguments of the class.
-        sizes: sizes of its architecture besides those that every family has.
-        compared: settings besides sizes that change features and do not show in any shape.
-        first_position: the position of the first token, by the architecture. Where it is not 0,
-            padding is found by its number, which the tokenizer must have, too.
-        reads_mask: whether it is told what is padding. A causal one need not be, and one that was
-            trained with padding must not.
-        padded: whether it reads every phrase padded to all of its positions, as in training.
-        lower_case: whether phrases have to be in lower case, which its tokenizers leave to others.
-        prior_class: the class in which it is a prior. None: ``model_class``.
-        tower: where the encoder is in that class; '': it is the class.
-        head: where the linear map of features to the prior is in it. None: there is none.
-        pooling: what a prior takes for the feature of a phrase: 'mean' of its tokens, that of its
+        rounded_by: maximum number of embeddings without a token (sizes are often rounded up).
+        special_tokens: whether its tokenizers add special tokens before and after a phrase.
+        heads: name prefixes of tensors in its released files that the encoder does not use.
+        unused: name prefixes of optional tensors inside the encoder that it does not use.
+        options: other arguments of the class.
+        sizes: names of sizes in addition to those that every family has.
+        compared: names of settings that change features but no shapes.
+        first_position: position of the first token, computed from the architecture. If it is not
+            0, the model finds padding by its token id, which the tokenizer must also use.
+        reads_mask: whether the encoder gets an attention mask. Causal encoders do not need it, and
+            encoders trained with visible padding must not get it.
+        padded: whether phrases are always padded to all positions, as in training.
+        lower_case: whether phrases must be lowercased before its tokenizers.
+        prior_class: the class for a prior. Default: ``model_class``.
+        tower: name of the encoder in that class; '' if it is the class itself.
+        head: name of the linear projection of a prior's features, or None.
+        pooling: a prior's default feature of a phrase: 'mean' of its tokens, that of its
             'first' or its 'last' one, or of the last 'position', padding or not.
     """
 
@@ -94,12 +93,12 @@ class TextFamily:
 
     @property
     def config_class(self) -> type[PreTrainedConfig]:
-        """Transformers' class of its architectures."""
+        """Transformers' config class."""
         return self.model_class.config_class
 
     @property
     def not_needed(self) -> tuple[str, ...]:
-        """Beginnings of the names of tensors that its files may hold besides the encoder's."""
+        """Name prefixes of tensors in its files that the encoder does not use."""
         prefixes = {
             '',
             f'{self.model_class.base_model_prefix}.',
@@ -109,12 +108,12 @@ class TextFamily:
 
     @property
     def directory(self) -> str:
-        """What a directory of it is called."""
+        """Name of its directories in messages."""
         whole = any(kind.endswith('_text_model') for kind in self.model_types)
         return f'{self.name}, whole or its text side' if whole else self.name
 
     def positions(self, config: PreTrainedConfig) -> int:
-        """How many tokens it reads, special ones among them."""
+        """Return the maximum number of tokens, including special tokens."""
         return config.max_position_embeddings - self.first_position(config)
 
 
@@ -127,7 +126,7 @@ def _points(attention: dict[str, tuple], mlp: dict[str, tuple]) -> Points:
 
 
 def _residual_points(end: str) -> dict[str, tuple]:
-    """Of one whose module ``end``, which has the norm, is called with its inside and input."""
+    """Points of a sub-layer whose last module ``end``, with the norm, also gets the residual."""
     return dict(
         parallel=(end, ResidualWrapper),
         sequential=(f'{end}.dense', SequentialWrapper),
@@ -136,7 +135,7 @@ def _residual_points(end: str) -> dict[str, tuple]:
 
 
 def _joined_points(last: str, first: str, norm: str) -> dict[str, tuple]:
-    """Of a sub-layer that begins with ``first``, ends with ``last``; ``norm`` is behind both."""
+    """Points of a sub-layer from ``first`` to ``last``, followed by ``norm``."""
     return dict(
         parallel=(last, partial(ReadsWrapper, reads=first)),
         sequential=(last, SequentialWrapper),
@@ -145,7 +144,7 @@ def _joined_points(last: str, first: str, norm: str) -> dict[str, tuple]:
 
 
 def _pre_norm_points(last: str, first: str, norm: str) -> dict[str, tuple]:
-    """Of a sub-layer behind its norm; 'post_norm' reads what the norm does: the residual stream."""
+    """Points of a pre-norm sub-layer; 'post_norm' reads the norm's input, the residual stream."""
     return dict(
         parallel=(last, partial(ReadsWrapper, reads=first)),
         sequential=(last, SequentialWrapper),
@@ -165,7 +164,7 @@ _siglip = partial(
     TextFamily,
     layers='encoder.layers',
     insertion_points=_CLIP,
-    # SigLIP's own is Unigram, SigLIP2's is Gemma's.
+    # SigLIP's vocabulary is Unigram, SigLIP2's is Gemma's.
     vocabularies=('Unigram', 'BPE with byte fallback'),
     special_tokens=(False, True),
     heads=('vision_model.', 'logit_scale', 'logit_bias'),
@@ -178,14 +177,14 @@ _siglip = partial(
     pooling='position',
 )
 
-FAMILIES = (
+FAMILIES = [
     TextFamily(
         name='BERT',
         model_types=('bert',),
         model_class=BertModel,
         layers='encoder.layer',
         insertion_points=_BERT,
-        # Unigram is the vocabulary of BERTs for many languages.
+        # Multilingual BERTs use Unigram.
         vocabularies=_WORD_PIECES,
         heads=('cls.',),
         options=dict(add_pooling_layer=False),
@@ -251,7 +250,7 @@ FAMILIES = (
         vocabularies=_WORD_PIECES,
         heads=('lm_head.',),
         options=dict(add_pooling_layer=False),
-        # The class does not ask the config for the number of padding.
+        # The class does not read the id of padding from the config.
         first_position=lambda config: 2,
     ),
     TextFamily(
@@ -310,16 +309,27 @@ FAMILIES = (
     _siglip(
         name='SigLIP2', model_types=('siglip2', 'siglip2_text_model'), model_class=Siglip2TextModel
     ),
-)
+]
+
+
+def add_family(family: TextFamily) -> None:
+    """Let another family be read, in place of one with the same ``model_type`` if there is one.
+
+    Args:
+        family: what is known of it.
+    """
+    FAMILIES[:] = [
+        known for known in FAMILIES if not {*known.model_types} & {*family.model_types}
+    ] + [family]
 
 
 def families() -> Iterator[tuple[str, TextFamily]]:
-    """Each ``model_type`` that is read, and its family."""
+    """Iterate over all supported values of ``model_type`` and their families."""
     for family in FAMILIES:
         for model_type in family.model_types:
             yield model_type, family
 
 
 def family_of(model_type: str) -> TextFamily | None:
-    """The family of a ``model_type``; None: none here."""
+    """Return the family of a ``model_type``, or None if it is not supported."""
     return dict(families()).get(model_type)

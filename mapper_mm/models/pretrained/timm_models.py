@@ -1,4 +1,4 @@
-"""timm's models by name, and the weights of files in a form that they take."""
+"""Build timm models by name and convert weights for them."""
 
 import contextlib
 import inspect
@@ -15,9 +15,9 @@ from mapper_mm.errors import MissingWeightsError, WrongConfigError, WrongWeights
 
 from .files import WEIGHT_FILES, how_to_get
 
-# What training code puts a state dict into.
+# Keys of a state dict in training checkpoints.
 _INSIDE = ('model_ema', 'model', 'module', 'state_dict')
-# What timm takes besides a model's own arguments: where weights come from, and what is said here.
+# Arguments of timm.create_model that are set elsewhere in a config.
 _NOT_OPTIONS = (
     *('pretrained', 'pretrained_cfg', 'pretrained_cfg_overlay', 'pretrained_model_args'),
     *('pretrained_strict', 'pretrained_filter_fn', 'checkpoint_path', 'cache_dir', 'kwargs_filter'),
@@ -26,14 +26,14 @@ _NOT_OPTIONS = (
 
 
 def trained_as(name: str, config_key: str) -> PretrainedCfg:
-    """What timm says of a model's weights: mean, std, input size.
+    """Return timm's settings of a model's weights: mean, std, input size.
 
     Args:
         name: timm's name, with or without a tag.
-        config_key: where the encoder stands in the model's config, for messages.
+        config_key: key of the encoder in the model's config, for messages.
 
     Raises:
-        WrongConfigError: if there is no such model, or no such tag; it gives near ones.
+        WrongConfigError: if the model or the tag does not exist; the message gives similar ones.
     """
     model, _, tag = name.partition('.')
     if not timm.is_model(model):
@@ -56,11 +56,11 @@ def timm_model(name: str, config_key: str, **options) -> nn.Module:
 
     Args:
         name: timm's name.
-        config_key: where the encoder stands in the model's config, for messages.
+        config_key: key of the encoder in the model's config, for messages.
         **options: arguments of timm's class.
 
     Raises:
-        WrongConfigError: if timm does not take one of the options, or not its value.
+        WrongConfigError: if timm does not accept an option or its value.
     """
     refused = [key for key in options if key in _NOT_OPTIONS]
     if refused:
@@ -70,7 +70,7 @@ def timm_model(name: str, config_key: str, **options) -> nn.Module:
         )
     try:
         return timm.create_model(name, pretrained=False, **options)
-    # Models check their arguments in any way, and not all of them.
+    # Models raise various errors for invalid arguments.
     except (
         ArithmeticError,
         AssertionError,
@@ -89,14 +89,14 @@ def timm_model(name: str, config_key: str, **options) -> nn.Module:
 
 
 def released_model(name: str, config_key: str) -> nn.Module:
-    """A timm model with the weights that its name stands for.
+    """Load a timm model with its pre-trained weights.
 
     Args:
         name: timm's name.
-        config_key: where the encoder stands in the model's config, for messages.
+        config_key: key of the encoder in the model's config, for messages.
 
     Raises:
-        MissingWeightsError: if they are not on this machine.
+        MissingWeightsError: if the weights are not on this machine.
     """
     key = f'{config_key}.pretrained'
     try:
@@ -116,7 +116,7 @@ def released_model(name: str, config_key: str) -> nn.Module:
 
 
 def unwrapped(state: dict) -> dict:
-    """The state dict in what training code stores it in, for example under 'model'."""
+    """Return the state dict inside a training checkpoint, for example under 'model'."""
     for key in _INSIDE:
         if isinstance(state.get(key), dict):
             return unwrapped(state[key])
@@ -124,12 +124,12 @@ def unwrapped(state: dict) -> dict:
 
 
 def converted(state: dict[str, Tensor], bare: nn.Module, where: str) -> dict[str, Tensor]:
-    """Give the tensors of a release the names and shapes that timm's model has.
+    """Convert the tensors of a release to the names and shapes of timm's model.
 
     Args:
-        state: by timm's names, or those of a release that timm knows.
-        bare: the model without anything injected, on any device.
-        where: what messages call the file.
+        state: tensors by timm's names, or by those of a release that timm can convert.
+        bare: the model without adapters, on any device.
+        where: name of the file in messages.
 
     Raises:
         WrongWeightsError: if timm cannot convert them.
@@ -143,10 +143,10 @@ def converted(state: dict[str, Tensor], bare: nn.Module, where: str) -> dict[str
         options['adapt_layer_scale'] = True
     _check_biases(state, bare, where)
     try:
-        # timm prints what it looks for in vain.
+        # timm prints about missing tensors.
         with contextlib.redirect_stdout(io.StringIO()):
             return convert(dict(state), bare, **options)
-    # timm converts some other models' tensors, or what has one of their names.
+    # timm fails on tensors of other models that have some of the names.
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise WrongWeightsError(
             f'{where} holds tensors that are not those of {type(bare).__name__} and cannot be '
@@ -163,7 +163,7 @@ def _checkpoint_filter(model: nn.Module) -> Callable | None:
 
 
 def _check_biases(state: dict[str, Tensor], bare: nn.Module, where: str) -> None:
-    """Say that DINOv3's biases have no place: timm's filter leaves them out without a word."""
+    """Raise an error for DINOv3's biases if the model has none; timm would silently drop them."""
     bias = state.get('blocks.0.attn.qkv.bias')
     attention = bare.get_submodule('blocks.0.attn') if hasattr(bare, 'blocks') else None
     if (

@@ -1,4 +1,4 @@
-"""Tokenizers from a transformers directory or hub name: those of the model, or an error."""
+"""Load tokenizers from a transformers directory or hub name and check that they fit the model."""
 
 import json
 from collections.abc import Mapping
@@ -19,15 +19,15 @@ from mapper_mm.errors import MissingPackageError, MissingWeightsError, WrongWeig
 from .files import resolve_source
 from .text_families import TextFamily
 from .transformers import missing
-from .vocabulary import lower_cased, vocabulary_kind, why_cut
+from .vocabulary import lower_cased, vocabulary_kind, why_truncated
 
-# The files of tokenizers that hold an object, and those that hold lines.
+# Tokenizer files with a JSON object, and those with lines.
 _JSON = (
     *('tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'),
     *('added_tokens.json', 'vocab.json', 'config.json'),
 )
 _LINES = ('vocab.txt', 'merges.txt')
-# What sentencepiece writes, which transformers reads with its help only.
+# Files of sentencepiece, which transformers can only read if it is installed.
 _SENTENCEPIECE = ('spm.model', 'spiece.model', 'sentencepiece.bpe.model', 'tokenizer.model')
 
 
@@ -42,14 +42,14 @@ def load_tokenizer(
 
     Args:
         name_or_dir: a directory with the tokenizer's files, or a hub name.
-        config_key: the config key it stands under, for the error message.
-        family: the model's family, which says what kinds of vocabulary it may have.
+        config_key: its config key, for messages.
+        family: the model's family, which defines the allowed kinds of vocabulary.
         config: the model's architecture.
 
     Raises:
-        MissingWeightsError: if there is neither.
+        MissingWeightsError: if it does not exist.
         MissingPackageError: if a package is needed to read it.
-        WrongWeightsError: if a file is damaged, or it is not the model's tokenizer.
+        WrongWeightsError: if a file is damaged, or the tokenizer does not fit the model.
     """
     if name_or_dir is None:
         raise MissingWeightsError(
@@ -75,7 +75,7 @@ def load_tokenizer(
         problem = _why_not(tokenizer, family, config)
     except OSError as error:
         raise missing(name_or_dir, config_key, error) from error
-    # Of files that are none of a tokenizer's, transformers raises almost anything.
+    # transformers raises almost anything for invalid files.
     except Exception as error:
         if isinstance(error, ValueError) and not (Path(source) / 'tokenizer.json').is_file():
             raise missing(name_or_dir, config_key, error) from error
@@ -92,10 +92,10 @@ def load_tokenizer(
 
 
 def tokenizer_to_files(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
-    """What transformers writes of a tokenizer: the texts of files by their names.
+    """Return the files that transformers saves of a tokenizer: their texts by name.
 
     Args:
-        tokenizer: any that it has.
+        tokenizer: any tokenizer of transformers.
     """
     with TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
@@ -109,13 +109,13 @@ def tokenizer_from_files(
     """Load a tokenizer from the texts of its files, without running any code.
 
     Args:
-        files: as of :func:`tokenizer_to_files`.
-        source: what messages call it.
+        files: as returned by :func:`tokenizer_to_files`.
+        source: name in messages.
         family: the model's family.
         config: the model's architecture.
 
     Raises:
-        WrongWeightsError: if they are no tokenizer, or not the model's.
+        WrongWeightsError: if the files are not a tokenizer, or it does not fit the model.
     """
     with TemporaryDirectory() as folder:
         try:
@@ -128,7 +128,7 @@ def tokenizer_from_files(
                 raise ValueError(damage)
             tokenizer = _read_tokenizer(folder)
             problem = _why_not(tokenizer, family, config)
-        # Of what is no tokenizer.json, tokenizers raises Exception itself.
+        # tokenizers raises plain Exception for an invalid tokenizer.json.
         except Exception as error:
             raise WrongWeightsError(f'{source} cannot be read: {_short(error)}') from error
     if problem is not None:
@@ -142,14 +142,14 @@ def _read_tokenizer(source: str) -> PreTrainedTokenizerBase:
     # It needs the sentencepiece package.
     except ImportError:
         tokenizer = None
-    # SigLIP's is in Python, and knows no characters, even where the same tokenizer's file is there.
+    # SigLIP's Python tokenizer gives no character offsets, so load tokenizer.json if it exists.
     if type(tokenizer).__name__ in ('NoneType', 'SiglipTokenizer'):
         return PreTrainedTokenizerFast.from_pretrained(source)
     return tokenizer
 
 
 def _damage(folder: Path) -> str | None:
-    """Say which of a tokenizer's files in a directory is damaged, and how; None: none is."""
+    """Return which tokenizer file in a directory is damaged, and how, or None."""
     for name in (*_JSON, *_LINES):
         path = folder / name
         if not path.is_file():
@@ -162,13 +162,13 @@ def _damage(folder: Path) -> str | None:
                 return f'{name} holds no JSON object'
         except UnicodeDecodeError:
             return f'{name} is damaged: it is not UTF-8'
-        # A JSONDecodeError, or a number of too many digits.
+        # A JSONDecodeError, or a number with too many digits.
         except (ValueError, RecursionError) as error:
             return f'{name} is damaged: it is not JSON ({_short(error)})'
         if name == 'tokenizer.json':
             try:
                 Tokenizer.from_str(text)
-            # It is all that tokenizers raises.
+            # tokenizers raises nothing more specific.
             except Exception as error:
                 return f'{name} is damaged, or no tokenizer ({_short(error)})'
     return None
@@ -177,9 +177,9 @@ def _damage(folder: Path) -> str | None:
 def _why_not(
     tokenizer: PreTrainedTokenizerBase, family: TextFamily, config: PreTrainedConfig
 ) -> str | None:
-    """Say why a tokenizer is not one of a family's kind, or of another model; None: it is."""
-    # Embeddings are made a few more than there are tokens, for round numbers. Vocabularies of
-    # other models, as BERT's cased one beside the uncased, differ by more.
+    """Return why a tokenizer does not fit a family or a model, or None if it does."""
+    # Models may have a few more embeddings than tokens, for round numbers. Vocabularies of other
+    # models, such as the cased and uncased BERT, differ by more.
     vocab_size = config.vocab_size
     fewest = max(0.9 * vocab_size, vocab_size - family.rounded_by)
     if not fewest <= len(tokenizer) <= vocab_size:
@@ -198,7 +198,7 @@ def _why_not(
     ):
         if wanted and not special:
             return f'puts no special token {where} a phrase, as {family.name} wants'
-    # Where words are spelled out in bytes, none is unknown.
+    # Byte-level vocabularies have no unknown words.
     if tokenizer.pad_token_id is None or tokenizer.unk_token_id is None and 'byte' not in kind:
         return 'has no token for padding or for unknown words'
     padding = family.first_position(config) - 1
@@ -206,7 +206,7 @@ def _why_not(
         return (
             f'pads with token {tokenizer.pad_token_id}, the model with {padding} (`pad_token_id`)'
         )
-    return why_cut(tokenizer)
+    return why_truncated(tokenizer)
 
 
 def _short(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Architectures and weights from a transformers directory or hub name, with one clear error."""
+"""Read architectures and weights from a transformers directory or hub name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,13 +23,13 @@ from .model_kind import (
 )
 from .text_families import FAMILIES, TextFamily
 
-# What two models of one family can differ in. The last four do not show in any tensor's shape.
+# Settings in which models of one family can differ. The last four do not show in any shape.
 _ARCHITECTURE = (
     *('hidden_size', 'num_hidden_layers', 'intermediate_size', 'hidden_dim', 'vocab_size'),
     *('max_position_embeddings', 'type_vocab_size', 'projection_dim'),
     *('num_attention_heads', 'hidden_act', 'layer_norm_eps', 'is_decoder'),
 )
-# What a config.json says of its file, and not of the model.
+# Keys of a config.json that describe the file, not the model.
 _OF_THE_FILE = {'architectures', 'dtype', 'model_type', 'transformers_version'}
 _PLAIN = (str, int, float, bool, type(None))
 # The family of a directory or dict that does not say which it is of.
@@ -39,22 +39,22 @@ _FIRST = FAMILIES[0]
 def transformers_config(
     family: TextFamily | None, arch: str | dict, config_key: str
 ) -> tuple[TextFamily, PreTrainedConfig]:
-    """The architecture of a text encoder.
+    """Read the architecture of a text encoder.
 
     Args:
-        family: the family that it must be of; the defaults of its arguments are the 'base'
-            architecture. None: any, as its ``model_type`` says, and then there is no 'base'.
+        family: the required family; its default arguments are the 'base' architecture. None: any
+            family, given by ``model_type``, without 'base'.
         arch: 'base', a directory with a config.json, or a dict of the family's arguments, with
-            ``model_type`` where the family is not given.
-        config_key: the config key it stands under, for the error message.
+            ``model_type`` if the family is not given.
+        config_key: its config key, for messages.
 
     Returns:
-        tuple[TextFamily, PreTrainedConfig]: its family, and the architecture.
+        tuple[TextFamily, PreTrainedConfig]: the family and the architecture.
 
     Raises:
-        MissingWeightsError: if there is no such directory.
+        MissingWeightsError: if the directory does not exist.
         WrongWeightsError: if its config.json cannot be read, or is of another kind of model.
-        WrongConfigError: if a dict is no architecture.
+        WrongConfigError: if a dict is not a valid architecture.
     """
     if arch == 'base' and family is not None:
         return family, family.config_class()
@@ -86,7 +86,7 @@ def _config_of_dict(
         try:
             with quiet():
                 config = family.config_class(**{k: v for k, v in arch.items() if k != 'model_type'})
-        # Of values of other types transformers raises kinds of its own.
+        # transformers raises its own kinds of errors for values of wrong types.
         except Exception as error:
             problem = f'is none of {family.config_class.__name__}: {_short(error)}'
         else:
@@ -105,24 +105,24 @@ def _config_of_directory(
     if problem is not None:
         name = 'one of these' if isinstance(found, str) else found.directory
         raise WrongWeightsError(
-            f"{where}: its config.json {problem}. Another model's weights would run and give "
-            f'nonsense: name a directory of {name}.'
+            f"{where}: its config.json {problem}. Another model's weights would give wrong "
+            f'features: name a directory of {name}.'
         )
     try:
         with quiet():
             config = found.config_class.from_pretrained(directory)
-    # transformers and its checks of types raise many kinds.
+    # transformers raises many kinds of errors.
     except Exception as error:
         raise WrongWeightsError(
             f'{where}: its config.json cannot be read: {_short(error)}'
         ) from error
     if 'text_config' in values and 'projection_dim' in found.sizes:
-        # That of a whole CLIP, whatever its text side says: OpenCLIP's files leave another there.
+        # Use the value of the whole CLIP: OpenCLIP's files have a wrong one in text_config.
         config.projection_dim = values.get('projection_dim', 512)
     problem = why_no_sizes(config, found)
     if problem is not None:
         raise WrongWeightsError(f'{where}: its config.json {problem}.')
-    # Files may hold half precision; what is computed in is for autocast to say.
+    # Files may contain half precision; autocast decides the dtype of computation.
     config.dtype = torch.float32
     return found, config
 
@@ -133,22 +133,22 @@ def transformers_model(
     """Build a text encoder with random weights.
 
     Args:
-        family: as of :func:`transformers_config`.
-        arch: as of :func:`transformers_config`.
-        config_key: where the encoder stands in the model's config, for messages.
-        prior: whether it is a prior, for which some families have another class.
+        family: see :func:`transformers_config`.
+        arch: see :func:`transformers_config`.
+        config_key: key of the encoder in the model's config, for messages.
+        prior: whether the encoder is a prior, for which some families use another class.
 
     Raises:
-        MissingWeightsError: if there is no such directory.
+        MissingWeightsError: if the directory does not exist.
         WrongWeightsError: if its config.json cannot be read, is of another kind of model, or of a
             model that cannot be built.
-        WrongConfigError: if a dict is no architecture.
+        WrongConfigError: if a dict is not a valid architecture.
     """
     key = f'{config_key}.arch'
     family, config = transformers_config(family, arch, key)
     try:
         return family, _class_of(family, prior)(config, **family.options)
-    # A function that there is not, numbers that do not divide each other, too much memory.
+    # For example an unknown activation, a width that heads do not divide, too much memory.
     except (
         ArithmeticError,
         AssertionError,
@@ -170,13 +170,13 @@ def _class_of(family: TextFamily, prior: bool) -> type[PreTrainedModel]:
 
 
 def spelled_out(family: TextFamily, config: PreTrainedConfig) -> dict:
-    """An architecture as the arguments of its class, for :func:`transformers_config`.
+    """Return an architecture as a dict of arguments for :func:`transformers_config`.
 
     Args:
         family: its family.
         config: the architecture.
     """
-    # What is neither number nor word is about other uses: names of classes, settings of tasks.
+    # Other values are not about the architecture: names of classes, settings of tasks.
     values = {
         name: value
         for name, value in config.to_diff_dict().items()
@@ -192,23 +192,23 @@ def transformers_weights(
     own: PreTrainedConfig,
     prior: bool = False,
 ) -> dict[str, Tensor]:
-    """Load the weights of a text encoder, by name, accounting for every tensor.
+    """Load the weights of a text encoder and check every tensor.
 
     Args:
-        family: the family that they have to be of.
-        name_or_dir: a directory with config.json and weights (model.safetensors if it is there,
-            else pytorch_model.bin, which is read without running any code), or a hub name.
-        config_key: where the encoder stands in the model's config, for messages.
-        own: the architecture of the model that the weights are for.
-        prior: as of :func:`transformers_model`.
+        family: the required family.
+        name_or_dir: a directory with config.json and weights (model.safetensors if it exists,
+            otherwise pytorch_model.bin, which is read without running any code), or a hub name.
+        config_key: key of the encoder in the model's config, for messages.
+        own: the architecture of the model that loads the weights.
+        prior: see :func:`transformers_model`.
 
     Returns:
-        dict[str, Tensor]: the model's parameters and saved buffers.
+        dict[str, Tensor]: the model's parameters and persistent buffers.
 
     Raises:
-        MissingWeightsError: if there is neither.
-        WrongWeightsError: if the files are damaged or of another architecture, lack a tensor of the
-            model or hold one that is not known.
+        MissingWeightsError: if the directory or hub name does not exist.
+        WrongWeightsError: if the files are damaged or of another architecture, or a tensor is
+            missing or unknown.
     """
     key = f'{config_key}.pretrained'
     source = resolve_source(name_or_dir)
@@ -221,7 +221,7 @@ def transformers_weights(
                 source,
                 config=config,
                 output_loading_info=True,
-                # So that it is reported below, with the rest.
+                # Mismatches are reported below.
                 ignore_mismatched_sizes=True,
                 dtype='float32',
                 **family.options,
@@ -230,7 +230,7 @@ def transformers_weights(
         raise missing(name_or_dir, key, error) from error
     except WrongWeightsError:
         raise
-    # safetensors, torch, pickle and transformers raise many kinds for what cannot be read.
+    # safetensors, torch, pickle and transformers raise many kinds of errors.
     except Exception as error:
         raise unreadable(config_key, name_or_dir, error) from error
     unknown = [name for name in info['unexpected_keys'] if not name.startswith(family.not_needed)]
@@ -259,10 +259,10 @@ def transformers_weights(
 
 
 def _check_files(directory: Path) -> None:
-    """Check what transformers would not.
+    """Check what transformers does not check.
 
     Raises:
-        OSError: if there are only adapters: it would look for what they were trained beside.
+        OSError: if there are only adapters of peft, whose base model transformers would load.
         ValueError: if a PyTorch file is damaged.
     """
     if (directory / 'adapter_config.json').is_file():
@@ -274,7 +274,7 @@ def _check_files(directory: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and no report of left-over tensors: ours says what matters."""
+    """Disable progress bars and transformers' own report of unexpected tensors."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -287,7 +287,7 @@ def quiet() -> Iterator[None]:
 
 
 def missing(name_or_dir: str, config_key: str, error: Exception) -> MissingWeightsError:
-    """The error for a directory or hub name that lacks what is needed."""
+    """Return the error for a directory or hub name without the needed files."""
     state = 'is not on this machine'
     if Path(resolve_source(name_or_dir)).is_dir():
         state = f'is incomplete ({str(error).splitlines()[0]})'
@@ -300,6 +300,6 @@ def missing(name_or_dir: str, config_key: str, error: Exception) -> MissingWeigh
 
 
 def _short(error: Exception) -> str:
-    # The checks of types put the reason on a second line.
+    # Type checks put the reason on a second line.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f'{type(error).__name__}: {" ".join(lines[:2])}'[:300]

@@ -1,4 +1,4 @@
-"""What kind of vocabulary a tokenizer has, and what is missing from it."""
+"""Find the kind of a tokenizer's vocabulary and check that it is complete."""
 
 import json
 import string
@@ -6,18 +6,18 @@ import string
 from tokenizers import Regex, normalizers
 from transformers import PreTrainedTokenizerBase
 
-# Of vocabularies in bytes some tokens are for other uses.
+# Byte-level vocabularies have some tokens for other uses.
 _MADE_UP_AT_MOST = 0.01
 
 
 def vocabulary_kind(tokenizer: PreTrainedTokenizerBase) -> str:
-    """What kind of vocabulary a fast tokenizer has.
+    """Return the kind of vocabulary of a fast tokenizer.
 
     Args:
         tokenizer: any with a ``backend_tokenizer``.
 
     Returns:
-        str: as ``tokenizers`` names it: 'WordPiece', 'WordLevel', 'Unigram'. Of BPE there are
+        str: the name in ``tokenizers``: 'WordPiece', 'WordLevel', 'Unigram'. For BPE there are
         several kinds: "CLIP's BPE", which marks the ends of words; 'byte-level BPE', as of RoBERTa;
         'BPE with byte fallback', as of Gemma; and 'plain BPE'.
     """
@@ -32,11 +32,13 @@ def vocabulary_kind(tokenizer: PreTrainedTokenizerBase) -> str:
     return 'BPE with byte fallback' if model.byte_fallback else 'plain BPE'
 
 
-def why_cut(tokenizer: PreTrainedTokenizerBase) -> str | None:
-    """Say so if tokens come of no merge of a BPE: its words would be read in pieces.
+def why_truncated(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """Return an error message if merges of a BPE vocabulary are missing, or None.
+
+    Without them, words would be split into pieces.
 
     Args:
-        tokenizer: of any kind; None is said of other kinds than CLIP's and byte-level BPE.
+        tokenizer: of any kind; the result is None for other kinds than CLIP's and byte-level BPE.
     """
     kind = vocabulary_kind(tokenizer)
     if kind not in ("CLIP's BPE", 'byte-level BPE'):
@@ -52,17 +54,19 @@ def why_cut(tokenizer: PreTrainedTokenizerBase) -> str | None:
     ]
     allowed = 0 if suffix else _MADE_UP_AT_MOST * len(model['vocab'])
     if len(never) > allowed:
-        return f'is cut: {len(never)} of its tokens, {min(never)!r} for one, come of no merge'
+        return (
+            f'is truncated: no merge gives {len(never)} of its tokens, for example {min(never)!r}'
+        )
     return None
 
 
 def lower_cased(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-    """Let a tokenizer of SigLIP's read phrases as in training: in lower case.
+    """Let a tokenizer of SigLIP lowercase phrases, as in training.
 
-    SigLIP itself, whose vocabulary is Unigram, was also trained without punctuation.
+    For SigLIP (1), whose vocabulary is Unigram, punctuation is also removed, as in training.
 
     Args:
-        tokenizer: a fast one, which is changed in place, once.
+        tokenizer: a fast tokenizer, which is changed in place, once.
     """
     own = tokenizer.backend_tokenizer.normalizer
     if '"Lowercase"' not in json.dumps(_state(tokenizer).get('normalizer')):

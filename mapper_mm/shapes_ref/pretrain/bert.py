@@ -1,4 +1,4 @@
-"""Pre-training of the tiny BERT: words that are hidden are found again."""
+"""Pre-training of the tiny BERT by masked language modelling."""
 
 import time
 from pathlib import Path
@@ -21,10 +21,10 @@ BERT = dict(
 
 
 def decorrelation_loss(tokens: Tensor) -> Tensor:
-    """How far the features' covariance is from the identity, after VICReg's covariance term.
+    """Return the distance of the features' covariance from the identity, as in VICReg.
 
-    A small model's features are mostly their mean and a few directions; a linear layer on them
-    learns several times faster where all directions count the same.
+    The features of a small model are mostly their mean and a few directions. A linear layer on them
+    learns several times faster if all directions have the same variance.
     """
     centred = tokens - tokens.mean(0)
     covariance = centred.T @ centred / len(centred)

@@ -1,4 +1,4 @@
-"""What the tiny ViT is asked while it is pre-trained: of each patch, and of each thing."""
+"""Pre-training tasks of the tiny ViT, for each patch and for each thing."""
 
 import torch
 import torch.nn.functional as F
@@ -9,11 +9,11 @@ from .scenes import ATTRIBUTES, GRID, PATCH
 
 
 class DenseHeads(nn.Module):
-    """What the ViT's patch tokens are asked while it is pre-trained.
+    """Heads for pre-training on the ViT's patch tokens.
 
     Attributes and boxes are read along fixed orthogonal directions of length 1. A learned head
-    would learn to read what is written small; a fixed one makes the ViT write it large, as the
-    features of large models do for what matters, and what is large is quickly learned from.
+    could read small values; a fixed head makes the ViT output large values, like the important
+    features of large models, from which other layers learn quickly.
     """
 
     def __init__(self, dims: int, text_dims: int) -> None:
@@ -24,23 +24,23 @@ class DenseHeads(nn.Module):
         for name, rows in zip(ATTRIBUTES, attributes, strict=True):
             self.register_buffer(name, rows.contiguous())
         self.register_buffer('box', box.contiguous())
-        # Pixels are asked of an earlier layer: the last one would be mostly about them.
+        # Predict pixels from an earlier layer, because they would dominate the last one.
         self.mask = nn.Linear(dims, PATCH * PATCH)
         self.region = nn.Linear(dims, text_dims)
         self.temperature = nn.Parameter(torch.tensor(2.3))
         self.bias = nn.Parameter(torch.tensor(-4.0))
 
     def attributes(self, tokens: Tensor) -> dict[str, Tensor]:
-        """Logits by attribute, the first of each for "no thing"."""
+        """Return logits by attribute; the first of each is for "no thing"."""
         return {name: tokens @ getattr(self, name).T for name in ATTRIBUTES}
 
     def boxes(self, tokens: Tensor) -> Tensor:
-        """x1, y1, x2, y2 in [0, 1] of the canvas: what is written is eight times as large."""
+        """Return x1, y1, x2, y2 in [0, 1] of the canvas; features are eight times as large."""
         return 0.5 + tokens @ self.box.T / 8
 
 
 def patches(x: Tensor) -> Tensor:
-    """(B, CANVAS, CANVAS) to (B, GRID * GRID, PATCH * PATCH)."""
+    """Reshape (B, CANVAS, CANVAS) to (B, GRID * GRID, PATCH * PATCH)."""
     x = x.unflatten(1, (GRID, PATCH)).unflatten(3, (GRID, PATCH))
     return x.transpose(2, 3).flatten(3).flatten(1, 2)
 
@@ -54,7 +54,7 @@ def dense_losses(
     labels: Tensor,
     boxes: Tensor,
 ) -> dict[str, Tensor]:
-    """Each patch names the attributes of the thing it mostly shows, its pixels and its box."""
+    """Predict from each patch the attributes, pixels and box of the thing that it mostly shows."""
     area, thing = cover.max(-1)
     has_thing = area >= 0.1 * PATCH * PATCH
     index = thing.unsqueeze(-1).expand(-1, -1, 4)
@@ -64,8 +64,8 @@ def dense_losses(
         for i, (name, logits) in enumerate(heads.attributes(tokens).items())
     }
     losses['mask'] = F.binary_cross_entropy_with_logits(heads.mask(middle), patches(shown).float())
-    # Where on the canvas, not how far from the patch: the fusion encoder adds positions to queries
-    # and keys only, so what it reads from a token must say where.
+    # Absolute positions, because the fusion encoder adds positions to queries and keys only, so the
+    # values of its tokens must contain the place.
     pred, truth_boxes = heads.boxes(tokens)[has_thing], boxes.gather(1, index)[has_thing]
     losses['box'] = 20 * F.l1_loss(pred, truth_boxes)
     losses['iou'] = generalized_box_iou_loss(pred, truth_boxes, reduction='mean')
@@ -80,9 +80,9 @@ def region_losses(
     labels: Tensor,
     caption_labels: Tensor,
 ) -> dict[str, Tensor]:
-    """Each thing, averaged over the pixels that show it, names its attributes and its captions.
+    """Predict attributes and captions of each thing from the mean of its visible patches.
 
-    The captions are contrasted by sigmoid: is the caption true of the thing?
+    The contrast with captions is by sigmoid: is the caption true for the thing?
     """
     pixels = cover.sum(1)
     pooled = cover.transpose(1, 2) @ tokens / pixels.clamp(min=1).unsqueeze(-1)
@@ -96,6 +96,6 @@ def region_losses(
     wanted = caption_labels.flatten(0, 1)[:, None]
     true = ((wanted == -1) | (wanted == truth[None])).all(-1)
     loss = F.binary_cross_entropy_with_logits(logits, true.float(), reduction='none')
-    # Few captions are true of a thing: each side weighs the same.
+    # Few captions are true for a thing, so weight both classes equally.
     losses['contrast'] = loss[true].mean() + loss[~true].mean()
     return losses

@@ -1,4 +1,4 @@
-"""How both pre-trainings are optimised."""
+"""The optimizer of both pre-trainings."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What the tiny encoders are pre-trained on: scenes, with what each patch of them shows."""
+"""Pre-training data of the tiny encoders: scenes with labels of each patch."""
 
 from dataclasses import dataclass
 
@@ -74,8 +74,8 @@ def draw_scenes(count: int, seed: int) -> tuple[Scenes, list[str]]:
                 masks[j].view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
             )
             shown[i] |= mask
-            # The 256 pixels of a patch that one thing fills become 0 in uint8: it counts as showing
-            # none. The package's encoders were trained so; mend it when they are trained anew.
+            # If a thing fills a patch, its 256 pixels become 0 in uint8, so the patch counts as
+            # empty. The package's encoders were trained like this; fix it when they are retrained.
             cover[i, :, :, j] = mask.reshape(GRID, PATCH, GRID, PATCH).sum((1, 3))
             labels[i, j] = _label(thing)
             boxes[i, j] = (np.array(thing.box) * ratio + [left, top, left, top]) / CANVAS

@@ -55,6 +55,31 @@ def test_pixels_are_those_of_the_published_resize():
     assert results['img'][:y0].max() == results['img'][y1:].max() == 0
 
 
+@pytest.mark.parametrize('shape', [(90, 120), (300, 401), (33, 20), (1, 500)])
+def test_torch_resizes_as_pillow_does_to_one_level(shape):
+    img = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    img.flags.writeable = False
+    pillow, torchs = (
+        Letterbox(size=100, backend=name).transform(dict(img=img)) for name in ('pillow', 'torch')
+    )
+    assert pillow['content_box'] == torchs['content_box']
+    differ = np.abs(pillow['img'].astype(int) - torchs['img'])
+    assert differ.max() <= 1 and (differ > 0).mean() < 0.02
+
+
+def test_a_kept_picture_is_fitted_once_for_all_of_its_expressions():
+    letterbox, img = Letterbox(size=64), np.zeros((30, 40, 3), np.uint8)
+    img.flags.writeable = False
+    first, second = (
+        letterbox.transform(dict(img=img, gt_bboxes=HorizontalBoxes([box])))
+        for box in ([1.0, 2, 3, 4], [5.0, 6, 7, 8])
+    )
+    assert first['img'] is second['img']
+    np.testing.assert_allclose(
+        second['gt_bboxes'].tensor[0], np.array([5, 6, 7, 8]) * 1.6 + [0, 8, 0, 8], rtol=1e-6
+    )
+
+
 sizes = st.integers(20, 200)
 
 
@@ -114,6 +139,8 @@ def test_thin_picture_keeps_a_pixel():
 
 
 def test_wrong_arguments():
+    with pytest.raises(ValueError, match="Letterbox backend='cv2'.*'pillow' or 'torch'"):
+        Letterbox(20, backend='cv2')
     with pytest.raises(ValueError, match='placement'):
         Letterbox(20, placement='left')
     with pytest.raises(ValueError, match='size=.*height and width'):

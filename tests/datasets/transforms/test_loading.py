@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageOps, features
 
 from mapper_mm.datasets import JSONLinesDataset
-from mapper_mm.datasets.transforms import LoadGroundingImage
+from mapper_mm.datasets.transforms import LoadGroundingImage, loading
 from mapper_mm.errors import BadImageError
 
 
@@ -168,3 +168,29 @@ def test_boxes_on_turned_pictures_are_those_of_the_picture_as_shown(tmp_path, pi
     img = dataset[0]['img']
     assert img.shape == picture.shape
     assert np.abs(img[..., ::-1].astype(int) - picture).mean() < 8
+
+
+def test_the_last_picture_is_kept_by_its_content(tmp_path, monkeypatch):
+    decoded, decode = [], loading.decode_image
+    monkeypatch.setattr(loading, 'decode_image', lambda *args: decoded.append(1) or decode(*args))
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 8, 9, 3), np.uint8)
+    paths = [tmp_path / 'a.png', tmp_path / 'b.png']
+    for path, picture in zip(paths, pictures, strict=True):
+        cv2.imwrite(str(path), picture)
+    load = LoadGroundingImage(keep_last=True)
+
+    def img(path, **more):
+        return load(dict(img_path=str(path), **more))['img']
+
+    first = img(paths[0])
+    assert img(paths[0]) is first and len(decoded) == 1
+    assert not first.flags.writeable
+    np.testing.assert_array_equal(img(paths[1]), pictures[1])
+    np.testing.assert_array_equal(img(paths[0]), pictures[0])
+    assert len(decoded) == 3
+    # As it is stored, or as it is shown; a file that was replaced.
+    img(paths[0], exif_orientation=False)
+    assert len(decoded) == 4
+    cv2.imwrite(str(paths[0]), pictures[1])
+    np.testing.assert_array_equal(img(paths[0], exif_orientation=False), pictures[1])
+    assert LoadGroundingImage()(dict(img_path=str(paths[0])))['img'].flags.writeable

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from harness import bounded
 
 from mapper_mm.datasets.transforms import PhraseFlip
 from mapper_mm.datasets.transforms.mirror_words import (
@@ -223,3 +224,9 @@ def test_the_care_costs_little_on_real_phrases():
     for with_side, at_least in ((True, 0.8), (False, 0.95)):
         group = [p for p in phrases if ('left' in p or 'right' in p) == with_side]
         assert np.mean([can_be_mirrored(phrase) for phrase in group]) > at_least
+
+
+def test_what_nobody_says_costs_nothing():
+    with bounded(seconds=2):
+        assert why_not_mirrored('0' * 21_000) == '21000 characters'
+        assert why_not_mirrored('the red cup ' * 80) is None

@@ -19,7 +19,14 @@ def runner(tmp_path):
     backbone = DINOv2(arch=VIT, img_size=28, pretrained=str(tmp_path / 'vit.pth'))
     backbone.init_weights()
     model = nn.ModuleDict(dict(backbone=backbone, head=nn.Linear(2, 2)))
-    return SimpleNamespace(model=model, work_dir='work', cfg=dict(), _load_from=None, _resume=False)
+    return SimpleNamespace(
+        model=model,
+        work_dir='work',
+        cfg=dict(),
+        _load_from=None,
+        _resume=False,
+        _train_loop=None,
+    )
 
 
 def save(hook, runner):

@@ -142,7 +142,7 @@ def test_a_score_by_another_metric_is_not_compared(tmp_path):
         default_hooks__checkpoint=other,
     )
     assert 'best_acc_epoch_3.pth' in names(tmp_path)
-    assert 'the score of now begins anew' in log(tmp_path)
+    assert 'the best score is reset' in log(tmp_path)
 
 
 def test_resuming_without_a_note_takes_the_last_file(tmp_path):

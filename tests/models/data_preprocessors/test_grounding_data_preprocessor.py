@@ -104,3 +104,25 @@ def test_same_images_are_known_from_file_place_and_pixels():
     for one in numbers:
         assert [one.index(number) for number in one] == [0, 0, 2, 3, 4, 5]
     assert not set(numbers[0]) & set(numbers[1])
+
+
+def test_a_number_goes_on_into_the_next_batch_in_testing_only():
+    pictures = [torch.full((3, 8, 8), level, dtype=torch.uint8) for level in (1, 2, 2, 2, 3)]
+
+    def numbers(preprocessor, chosen, training=False):
+        data_samples = [
+            DetDataSample(metainfo=dict(img_path='a.jpg', content_box=(0, 0, 8, 8))) for _ in chosen
+        ]
+        data = dict(inputs=[pictures[i] for i in chosen], data_samples=data_samples)
+        out = preprocessor(data, training)
+        # What is encoded once is what every sample has.
+        levels = [_expected(pictures[i], (0, 0, 8, 8)) for i in chosen]
+        np.testing.assert_allclose(out['inputs'].numpy(), levels, atol=1e-5)
+        return [sample.image_number for sample in out['data_samples']]
+
+    preprocessor = GroundingDataPreprocessor()
+    first, second, third = (numbers(preprocessor, part) for part in ([0, 1], [2, 3, 4], [1]))
+    assert second[0] == second[1] == first[1]
+    assert len({first[0], first[1], second[2], third[0]}) == 4
+    first, second = (numbers(preprocessor, [1], training=True) for _ in range(2))
+    assert first != second

@@ -32,7 +32,7 @@ def run(model, images, dtype):
     """Outputs, and gradients of what learns."""
     model.zero_grad()
     with torch.autocast('cpu', dtype):
-        out = model(images)
+        out = model(images).tokens
     learns = [param for param in model.parameters() if param.requires_grad]
     if not learns:
         return [out]
@@ -58,9 +58,9 @@ def test_text_encoders_too(config):
     model.init_weights()
     arguments = ['the red star', 'the large blue heart on the left'], ['a', 'b']
     with torch.autocast('cpu', torch.bfloat16):
-        expected = plain(model)(*arguments)[0]
+        expected = plain(model)(*arguments).tokens
         for _ in range(2):
-            assert torch.equal(model(*arguments)[0], expected)
+            assert torch.equal(model(*arguments).tokens, expected)
     assert any(isinstance(module, _CastOnce) for module in model.prior.modules())
 
 
@@ -92,7 +92,7 @@ def test_checkpoints_do_not_change(config):
     model = backbone(config).eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     print_before, images = model.content_hash(), torch.randn(1, 3, 128, 128)
-    expected = model(images)
+    expected = model(images).tokens
     cast_frozen(model, torch.bfloat16, host_copy=True)
     assert model.vit.blocks[0].mlp.fc1.weight.dtype == torch.bfloat16
     assert model.vit.blocks[0].norm1.weight.dtype == torch.float32
@@ -102,4 +102,30 @@ def test_checkpoints_do_not_change(config):
     for name, tensor in before.items():
         assert after[name].dtype == tensor.dtype and torch.equal(after[name], tensor)
     # Without autocast, as in validation, full precision is computed with.
-    assert torch.equal(model(images), expected)
+    assert torch.equal(model(images).tokens, expected)
+
+
+TINY = dict(depth=1, embed_dim=48, num_heads=2)
+SWIN = dict(depths=(1, 1, 1, 1), embed_dim=8, num_heads=(1, 1, 2, 2), window_size=4)
+
+
+@pytest.mark.parametrize(
+    'kind, name, options',
+    [
+        ('TimmFeatures', 'swin_tiny_patch4_window7_224', SWIN),
+        ('TimmFeatures', 'convnext_tiny', dict(depths=(1, 1, 1, 1), dims=(8, 8, 16, 16))),
+        ('TimmViT', 'vit_base_patch16_dinov3', TINY),
+        ('TimmViT', 'eva02_base_patch14_224', TINY),
+    ],
+)
+def test_timms_families_too(kind, name, options):
+    """Convolutions, and layers whose weights timm multiplies with by itself."""
+    size = 112 if 'patch14' in name else 128
+    config = dict(type=kind, model_name=name, img_size=size, **options)
+    torch.manual_seed(0)
+    model, images = MODELS.build(config).eval(), torch.randn(1, 3, size, size)
+    full, half = model(images).tokens, run(plain(model), images, torch.bfloat16)[0]
+    for host_copy in (False, True):
+        cast_frozen(model, torch.bfloat16, host_copy)
+        assert torch.equal(run(model, images, torch.bfloat16)[0], half)
+        assert torch.equal(model(images).tokens, full)

@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from mapper_mm.datasets import set_canvas
 from mapper_mm.errors import WrongConfigError
 from mapper_mm.models.adapters.parameters import trainable_params
 from mapper_mm.registry import DATASETS, MODELS
@@ -38,7 +39,9 @@ HEADS = dict(
 
 @pytest.fixture(scope='module')
 def config():
-    return Config.fromfile(CONFIG)
+    config = Config.fromfile(CONFIG)
+    set_canvas(config)
+    return config
 
 
 @pytest.fixture(scope='module')
