@@ -1,23 +1,23 @@
 """Pre-train the tiny frozen encoders of the embedded default on generated scenes and phrases.
 
-Three stand-ins, in the formats of the real ones and loaded by the same classes:
+These are three encoders in the formats of the real ones, loaded by the same classes:
 
-- a ViT with LayerScale (timm) for DINOv2, trained densely: each patch says what it shows, and where
-  the thing it shows ends;
+- a ViT with LayerScale (timm) for DINOv2, trained to predict from each patch what it shows and the
+  box of that thing;
 - a CLIP text transformer (transformers), trained by image-text contrast against that ViT's regions;
 - a BERT (transformers), trained by masked language modelling on phrases.
 
-And a vocabulary in the manner of RoBERTa's, without an encoder:
-configs/ablations/swap_text_roberta.py trains one from nothing.
+It also writes a vocabulary like RoBERTa's, without an encoder:
+configs/ablations/swap_text_roberta.py trains one from scratch.
 
-Scenes and phrases are drawn from other seeds than ShapesRef's own.
+Scenes and phrases are drawn from other seeds than those of ShapesRef.
 """
 
 import argparse
 import time
 from pathlib import Path
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm
 
 # isort: split
@@ -37,24 +37,24 @@ ENCODERS = Path(mapper_mm.__file__).parent / 'assets' / 'tiny_encoders'
 
 
 def load_or_train(name: str, train, texts: list[str], anew: bool):
-    """The tokenizer that comes with the package, or a new one."""
+    """Return the tokenizer of the package, or train a new one."""
     return train(texts) if anew else AutoTokenizer.from_pretrained(ENCODERS / name)
 
 
 def main() -> None:
-    """Draw the data, train all three, write them."""
+    """Draw the data, train all three encoders and write them."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('--out', type=Path, default=ENCODERS)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--scenes', type=int, default=20_000)
-    parser.add_argument('--epochs', type=int, default=9, help='of the ViT and CLIP')
+    parser.add_argument('--epochs', type=int, default=9, help='epochs of the ViT and CLIP')
     parser.add_argument('--bert-steps', type=int, default=1600)
     parser.add_argument('--batch', type=int, default=32)
     parser.add_argument(
         '--new-vocabularies',
         action='store_true',
-        help='train the tokenizers too. Their trainers break ties by chance, so that no seed gives '
-        'the same vocabulary twice; without this, those that come with the package are taken',
+        help='also train the tokenizers. Their trainers break ties randomly, so no seed gives the '
+        "same vocabulary twice. Default: the package's tokenizers",
     )
     args = parser.parse_args()
     if args.scenes < args.batch:
@@ -73,7 +73,7 @@ def main() -> None:
     clip_tokenizer = load_or_train(
         'clip_text_tiny', train_clip_tokenizer, captions, args.new_vocabularies
     )
-    # Seeded for each, so that either can be trained without the other.
+    # Seed each training, so that each can be run alone.
     torch.manual_seed(args.seed)
     pretrain_bert(phrases, bert_tokenizer, args.out, args.bert_steps, 8 * args.batch)
     torch.manual_seed(args.seed)
