@@ -9,11 +9,10 @@ import count_parameters
 import pytest
 import timm
 import torch
-from mmdet.structures import DetDataSample
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from mmengine.structures import InstanceData
 from safetensors.torch import save_file
+from samples import noise_batch
 from tiny_families import arch, write_release
 
 from mapper_mm.cli.build_errors import build_errors_name_settings
@@ -36,7 +35,6 @@ MAPS = {
         depths=(1, 1, 3, 1), embed_dim=8, num_heads=(1, 1, 2, 2), window_size=4
     ),
 }
-TEXTS = ('the red laptop', 'girl in green', 'small white star')
 each = pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
 
 
@@ -136,29 +134,6 @@ def tiny(path, folder):
     return config
 
 
-def batch(size):
-    height = size[0]
-    samples = []
-    for number, text in enumerate(TEXTS):
-        sample = DetDataSample(
-            metainfo=dict(
-                text=text,
-                record=f'sample {number}',
-                img_path=f'{number}.jpg',
-                content_box=(0, 0, size[1], height - 4),
-                img_shape=size,
-                ori_shape=size,
-                scale_factor=(1.0, 1.0),
-            )
-        )
-        sample.gt_instances = InstanceData(
-            bboxes=torch.tensor([[2.0, 3.0, 20.0 + number, 30.0]]), labels=torch.tensor([0])
-        )
-        samples.append(sample)
-    images = [torch.randint(256, (3, *size), dtype=torch.uint8) for _ in samples]
-    return dict(inputs=images, data_samples=samples)
-
-
 def boxes(model, data):
     with torch.no_grad():
         return model.eval()(**model.data_preprocessor(copy.deepcopy(data), False), mode='tensor')
@@ -173,7 +148,7 @@ def test_it_trains_saves_and_loads(path, tmp_path):
     frozen = {key: dict(frozen_tensors(part.encoder)) for key, part in encoders(model)}
     assert frozen and all(frozen.values())
     wrapper = build_optim_wrapper(model, dict(config.optim_wrapper, type='OptimWrapper'))
-    data = batch(model.backbone.input_size)
+    data = noise_batch(model.backbone.input_size)
     for _ in range(2):
         model.train()
         ready = model.data_preprocessor(copy.deepcopy(data), True)

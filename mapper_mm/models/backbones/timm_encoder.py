@@ -93,9 +93,8 @@ class TimmEncoder(FrozenEncoder, ImageEncoder):
         named = [size[0] if size[0] == size[1] else size for size in near]
         raise WrongConfigError(
             f'`{self.config_key}.img_size`: a canvas of {list(self.input_size)} pixels is not '
-            f'a multiple of the {key} of {self.model_name}, {list(patch)}. Set img_size='
-            f'{" or ".join(map(str, named))}, and the `size` of `Letterbox` in the pipelines to '
-            'the same.'
+            f'a multiple of the {key}, {list(patch)}. Set img_size='
+            f'{" or ".join(map(str, named))}. A `size` set in `Letterbox` must be the same.'
         )
 
     def _check_images(self, images: Tensor) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -65,6 +66,7 @@ class TimmFeatures(TimmEncoder):
         **options,
     ) -> None:
         super().__init__(model_name, img_size, pretrained, options)
+        self._check_stride(stride)
         self._check_canvas((stride, stride), 'stride')
         if self.trained.fixed_input_size:
             self.options['img_size'] = self.input_size
@@ -72,11 +74,6 @@ class TimmFeatures(TimmEncoder):
         self.net = self._whole(num_classes=0)
         self.maps = [dict(info) for info in getattr(self.net, 'feature_info', ())]
         strides = [info['reduction'] for info in self.maps]
-        if stride not in strides or not hasattr(self.net, 'prune_intermediate_layers'):
-            raise WrongConfigError(
-                f'`backbone.stride={stride}`: {model_name} has maps of the strides '
-                f'{", ".join(map(str, dict.fromkeys(strides))) or "(none)"}.'
-            )
         # The last map of a stride is the deepest one.
         self.index = len(strides) - 1 - strides[::-1].index(stride)
         self.net.prune_intermediate_layers([self.index])
@@ -85,6 +82,21 @@ class TimmFeatures(TimmEncoder):
         self.patch_size = (stride, stride)
         self.grid = tuple(side // stride for side in self.input_size)
         self.tune(adapter)
+
+    def _check_stride(self, stride: int) -> None:
+        """Check that the model has a map of a stride.
+
+        Raises:
+            WrongConfigError: if it has not; the message gives the strides that it has.
+        """
+        with torch.device('meta'):
+            net = self._whole(num_classes=0)
+        strides = [info['reduction'] for info in getattr(net, 'feature_info', ())]
+        if stride not in strides or not hasattr(net, 'prune_intermediate_layers'):
+            raise WrongConfigError(
+                f'`backbone.stride={stride}`: {self.model_name} has maps of the strides '
+                f'{", ".join(map(str, dict.fromkeys(strides))) or "(none)"}.'
+            )
 
     @property
     def encoder(self) -> nn.Module:

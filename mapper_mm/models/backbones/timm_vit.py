@@ -70,8 +70,27 @@ class TimmViT(TimmEncoder):
                 'no `blocks` of transformers over a grid of patches: set '
                 "`backbone.type='TimmFeatures'`, or name another model."
             )
+        self._check_heads()
         self._check_canvas(patches.patch_size, 'patch size')
         self.tune(adapter)
+
+    def _check_heads(self) -> None:
+        """Check what timm does not: that heads of equal size share the width.
+
+        Raises:
+            WrongConfigError: if they do not; the message gives the numbers of heads that do.
+        """
+        heads = getattr(getattr(self.vit.blocks[0], 'attn', None), 'num_heads', 1)
+        # Rotary positions turn pairs of numbers, by row and by column.
+        unit = 4 if getattr(self.vit, 'rope', None) is not None else 1
+        if self.embed_dims % (heads * unit):
+            fit = [n for n in range(1, 65) if self.embed_dims % (n * unit) == 0]
+            raise WrongConfigError(
+                f'`backbone.num_heads={heads}`: heads of {self.model_name} of width '
+                f'{self.embed_dims} are equal'
+                + (', and of a multiple of 4' if unit > 1 else '')
+                + f'; set it to one of {", ".join(map(str, fit))}.'
+            )
 
     @property
     def encoder(self) -> nn.Module:

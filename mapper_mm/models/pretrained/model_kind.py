@@ -76,7 +76,7 @@ def named_family(values: Mapping[str, Any], default: TextFamily) -> TextFamily |
         return family
     known = [name for name, _ in families()]
     near = difflib.get_close_matches(str(found), known, n=1)
-    hint = f'; did you mean {near[0]!r}?' if near else ''
+    hint = f' (did you mean {near[0]!r}?)' if near else ''
     return f'is of model_type {found!r}, which is none of {", ".join(known)}{hint}'
 
 

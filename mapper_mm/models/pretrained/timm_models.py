@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import io
+import re
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -17,6 +18,7 @@ from .files import WEIGHT_FILES, how_to_get
 
 # Keys of a state dict in training checkpoints.
 _INSIDE = ('model_ema', 'model', 'module', 'state_dict')
+_UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 # Arguments of timm.create_model that are set elsewhere in a config.
 _NOT_OPTIONS = (
     *('pretrained', 'pretrained_cfg', 'pretrained_cfg_overlay', 'pretrained_model_args'),
@@ -84,8 +86,25 @@ def timm_model(name: str, config_key: str, **options) -> nn.Module:
         raise WrongConfigError(
             f'`{config_key}`: timm cannot build {name} with '
             f'{", ".join(f"{key}={value!r}" for key, value in options.items())} ({said[:300]}). '
-            "What is no vision transformer is for `type='TimmFeatures'`."
+            f'{_remedy(name, config_key, error)}'
         ) from error
+
+
+def _remedy(name: str, config_key: str, error: Exception) -> str:
+    """Say what to change, if a model could not be built."""
+    unexpected = _UNEXPECTED.search(str(error))
+    if unexpected is None:
+        return f'Change `{config_key}.model_name` or these arguments.'
+    owner, key = unexpected.groups()
+    if key == 'img_size':
+        return (
+            f"A model that is not a vision transformer is for `{config_key}.type='TimmFeatures'`."
+        )
+    kind = getattr(sys.modules[timm.model_entrypoint(name).__module__], owner, None)
+    known = () if kind is None else inspect.signature(kind).parameters
+    near = get_close_matches(key, known, 1)
+    hint = f'did you mean `{near[0]}`?' if near else 'leave it out.'
+    return f'`{config_key}.{key}` is not an argument of {owner}: {hint}'
 
 
 def released_model(name: str, config_key: str) -> nn.Module:

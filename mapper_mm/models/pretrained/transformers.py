@@ -21,7 +21,7 @@ from .model_kind import (
     why_no_sizes,
     why_not_computed,
 )
-from .text_families import FAMILIES, TextFamily
+from .text_families import FAMILIES, TextFamily, families
 
 # Settings in which models of one family can differ. The last four do not show in any shape.
 _ARCHITECTURE = (
@@ -68,6 +68,7 @@ def transformers_config(
         raise MissingWeightsError(
             f'`{config_key}={arch!r}` is neither {other} nor a directory with a config.json.'
             + (remedy if packaged else '')
+            + (f'\n  {how_to_get(arch)}' if how_to_get(arch) else '')
         )
     return _config_of_directory(family, directory, f'`{config_key}={arch!r}`')
 
@@ -77,7 +78,7 @@ def _config_of_dict(
 ) -> tuple[TextFamily, PreTrainedConfig]:
     problem = None
     if family is None:
-        found = named_family(arch, _FIRST) if 'model_type' in arch else 'has no model_type'
+        found = named_family(arch, _FIRST) if 'model_type' in arch else _no_model_type()
         family, problem = (None, found) if isinstance(found, str) else (found, None)
     elif arch.get('model_type') not in (None, *family.model_types):
         problem = f'is of model_type {arch["model_type"]!r}, not {family.model_types[-1]!r}'
@@ -94,6 +95,11 @@ def _config_of_dict(
     if problem is not None:
         raise WrongConfigError(f'`{config_key}`, a dict, {problem}.')
     return family, config
+
+
+def _no_model_type() -> str:
+    known = ', '.join(name for name, _ in families())
+    return f'has no model_type, which is one of {known}'
 
 
 def _config_of_directory(
