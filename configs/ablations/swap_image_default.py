@@ -1,5 +1,6 @@
-# What swapped image encoders are compared with: the default's own, of random weights, all of it
-# trained, beside a frozen BERT. One epoch in small batches, and no prior.
+# What swapped image encoders are compared with: the default's own. All three start with what fits of
+# the tiny DINOv2's weights and are trained whole, beside a frozen BERT, in one epoch of small batches.
+# Made by: python tools/model_converters/tiny_start.py
 _base_ = '../mapper_shapes.py'
 model = dict(
     backbone=dict(pretrained=None, adapter=dict(_delete_=True, type='FullTuning')),
@@ -7,3 +8,7 @@ model = dict(
 )
 train_dataloader = dict(batch_size=24)
 train_cfg = dict(max_epochs=1)
+# What is pre-trained learns more slowly than what is not.
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'adapter': dict(lr_mult=0.3)}))
+load_from = 'work_dirs/tiny_start.pth'
+default_hooks = dict(frozen_weights=dict(load_what_fits=True))

@@ -9,6 +9,7 @@ model = dict(
         embed_dim=128,
         depth=6,
         num_heads=4,
+        init_values=1.0,
         adapter=dict(type='FullTuning'),
     )
 )

@@ -94,7 +94,7 @@ class TimmEncoder(FrozenEncoder, ImageEncoder):
         raise WrongConfigError(
             f'`{self.config_key}.img_size`: a canvas of {list(self.input_size)} pixels is not '
             f'a multiple of the {key}, {list(patch)}. Set img_size='
-            f'{" or ".join(map(str, named))}. A `size` set in `Letterbox` must be the same.'
+            f'{" or ".join(map(str, named))}, and a `size` that `Letterbox` has to the same.'
         )
 
     def _check_images(self, images: Tensor) -> None:

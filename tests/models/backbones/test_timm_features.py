@@ -115,7 +115,7 @@ def test_an_adapter_sees_a_map_of_patches(name, options):
     'settings, said',
     [
         (dict(model_name='resnet19'), 'no model of timm .*resnet18'),
-        (dict(model_name='resnet18', stride=12), 'img_size=216 or 228'),
+        (dict(model_name='resnet18', stride=12, img_size=100), 'stride=12`.* 2, 4, 8, 16, 32'),
         (dict(model_name='resnet18', stride=64, img_size=128), 'strides 2, 4, 8, 16, 32'),
         (dict(model_name='resnet18', img_size=100), 'img_size=96 or 112, .*Letterbox'),
         (dict(model_name='convnext_tiny', depth=3), 'cannot build convnext_tiny with .*depth=3'),
