@@ -126,7 +126,7 @@ def test_without_data_and_weights_there_is_a_short_list(config, run_tool, tmp_pa
     if read(config).model.language_model.prior is None:
         weights.remove('pretrained/clip-vit-base-patch16')
     if Path(config).parent.name == 'encoders':
-        weights = set(re.findall(r"pretrained='\./(.*?)'", read(config).pretty_text))
+        weights = set(re.findall(r"pretrained=\s*'\./(.*?)'", read(config).pretty_text))
     assert sorted(missing(message)) == sorted(DATA.get(name, REFCOCO) | weights)
     # Each weight and each kind of data with the way to get it.
     assert len(message.splitlines()) <= 20
