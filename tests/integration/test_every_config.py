@@ -112,6 +112,8 @@ def test_model_and_pipelines_are_built_and_fit_each_other(config):
         if any(part in name for part in LONG_PHRASES)
         else 20
     )
+    # Pieces of bytes are smaller than words.
+    tokens = 20 if 'swap_text' in config else tokens
     assert model.language_model.max_tokens == tokens
 
 
@@ -142,7 +144,10 @@ def test_without_data_and_weights_there_is_a_short_list(config, run_tool, tmp_pa
     assert sorted(missing(message)) == sorted(DATA.get(name, REFCOCO) | weights)
     # Each weight and each kind of data with the way to get it.
     assert len(message.splitlines()) <= 20
-    assert all(how_to_get(path) in message for path in weights)
+    # Of the releases of DINOv2 by curl.
+    released = sum(path.endswith('_pretrain.pth') for path in weights)
+    assert message.count('hf download ') == len(weights) - released
+    assert ('curl' in message) >= (released > 0)
 
     checkpoint = tmp_path / 'epoch_1.pth'
     with pytest.raises(SystemExit) as stop:
