@@ -113,7 +113,7 @@ def test_model_and_pipelines_are_built_and_fit_each_other(config):
         else 20
     )
     # Pieces of bytes are smaller than words.
-    tokens = 20 if 'swap_text' in config else tokens
+    tokens = 20 if 'swap_text' in name else tokens
     assert model.language_model.max_tokens == tokens
 
 
