@@ -126,7 +126,7 @@ def trains_saves_and_reloads(config, samples, path):
             nn.init.ones_(adapter.scale.bias)
     # Pre-trained weights came through, whatever stands around them now.
     for key in ('backbone', 'language_model'):
-        if config.model[key].pretrained is None:
+        if config.model[key].get('pretrained') is None:
             continue
         plain = MODELS.build(dict(config.model[key], adapter=None))
         plain.init_weights()
