@@ -1,6 +1,6 @@
-# What swapped image encoders are compared with: the default's own. All three start with what fits of
-# the tiny DINOv2's weights and are trained whole, beside a frozen BERT, in one epoch of small batches.
-# Made by: python tools/model_converters/tiny_start.py
+# What swapped image encoders are compared with: the default's own. Each starts with what fits of the
+# tiny DINOv2's weights, and all of it is trained beside a frozen BERT: one epoch in small batches.
+# docs/image_encoders.md says how work_dirs/tiny_start.pth is made.
 _base_ = '../mapper_shapes.py'
 model = dict(
     backbone=dict(pretrained=None, adapter=dict(_delete_=True, type='FullTuning')),
