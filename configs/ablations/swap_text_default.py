@@ -15,3 +15,5 @@ model = dict(
 )
 train_dataloader = dict(batch_size=24)
 train_cfg = dict(max_epochs=1)
+# At the whole rate RoBERTa's does not start to learn.
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'adapter': dict(lr_mult=0.3)}))

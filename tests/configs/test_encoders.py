@@ -35,6 +35,7 @@ MAPS = {
         depths=(1, 1, 3, 1), embed_dim=8, num_heads=(1, 1, 2, 2), window_size=4
     ),
 }
+SWAPPED = sorted((ROOT / 'configs' / 'ablations').glob('swap_*.py'))
 each = pytest.mark.parametrize('path', CONFIGS, ids=NAMES)
 
 
@@ -172,3 +173,26 @@ def test_it_trains_saves_and_loads(path, tmp_path):
     whole = MODELS.build(copy.deepcopy(config.model))
     whole.load_state_dict(after, strict=True)
     assert torch.equal(boxes(whole, data), found)
+
+
+@pytest.mark.parametrize('path', SWAPPED, ids=lambda path: path.stem)
+def test_swapped_tiny_encoders_train_in_full(path):
+    config = load_config(path)
+    check_config(config)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    swapped = model.backbone if 'image' in path.stem else model.language_model
+    tuned = trainable_params(swapped)
+    assert tuned.keys() == dict(swapped.named_parameters()).keys()
+    kept = model.language_model if 'image' in path.stem else model.backbone
+    assert not trainable_params(kept)
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    phrases = ('red star', 'the small ring on the left')
+    data = noise_batch(model.backbone.input_size, phrases)
+    before = {name: param.detach().clone() for name, param in tuned.items()}
+    for _ in range(2):
+        model.train()
+        ready = model.data_preprocessor(copy.deepcopy(data), True)
+        wrapper.update_params(model.parse_losses(model(**ready, mode='loss'))[0])
+    moved = {name for name, param in tuned.items() if not torch.equal(param, before[name])}
+    assert len(moved) > 0.9 * len(tuned)

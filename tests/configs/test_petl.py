@@ -26,7 +26,13 @@ from mapper_mm.shapes_ref import write_shapes_ref
 
 ROOT = Path(__file__).parents[2]
 PETL, ABLATIONS = ROOT / 'configs' / 'petl', ROOT / 'configs' / 'ablations'
-TINY = sorted(path for folder in (PETL, ABLATIONS) for path in folder.glob('*.py'))
+# Swapped encoders have no pre-trained weights to compare with: see test_encoders.py.
+TINY = sorted(
+    path
+    for folder in (PETL, ABLATIONS)
+    for path in folder.glob('*.py')
+    if not path.stem.startswith('swap_')
+)
 # Ours, what the paper counts besides, and the paper's in M. What it counts and nothing uses: a mask
 # token and BERT's pooler, and three times DyPA's clip_down_proj.
 UNUSED_IN_BACKBONES, UNUSED_IN_DYPA = 768 + 769 * 768, 3 * 513 * 32

@@ -39,6 +39,17 @@ def test_a_seed_gives_the_same_weights(encoders, run_tool, tmp_path):
         assert (tmp_path / path.relative_to(encoders)).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize('name', ['vit_small_patch16_dinov3', 'vit_base_patch16_siglip_224'])
+def test_another_vision_transformer(name, run_tool, tmp_path):
+    run_tool('tools/pretrain_tiny.py', '--out', tmp_path, *OPTIONS, '--vit', name)
+    assert [path.name for path in tmp_path.iterdir()] == [f'{name}.safetensors']
+    small = dict(embed_dim=128, depth=6, num_heads=4, init_values=1.0)
+    source = str(tmp_path / f'{name}.safetensors')
+    MODELS.build(
+        dict(type='TimmViT', model_name=name, img_size=128, pretrained=source, **small)
+    ).init_weights()
+
+
 def test_new_vocabularies(run_tool, tmp_path):
     run_tool('tools/pretrain_tiny.py', '--out', tmp_path, *OPTIONS, '--new-vocabularies')
     assert (tmp_path / 'clip_text_tiny' / 'tokenizer.json').is_file()
