@@ -56,6 +56,12 @@ def main() -> None:
         help='also train the tokenizers. Their trainers break ties randomly, so no seed gives the '
         "same vocabulary twice. Default: the package's tokenizers",
     )
+    parser.add_argument(
+        '--vit',
+        metavar='MODEL',
+        help="train nothing but this vision transformer of timm's, as small as the default's, and "
+        'write MODEL.safetensors; see configs/ablations/swap_image_*.py',
+    )
     args = parser.parse_args()
     if args.scenes < args.batch:
         parser.error(f'--scenes {args.scenes} must be at least --batch {args.batch}')
@@ -63,16 +69,22 @@ def main() -> None:
     start = time.time()
     scenes, phrases = draw_scenes(args.scenes, args.seed)
     print(f'{args.scenes} scenes, {len(phrases)} phrases  {time.time() - start:.0f} s', flush=True)
+    captions = [text for texts in scenes.captions for text in texts]
+    clip_tokenizer = load_or_train(
+        'clip_text_tiny', train_clip_tokenizer, captions, args.new_vocabularies
+    )
+    if args.vit is not None:
+        torch.manual_seed(args.seed)
+        pretrain_vision_and_clip(
+            scenes, clip_tokenizer, args.out, args.epochs, args.batch, args.vit
+        )
+        return
     bert_tokenizer = load_or_train(
         'bert_tiny', train_bert_tokenizer, phrases, args.new_vocabularies
     )
     load_or_train(
         'roberta_tiny', train_roberta_tokenizer, phrases, args.new_vocabularies
     ).save_pretrained(args.out / 'roberta_tiny')
-    captions = [text for texts in scenes.captions for text in texts]
-    clip_tokenizer = load_or_train(
-        'clip_text_tiny', train_clip_tokenizer, captions, args.new_vocabularies
-    )
     # Seed each training, so that each can be run alone.
     torch.manual_seed(args.seed)
     pretrain_bert(phrases, bert_tokenizer, args.out, args.bert_steps, 8 * args.batch)

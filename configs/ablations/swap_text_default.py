@@ -8,6 +8,8 @@ model = dict(
         tokenizer=_base_.tiny_encoders + 'bert_tiny',
         prior=None,
         pgt=None,
+        # RoBERTa's tokens are more: up to 17 a phrase.
+        max_tokens=20,
         adapter=dict(_delete_=True, type='FullTuning'),
     ),
 )

@@ -8,7 +8,7 @@ model = dict(
         stride=16,
         img_size=512,
         pretrained='./pretrained/convnext_base.fb_in22k/model.safetensors',
-        # LoCA is for the tokens of transformers; this stands beside the MLP of every block.
-        adapter=dict(type='BottleneckAdapter', bottleneck=64, scale=0.1),
+        # The last block of each third of the stage of stride 16, and three eighths of its width.
+        adapter=dict(type='LoCA', layers=(14, 23, 32), bottleneck=192, scale=0.2),
     )
 )

@@ -8,7 +8,7 @@ model = dict(
         stride=16,
         img_size=384,
         pretrained='./pretrained/swin_base_patch4_window12_384.ms_in22k/model.safetensors',
-        # LoCA is for the tokens of transformers; this stands beside the MLP of every block.
-        adapter=dict(type='BottleneckAdapter', bottleneck=64, scale=0.1),
+        # The last block of each third of the stage of stride 16, and three eighths of its width.
+        adapter=dict(type='LoCA', layers=(9, 15, 21), bottleneck=192, scale=0.2),
     )
 )

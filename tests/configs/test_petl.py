@@ -125,11 +125,13 @@ def trains_saves_and_reloads(config, samples, path):
         if isinstance(adapter, DyPA) and adapter.prior_dims is not None:
             nn.init.ones_(adapter.scale.bias)
     # Pre-trained weights came through, whatever stands around them now.
-    for key, name in (('backbone', 'vit'), ('language_model', 'bert')):
+    for key in ('backbone', 'language_model'):
+        if config.model[key].get('pretrained') is None:
+            continue
         plain = MODELS.build(dict(config.model[key], adapter=None))
         plain.init_weights()
         loaded = frozen_tensors(getattr(model, key).encoder)
-        state = getattr(plain, name).state_dict()
+        state = plain.encoder.state_dict()
         assert loaded.keys() == state.keys()
         assert all(torch.equal(loaded[name], tensor) for name, tensor in state.items())
 

@@ -14,6 +14,7 @@ import pytest
 import synthetic
 from mmengine.config import Config
 
+from mapper_mm.datasets import set_canvas
 from mapper_mm.registry import DATASETS
 
 pytestmark = pytest.mark.slow
@@ -121,6 +122,7 @@ def test_an_epoch_and_all_splits_in_one_report(name, world, run_tool, tmp_path, 
 def test_joint_training_sees_no_picture_that_is_tested(world, tmp_path, monkeypatch):
     monkeypatch.chdir(world.folder)
     config = Config.fromfile(small_config('refcoco_joint', tmp_path))
+    set_canvas(config)
     left = training('refcoco_joint', world)
     assert 200 < len(left) < sum(len(training(name, world)) for name in JOINT.values()) - 25
     datasets = DATASETS.build(config.train_dataloader.dataset).datasets

@@ -121,7 +121,7 @@ def test_runs_of_another_config_are_refused(configs, run, tmp_path, capsys):
     csv_file.unlink()
     with pytest.raises(SystemExit, match='1 runs failed'):
         run(tmp_path, changed, '--seeds', 1)
-    assert 'begun with another config' in capsys.readouterr().out
+    assert 'holds a training of another config' in capsys.readouterr().out
 
 
 def test_two_configs_of_one_name_are_refused(folder, configs, run, tmp_path):

@@ -56,7 +56,8 @@ def as_tensor(img: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
         # That nobody may write to it.
         warnings.simplefilter('ignore', UserWarning)
-        return torch.from_numpy(img)
+        # A mirrored picture is a view that torch does not take.
+        return torch.from_numpy(np.ascontiguousarray(img))
 
 
 def _place(img: np.ndarray) -> tuple:

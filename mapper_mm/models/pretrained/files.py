@@ -79,10 +79,12 @@ def how_to_get(source: str) -> str | None:
     if name in _ON_THE_HUB:
         owner, files = _ON_THE_HUB[name]
         return f'hf download {owner}/{name} --local-dir {source} {files}'
+    folder = f'pretrained/{source}'
+    if name == 'model.safetensors':
+        folder, source = str(Path(source).parent), Path(source).parent.name
     of_timm = get_pretrained_cfg(source) if is_model_pretrained(source) else None
     if of_timm is not None and of_timm.hf_hub_id:
-        files = f'{of_timm.hf_hub_id} model.safetensors'
-        return f'hf download {files} --local-dir pretrained/{source}'
+        return f'hf download {of_timm.hf_hub_id} model.safetensors --local-dir {folder}'
     return None
 
 

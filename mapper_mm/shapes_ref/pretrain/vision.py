@@ -1,8 +1,10 @@
 """Pre-training of the tiny ViT and the tiny CLIP text transformer, which read scenes together."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+import timm
 import torch
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
@@ -24,14 +26,34 @@ CLIP = dict(
     max_position_embeddings=32,
     projection_dim=64,
 )
-MEAN, STD = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+# ImageNet's, DINOv2's and DINOv3's.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def pretrain_vision_and_clip(
-    scenes: Scenes, tokenizer: CLIPTokenizer, out: Path, epochs: int, batch: int
+    scenes: Scenes,
+    tokenizer: CLIPTokenizer,
+    out: Path,
+    epochs: int,
+    batch: int,
+    model_name: str | None = None,
 ) -> None:
-    """Train the ViT and the CLIP text transformer together, and write both."""
-    vit = VisionTransformer(img_size=CANVAS, num_classes=0, **VIT)
+    """Train the ViT and the CLIP text transformer together, and write both.
+
+    Args:
+        scenes: what is drawn.
+        tokenizer: CLIP's.
+        out: the folder to write to.
+        epochs: times that all scenes are seen.
+        batch: scenes a step.
+        model_name: a vision transformer of timm's to be trained in place of the default's, of the
+            same sizes. Only it is written, as ``<model_name>.safetensors``.
+    """
+    if model_name is None:
+        vit = VisionTransformer(img_size=CANVAS, num_classes=0, **VIT)
+    else:
+        vit = timm.create_model(model_name, img_size=CANVAS, num_classes=0, **VIT)
+    trained_as = vit.pretrained_cfg if model_name else dict(mean=MEAN, std=STD)
     start_wider(vit)
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
@@ -55,12 +77,14 @@ def pretrain_vision_and_clip(
             *(
                 x[pick]
                 for x in (scenes.images, scenes.content, scenes.shown, scenes.cover, scenes.boxes)
-            )
+            ),
+            mean=trained_as['mean'],
+            std=trained_as['std'],
         )
         tokens, (middle,) = vit.forward_intermediates(
             images, indices=[VIT['depth'] // 2], output_fmt='NLC'
         )
-        tokens = tokens[:, 1:]
+        tokens = tokens[:, vit.num_prefix_tokens :]
         losses = dense_losses(heads, tokens, middle, shown, cover, scenes.labels[pick], boxes)
         texts = [torch.tensor(ids) for i in pick.tolist() for ids in encoded[i]]
         padded = nn.utils.rnn.pad_sequence(
@@ -81,34 +105,53 @@ def pretrain_vision_and_clip(
             shown = '  '.join(f'{name} {loss.item():.3f}' for name, loss in losses.items())
             print(f'vision {step}/{steps}  {time.time() - start:.0f} s  {shown}', flush=True)
         if step % 500 == 499 or step == steps - 1:
-            save_vision_and_clip(vit, clip, tokenizer, out)
+            if model_name is None:
+                save_vision_and_clip(vit, clip, tokenizer, out)
+            else:
+                save_vision(vit, out / f'{model_name}.safetensors')
 
 
-def start_wider(vit: VisionTransformer) -> None:
+def start_wider(vit: nn.Module) -> None:
     """Weights for a width of 128: timm's own start (std 0.02) is for ViTs many times as wide."""
     for module in vit.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
-    nn.init.trunc_normal_(vit.pos_embed, std=0.3)
+    # Of those that turn queries and keys by their places there is none.
+    if vit.pos_embed is not None:
+        nn.init.trunc_normal_(vit.pos_embed, std=0.3)
+
+
+def save_vision(vit: nn.Module, file: Path) -> None:
+    """Write a ViT as timm's safetensors."""
+    state = {name: tensor.half().contiguous() for name, tensor in vit.state_dict().items()}
+    with whole_file(file) as part:
+        save_file(state, part)
 
 
 def save_vision_and_clip(vit, clip, tokenizer, out: Path) -> None:
     """Write the ViT as timm's safetensors and CLIP's text side as a transformers directory."""
-    state = {name: tensor.half().contiguous() for name, tensor in vit.state_dict().items()}
-    with whole_file(out / 'dinov2_tiny.safetensors') as part:
-        save_file(state, part)
+    save_vision(vit, out / 'dinov2_tiny.safetensors')
     half = CLIPTextModelWithProjection(clip.config)
     half.load_state_dict(clip.state_dict())
     half.half().save_pretrained(out / 'clip_text_tiny')
     tokenizer.save_pretrained(out / 'clip_text_tiny')
 
 
-def augment(images: Tensor, content: Tensor, shown: Tensor, cover: Tensor, boxes: Tensor):
+def augment(
+    images: Tensor,
+    content: Tensor,
+    shown: Tensor,
+    cover: Tensor,
+    boxes: Tensor,
+    mean: Sequence[float] = MEAN,
+    std: Sequence[float] = STD,
+):
     """Normalise with exact zeros in the padding; mirror half; shift brightness and colour."""
     x = images.permute(0, 3, 1, 2).float()
     gain = 1 + 0.2 * (2 * torch.rand(len(x), 3, 1, 1) - 1)
     x = (x * gain).clamp(0, 255)
-    x = (x - MEAN[:, None, None]) / STD[:, None, None]
+    mean, std = (255 * torch.tensor(levels)[:, None, None] for levels in (mean, std))
+    x = (x - mean) / std
     line = torch.arange(CANVAS)
     inside_x = (line >= content[:, :1]) & (line < content[:, 2:3])
     inside_y = (line >= content[:, 1:2]) & (line < content[:, 3:4])

@@ -82,3 +82,8 @@ def test_large_pictures_are_not_kept(monkeypatch):
 @pytest.mark.filterwarnings('error')
 def test_a_read_only_picture_is_a_tensor_without_a_warning():
     assert torch.equal(as_tensor(picture()), torch.arange(60, dtype=torch.uint8).view(4, 5, 3))
+
+
+def test_a_mirrored_view_is_a_tensor():
+    img = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)[:, ::-1]
+    assert as_tensor(img).tolist() == img.tolist()
