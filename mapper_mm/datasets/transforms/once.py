@@ -56,8 +56,10 @@ def as_tensor(img: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
         # That nobody may write to it.
         warnings.simplefilter('ignore', UserWarning)
-        # A mirrored picture is a view that torch does not take.
-        return torch.from_numpy(np.ascontiguousarray(img))
+        # A mirrored picture is a view that torch does not take. One pixel wide, it counts as
+        # contiguous and keeps its negative stride.
+        mirrored = min(img.strides) < 0
+        return torch.from_numpy(img.copy() if mirrored else np.ascontiguousarray(img))
 
 
 def _place(img: np.ndarray) -> tuple:
