@@ -72,7 +72,11 @@ def decode_image(
             img = _decode_jpeg(content)
             if img is not None and img.shape[1::-1] == picture.size:
                 return _turn(img, orientation_of(picture)) if exif_orientation else img
-    return to_bgr(picture, exif_orientation, background)
+        img = _load(picture, background)
+        orientation = orientation_of(picture) if exif_orientation else 1
+        # Rotating takes a second array, for which Pillow's copy of the pixels makes room.
+        picture.close()
+        return _turn(img, orientation)
 
 
 def to_bgr(
@@ -96,12 +100,7 @@ def to_bgr(
     """
     background = rgb(background)
     with plain_decoding():
-        _scale_transparent_level(picture)
-        # Load first, because this reads the orientation of a PNG and rotates a TIFF.
-        picture.load()
-        if 0 in picture.size:
-            raise BadImageError('it has no pixels')
-        img = _pixels(picture, background)
+        img = _load(picture, background)
         return _turn(img, orientation_of(picture)) if exif_orientation else img
 
 
@@ -199,6 +198,16 @@ def _decode_jpeg(content: bytes) -> np.ndarray | None:
 
 def _turn(img: np.ndarray, orientation: int) -> np.ndarray:
     return img if orientation == 1 else _TURNS[orientation](img)
+
+
+def _load(picture: Image.Image, background: tuple[int, int, int]) -> np.ndarray:
+    """Decode a Pillow image to (H, W, 3) BGR. Of the kinds of files, only TIFF is rotated."""
+    _scale_transparent_level(picture)
+    # Load first, because this reads the orientation of a PNG and rotates a TIFF.
+    picture.load()
+    if 0 in picture.size:
+        raise BadImageError('it has no pixels')
+    return _pixels(picture, background)
 
 
 def _scale_transparent_level(picture: Image.Image) -> None:

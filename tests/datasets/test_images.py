@@ -446,3 +446,13 @@ def test_a_file_that_stops_early_is_refused(format):
 def test_a_picture_without_pixels():
     with pytest.raises(BadImageError, match='no pixels'):
         to_bgr(Image.new('RGB', (0, 5)))
+
+
+@pytest.mark.parametrize('orientation', SHOWN)
+def test_a_jpeg_with_bytes_behind_its_end_is_rotated(orientation):
+    # Pillow decodes those, and gives its pixels back before they are rotated.
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(HALVES).save(file, 'JPEG', exif=exif, **FORMATS['JPEG'])
+    got = decode_image(file.getvalue() + bytes(64))[..., ::-1]
+    assert np.abs(got.astype(int) - SHOWN[orientation](HALVES)).max() < 12

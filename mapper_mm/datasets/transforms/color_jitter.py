@@ -70,28 +70,43 @@ class ColorJitter(BaseTransform):
 
 
 def _adjusted(img: np.ndarray, steps: tuple[tuple, ...]) -> np.ndarray:
+    # Steps after the first work in place: a large picture is held twice at most, here and in the
+    # caller's hands.
+    out = None
     for adjust, factor in steps:
-        img = adjust(img, factor)
-    return img
-
-
-def adjust_brightness(img: np.ndarray, factor: float) -> np.ndarray:
-    """Scale the levels of (H, W, 3) uint8."""
-    return cv2.LUT(img, (_LEVELS * factor).clip(0, 255).astype(np.uint8))
-
-
-def adjust_contrast(img: np.ndarray, factor: float) -> np.ndarray:
-    """Move the levels of (H, W, 3) uint8 BGR away from (factor > 1) or towards its mean grey."""
-    mean = cv2.mean(cv2.cvtColor(img, cv2.COLOR_BGR2GRAY))[0]
-    return cv2.LUT(img, (_LEVELS * factor + mean * (1 - factor)).clip(0, 255).astype(np.uint8))
-
-
-def adjust_saturation(img: np.ndarray, factor: float) -> np.ndarray:
-    """Move each pixel of (H, W, 3) uint8 BGR away from (factor > 1) or towards its own grey."""
-    out = np.empty_like(img)
-    # In strips, because a grey copy of a whole picture may take hundreds of megabytes.
-    for start in range(0, len(img), _ROWS):
-        part = img[start : start + _ROWS]
-        grey = cv2.cvtColor(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-        out[start : start + _ROWS] = cv2.addWeighted(part, factor, grey, 1 - factor, 0)
+        out = adjust(img if out is None else out, factor, out)
     return out
+
+
+def adjust_brightness(img: np.ndarray, factor: float, out: np.ndarray | None = None) -> np.ndarray:
+    """Scale the levels of (H, W, 3) uint8; ``out``, if given, takes the result and may be img."""
+    return cv2.LUT(img, (_LEVELS * factor).clip(0, 255).astype(np.uint8), out)
+
+
+def adjust_contrast(img: np.ndarray, factor: float, out: np.ndarray | None = None) -> np.ndarray:
+    """Move the levels of (H, W, 3) uint8 BGR away from (factor > 1) or towards its mean grey."""
+    mean = _mean_grey(img)
+    levels = (_LEVELS * factor + mean * (1 - factor)).clip(0, 255).astype(np.uint8)
+    return cv2.LUT(img, levels, out)
+
+
+def adjust_saturation(img: np.ndarray, factor: float, out: np.ndarray | None = None) -> np.ndarray:
+    """Move each pixel of (H, W, 3) uint8 BGR away from (factor > 1) or towards its own grey."""
+    if out is None:
+        # Not empty_like: it keeps the order of a rotated picture in memory, OpenCV takes no other.
+        out = np.empty(img.shape, img.dtype)
+    for rows in _strips(img):
+        grey = cv2.cvtColor(cv2.cvtColor(img[rows], cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+        out[rows] = cv2.addWeighted(img[rows], factor, grey, 1 - factor, 0)
+    return out
+
+
+def _mean_grey(img: np.ndarray) -> float:
+    greys = (cv2.cvtColor(img[rows], cv2.COLOR_BGR2GRAY) for rows in _strips(img))
+    height, width = img.shape[:2]
+    return sum(cv2.sumElems(grey)[0] for grey in greys) * (1 / (height * width))
+
+
+def _strips(img: np.ndarray) -> list[slice]:
+    """Rows to work on at a time: a grey copy of a large picture would be hundreds of megabytes."""
+    return [slice(start, start + _ROWS) for start in range(0, len(img), _ROWS)]

@@ -191,7 +191,7 @@ def resize_by(img: np.ndarray, ratio: float, backend: str = 'pillow') -> np.ndar
     if backend == 'pillow':
         return mmcv.imresize(img, (width, height), interpolation='bilinear', backend='pillow')
     # Its kernels for levels do what Pillow's do, on a picture whose colours lie side by side.
-    levels = as_tensor(np.ascontiguousarray(img)).permute(2, 0, 1).unsqueeze(0)
+    levels = as_tensor(img).permute(2, 0, 1).unsqueeze(0)
     levels = torch.nn.functional.interpolate(
         levels, size=(height, width), mode='bilinear', antialias=True
     )

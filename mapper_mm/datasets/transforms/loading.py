@@ -8,6 +8,7 @@ from mapper_mm.errors import BadImageError
 from mapper_mm.registry import TRANSFORMS
 
 from ..images import WHITE, decode_image, rgb
+from .once import LARGEST
 
 
 @TRANSFORMS.register_module()
@@ -27,8 +28,8 @@ class LoadGroundingImage(LoadImageFromFile):
     Args:
         background: Background colour for transparent pixels: (R, G, B) in 0..255, or a colour name.
         keep_last: Whether to keep the last picture, and what the next transforms make of it, for
-            the next expression about the same file content. Pictures are then read-only: a
-            transform of your own must copy a picture before it writes to it.
+            the next expression about the same file content, up to 64 MiB of pixels. Pictures are
+            then read-only: a transform of your own must copy a picture before it writes to it.
         imdecode_backend: 'cv2' or 'pillow', for existing configs. It has no effect on pixels.
         backend_args: How files are read, see :func:`mmengine.fileio.get`.
 
@@ -94,6 +95,8 @@ class LoadGroundingImage(LoadImageFromFile):
         if self._last is None or self._last[0] != key:
             self._last = None
             img = decode_image(content, exif_orientation, self.background)
+            if img.nbytes > LARGEST:
+                return img
             img.flags.writeable = False
             self._last = key, img
         return self._last[1]

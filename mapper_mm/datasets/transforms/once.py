@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 # Bytes of a picture: what is larger is made again, as a worker's memory matters more.
-_LARGEST = 2**26
+LARGEST = 2**26
 
 
 class OncePerPicture:
@@ -34,7 +34,7 @@ class OncePerPicture:
 
     def __call__(self, img: np.ndarray, *args: Hashable) -> Any:
         """Give the result for a picture."""
-        if img.flags.writeable or img.nbytes > _LARGEST:
+        if img.flags.writeable or img.nbytes > LARGEST:
             return self.make(img, *args)
         place = _place(img)
         for picture, known, result in self._last:
@@ -56,8 +56,10 @@ def as_tensor(img: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
         # That nobody may write to it.
         warnings.simplefilter('ignore', UserWarning)
-        # A mirrored picture is a view that torch does not take.
-        return torch.from_numpy(np.ascontiguousarray(img))
+        # A mirrored picture is a view that torch does not take. One pixel wide, it counts as
+        # contiguous and keeps its negative stride.
+        mirrored = min(img.strides) < 0
+        return torch.from_numpy(img.copy() if mirrored else np.ascontiguousarray(img))
 
 
 def _place(img: np.ndarray) -> tuple:

@@ -1,9 +1,12 @@
+import itertools
+
+import cv2
 import numpy as np
 import pytest
 import torch
 from torchvision.transforms.v2 import functional as F
 
-from mapper_mm.datasets.transforms import ColorJitter
+from mapper_mm.datasets.transforms import ColorJitter, color_jitter
 from mapper_mm.datasets.transforms.color_jitter import (
     adjust_brightness,
     adjust_contrast,
@@ -68,3 +71,37 @@ def test_the_input_is_not_written_to():
     np.random.seed(0)
     ColorJitter(prob=1.0).transform(dict(img=img))
     assert (img == before).all()
+
+
+@pytest.mark.parametrize('order', list(itertools.permutations(range(3))))
+def test_later_steps_work_in_place_and_leave_the_picture_alone(order, monkeypatch):
+    # More than one strip of rows, the last one shorter; mirrored, as PhraseFlip makes it.
+    monkeypatch.setattr(color_jitter, '_ROWS', 9)
+    img = _picture()[:, ::-1]
+    before, places = img.copy(), set()
+    steps = [(adjust_brightness, 1.3), (adjust_contrast, 0.7), (adjust_saturation, 1.2)]
+    steps = [steps[i] for i in order]
+    expected = img
+    for adjust, factor in steps:
+        expected = adjust(expected, factor)
+
+    def seen(adjust):
+        def step(*args):
+            out = adjust(*args)
+            places.add(out.__array_interface__['data'][0])
+            return out
+
+        return step
+
+    got = color_jitter._adjusted(img, tuple((seen(adjust), factor) for adjust, factor in steps))
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(img, before)
+    assert len(places) == 1 and not np.shares_memory(got, img)
+
+
+def test_mean_grey_does_not_depend_on_strips(monkeypatch):
+    img = _picture()
+    whole = cv2.mean(cv2.cvtColor(img, cv2.COLOR_BGR2GRAY))[0]
+    assert color_jitter._mean_grey(img) == whole
+    monkeypatch.setattr(color_jitter, '_ROWS', 7)
+    assert color_jitter._mean_grey(img) == whole

@@ -11,6 +11,7 @@ from torchvision.transforms.functional import resize
 from torchvision.transforms.functional import to_pil_image as to_pil
 
 from mapper_mm.datasets.transforms import Letterbox
+from mapper_mm.datasets.transforms.letterbox import resize_by
 
 REFERENCE = json.loads((Path(__file__).parents[2] / 'data/letterbox.json').read_text())
 
@@ -162,3 +163,10 @@ def test_a_canvas_that_is_no_square(size, box):
     results = Letterbox(size=size, long_sides=(30,)).transform(_sample(100, 100, (20, 40, 60, 80)))
     x0, y0, x1, y1 = results['content_box']
     assert (x1 - x0, y1 - y0) == (15, 15)
+
+
+@pytest.mark.parametrize('shape', [(5, 1, 3), (1, 5, 3), (1, 1, 3), (4, 6, 3)])
+def test_torch_resizes_a_mirrored_picture_of_any_shape(shape):
+    mirrored = np.random.default_rng(0).integers(0, 256, shape, np.uint8)[:, ::-1]
+    got = resize_by(mirrored, 2.5, 'torch')
+    np.testing.assert_array_equal(got, resize_by(mirrored.copy(), 2.5, 'torch'))

@@ -194,3 +194,16 @@ def test_the_last_picture_is_kept_by_its_content(tmp_path, monkeypatch):
     cv2.imwrite(str(paths[0]), pictures[1])
     np.testing.assert_array_equal(img(paths[0], exif_orientation=False), pictures[1])
     assert LoadGroundingImage()(dict(img_path=str(paths[0])))['img'].flags.writeable
+
+
+def test_a_large_picture_is_not_kept(tmp_path, monkeypatch):
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((8, 9, 3), np.uint8))
+    load = LoadGroundingImage(keep_last=True)
+
+    def img():
+        return load(dict(img_path=str(tmp_path / 'a.png')))['img']
+
+    monkeypatch.setattr(loading, 'LARGEST', 8 * 9 * 3 - 1)
+    assert img() is not img() and load._last is None
+    monkeypatch.setattr(loading, 'LARGEST', 8 * 9 * 3)
+    assert img() is img()

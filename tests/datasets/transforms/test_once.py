@@ -72,7 +72,7 @@ def test_a_copy_starts_with_nothing(copied):
 
 
 def test_large_pictures_are_not_kept(monkeypatch):
-    monkeypatch.setattr('mapper_mm.datasets.transforms.once._LARGEST', 59)
+    monkeypatch.setattr('mapper_mm.datasets.transforms.once.LARGEST', 59)
     once, img = OncePerPicture(negative), picture()
     once(img, 1)
     once(img, 1)
