@@ -66,16 +66,16 @@ class ImageGroupSampler(DefaultSampler):
 
 @DATA_SAMPLERS.register_module()
 class ImageOrderSampler(Sampler):
-    """For testing: all expressions of an image one after the other, and in one process.
+    """Yield all expressions of an image consecutively and in one process, for testing.
 
-    So a worker can decode an image once for all of them (``LoadGroundingImage(keep_last=True)``),
-    and :class:`MaPPER` encode it once. Each expression comes exactly once; images come in the order
-    of their first expression. Each goes to the process that has the fewest expressions by then:
-    shares differ by less than the expressions of one image.
+    A worker then decodes an image once for all of them (``LoadGroundingImage(keep_last=True)``),
+    and :class:`MaPPER` encodes it once. Each expression is yielded exactly once. Images are in the
+    order of their first expression. Each image is assigned to the process with the fewest
+    expressions so far, so processes differ by at most the expressions of one image.
 
     Args:
-        dataset: gives an ``img_path`` for each of its samples (``get_data_info``).
-        seed: not used; MMEngine gives it to each sampler.
+        dataset: has an ``img_path`` for each of its samples (``get_data_info``).
+        seed: ignored. MMEngine passes it to each sampler.
 
     Raises:
         WrongConfigError: If the dataset does not say which image a sample is about.
@@ -94,12 +94,12 @@ class ImageOrderSampler(Sampler):
         return iter(self._indices)
 
     def __len__(self) -> int:
-        """How many expressions this process tests."""
+        """Return the number of expressions of this process."""
         return len(self._indices)
 
 
 def _by_image(dataset: Sized, name: str) -> list[list[int]]:
-    """The indices of each image's expressions, in the dataset's order."""
+    """Return the indices of each image's expressions, in the dataset's order."""
     by_image = defaultdict(list)
     for index in range(len(dataset)):
         try:

@@ -122,3 +122,22 @@ def test_the_tool_counts_and_finds_the_same(run_tool, small_config, capsys):
     assert [json.loads(cell) for cell in rows['encoded'].split('│')] == [12, 3]
     first, second = map(float, rows['grounding/acc@0.25'].split('│'))
     assert first == second
+
+
+def test_images_without_numbers_are_not_taken_for_each_other(model, config):
+    """As with a data preprocessor that was written elsewhere."""
+    dataset = DATASETS.build(config.val_dataloader.dataset)
+    order = list(ImageOrderSampler(dataset))
+    alone, _ = boxes(model, dataset, order, 1)
+
+    def drop_numbers(module, args, kwargs, output):
+        for sample in output['data_samples']:
+            del sample.image_number
+
+    handle = model.data_preprocessor.register_forward_hook(drop_numbers, with_kwargs=True)
+    model.keep_last_image(True)
+    found, _ = boxes(model, dataset, order, 1)
+    model.keep_last_image(False)
+    handle.remove()
+    for number, box in alone.items():
+        torch.testing.assert_close(found[number], box, rtol=1e-4, atol=1e-3)

@@ -8,7 +8,7 @@ import mapper_mm  # noqa: F401
 
 # isort: split
 import torch
-from benchmark import Subject
+from benchmark_subject import Subject
 from mmengine.registry import init_default_scope
 from torch.profiler import ProfilerActivity, profile
 

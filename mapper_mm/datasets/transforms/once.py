@@ -1,4 +1,4 @@
-"""What is made of a picture is made once for all expressions that follow each other about it."""
+"""Compute results once per picture for consecutive expressions about it."""
 
 import warnings
 from collections.abc import Callable, Hashable
@@ -8,23 +8,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Bytes of a picture: what is larger is made again, as a worker's memory matters more.
+# Largest picture to keep, in bytes. Larger ones would take too much memory in each worker.
 LARGEST = 2**26
 
 
 class OncePerPicture:
-    """A function of pictures that remembers its last results.
+    """A cache of the last results of a function of pictures.
 
-    It does so for pictures that are read-only (``img.flags.writeable`` is False), as those of
-    ``LoadGroundingImage(keep_last=True)`` are: nothing can have changed in them. Its results are
-    read-only, too, and so are parts that are cut out of them, so that the next function remembers
-    as well. Of any other picture the result is made anew.
+    Only results for read-only pictures (``img.flags.writeable`` is False) are cached, because they
+    cannot have changed. ``LoadGroundingImage(keep_last=True)`` returns such pictures. Cached arrays
+    and views of them are also read-only, so the next transform can cache its result for them.
 
     Args:
-        make: Called with a picture, (H, W, C) uint8, and what can be compared; gives an array or a
-            tensor, the same for the same arguments.
-        size: How many results are remembered. Expressions about one picture may see it mirrored or
-            not.
+        make: The function. It takes a picture (H, W, C) uint8 and hashable arguments, and returns
+            an array or a tensor that only depends on them.
+        size: Number of cached results. There are two by default, because expressions about one
+            picture may see it mirrored or not.
     """
 
     def __init__(self, make: Callable, size: int = 2) -> None:
@@ -33,7 +32,7 @@ class OncePerPicture:
         self._last: list[tuple[np.ndarray, tuple, Any]] = []
 
     def __call__(self, img: np.ndarray, *args: Hashable) -> Any:
-        """Give the result for a picture."""
+        """Return the result for a picture."""
         if img.flags.writeable or img.nbytes > LARGEST:
             return self.make(img, *args)
         place = _place(img)
@@ -47,21 +46,21 @@ class OncePerPicture:
         return result
 
     def __getstate__(self) -> dict:
-        """For a copy in another process, which starts with nothing."""
+        """Return the state without cached results, for copies in other processes."""
         return dict(self.__dict__, _last=[])
 
 
 def as_tensor(img: np.ndarray) -> Tensor:
-    """A picture as a tensor of the same memory; to read from."""
+    """Return a picture as a tensor that must not be written to; it may share memory."""
     with warnings.catch_warnings():
-        # That nobody may write to it.
+        # torch warns that the array is read-only.
         warnings.simplefilter('ignore', UserWarning)
-        # A mirrored picture is a view that torch does not take. One pixel wide, it counts as
-        # contiguous and keeps its negative stride.
+        # torch accepts no negative strides, as in mirrored views. NumPy counts a mirrored view that
+        # is one pixel wide as contiguous, so copy it explicitly.
         mirrored = min(img.strides) < 0
         return torch.from_numpy(img.copy() if mirrored else np.ascontiguousarray(img))
 
 
 def _place(img: np.ndarray) -> tuple:
-    """Where an array is in memory: two of one place are the same, as long as both are there."""
+    """Return address, shape and strides, which identify an array as long as it exists."""
     return img.__array_interface__['data'][0], img.shape, img.strides

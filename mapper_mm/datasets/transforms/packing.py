@@ -1,4 +1,4 @@
-"""The last step: a picture as planes of levels, beside what is known of it."""
+"""Pack pictures and their metadata, the last step of a pipeline."""
 
 import cv2
 import numpy as np
@@ -13,14 +13,14 @@ from .once import OncePerPicture
 
 @TRANSFORMS.register_module()
 class PackGroundingInputs(PackDetInputs):
-    """mmdet's ``PackDetInputs``, faster, and with one tensor for all expressions about a picture.
+    """mmdet's ``PackDetInputs``, but faster, and with shared tensors.
 
-    That is so for pictures that are kept, see ``LoadGroundingImage(keep_last=True)``: the same
-    tensor goes once from a worker to the training, however many samples of a batch it is in.
-    Nothing may be written to it.
+    Consecutive expressions about one picture get the same tensor if the picture is kept, see
+    ``LoadGroundingImage(keep_last=True)``. A worker then transfers it only once per batch. Do not
+    write to it.
 
     Args:
-        meta_keys: What of a sample goes with it.
+        meta_keys: Keys of a sample to copy to its metadata.
     """
 
     def __init__(self, meta_keys: tuple[str, ...]) -> None:
@@ -34,7 +34,7 @@ class PackGroundingInputs(PackDetInputs):
 
 
 def _planes(img: np.ndarray) -> Tensor:
-    """(C, H, W), of (H, W, C)."""
+    """Convert (H, W, C) to (C, H, W)."""
     planes = np.empty((img.shape[2], *img.shape[:2]), img.dtype)
     cv2.split(img, [*planes])
     return torch.from_numpy(planes)

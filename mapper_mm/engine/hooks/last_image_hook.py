@@ -1,4 +1,4 @@
-"""Testing in the order of images: what goes on from a batch to the next."""
+"""Reuse an encoded image in the next batch, in validation and testing."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -9,27 +9,27 @@ from mapper_mm.utils.wrappers import unwrapped
 
 @HOOKS.register_module()
 class LastImageHook(Hook):
-    """Keeps a batch's last image encoded while a model is validated or tested.
+    """Keep the tokens of a batch's last image during validation and testing.
 
-    With ``ImageOrderSampler`` the next batch often goes on with it, and need not encode it again.
-    It is forgotten at the end: weights change in training. Models without ``keep_last_image`` are
-    left alone.
+    With ``ImageOrderSampler`` the next batch often starts with the same image, which is then not
+    encoded again. The tokens are discarded at the end, because training changes the weights. Models
+    without a method ``keep_last_image`` are not changed.
     """
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Begin to keep."""
+        """Start keeping tokens."""
         _keep(runner, True)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Forget."""
+        """Discard the tokens."""
         _keep(runner, False)
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Begin to keep."""
+        """Start keeping tokens."""
         _keep(runner, True)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Forget."""
+        """Discard the tokens."""
         _keep(runner, False)
 
 

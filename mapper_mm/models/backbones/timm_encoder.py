@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mapper_mm.errors import WrongConfigError, WrongWeightsError
 from mapper_mm.models.encoders.frozen_encoder import FrozenEncoder
-from mapper_mm.models.encoders.image_encoder import ImageEncoder
+from mapper_mm.models.encoders.image_encoder import ImageEncoder, same_levels
 from mapper_mm.models.pretrained.declared import check_declared, check_same, config_beside
 from mapper_mm.models.pretrained.files import WEIGHT_FILES, read_weights, resolve_source
 from mapper_mm.models.pretrained.timm_models import (
@@ -180,11 +180,6 @@ class TimmEncoder(FrozenEncoder, ImageEncoder):
                 f'{self._said()} says {own}: name the model with its tag '
                 f"('{self.model_name.partition('.')[0]}.{tag}'), or other weights."
             )
-
-
-def same_levels(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two means or deviations, in levels of 0..255, are equal up to rounding."""
-    return all(abs(a - b) < 0.05 for a, b in zip(one, other, strict=True))
 
 
 def _levels(values: Sequence[float]) -> tuple[float, ...]:

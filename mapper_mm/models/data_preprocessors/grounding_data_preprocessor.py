@@ -121,11 +121,11 @@ def _stack(inputs: Sequence[Tensor]) -> Tensor:
 def same_images(
     images: Tensor | Sequence[Tensor], data_samples: Sequence[DetDataSample]
 ) -> list[int]:
-    """Which pictures of a batch are the same: of one file, at one place, of the same pixels.
+    """Find identical pictures in a batch: same file, same place on the canvas and same pixels.
 
     Args:
         images: (B, 3, H, W), or B of (3, H, W).
-        data_samples: B samples; those without ``img_path`` are the same as no other.
+        data_samples: B samples; one without ``img_path`` is identical to no other.
 
     Returns:
         list[int]: for each picture the index of the first identical one, which may be its own.

@@ -1,6 +1,7 @@
 """Abstract base class of image encoders."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -47,3 +48,10 @@ class ImageEncoder(BaseModule):
         Raises:
             WrongConfigError: if the pictures have another size.
         """
+
+
+def same_levels(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two means or deviations, in levels of 0..255, are equal up to rounding."""
+    return len(one) == len(other) and all(
+        abs(a - b) < 0.05 for a, b in zip(one, other, strict=True)
+    )

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import SampleList
@@ -11,7 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from mapper_mm.errors import WrongConfigError
-from mapper_mm.models.encoders.image_encoder import ImageEncoder
+from mapper_mm.models.encoders.image_encoder import ImageEncoder, same_levels
 from mapper_mm.models.encoders.language_model import LanguageModel
 from mapper_mm.models.heads import Head
 from mapper_mm.models.necks import Neck
@@ -19,7 +18,7 @@ from mapper_mm.models.structures import Fusion, ImageTokens, select
 from mapper_mm.registry import MODELS
 
 from ..data_preprocessors import GroundingDataPreprocessor, content_box, padding_masks, same_images
-from .given import check_fusion, check_image_tokens, check_text_tokens
+from .output_checks import check_fusion, check_image_tokens, check_text_tokens
 
 
 @MODELS.register_module()
@@ -59,7 +58,7 @@ class MaPPER(BaseDetector):
             data_preprocessor=_normalised_for(encoder, data_preprocessor), init_cfg=init_cfg
         )
         self.share_images = share_images
-        # Of the last image of a batch: its number and its tokens. None: they are not kept.
+        # Number and tokens of the last image of the previous batch. None: they are not kept.
         self._last_image: tuple[int | None, ImageTokens | None] | None = None
         self.backbone = encoder
         self.language_model = _build(language_model, LanguageModel, 'language_model')
@@ -76,9 +75,12 @@ class MaPPER(BaseDetector):
         )
 
     def keep_last_image(self, keep: bool) -> None:
-        """Keep the tokens of a batch's last image for the next batch, or no longer.
+        """Start or stop keeping the tokens of a batch's last image for the next batch.
 
-        For testing in the order of images, while the weights stay as they are.
+        This is for testing in the order of images. The weights must not change meanwhile.
+
+        Args:
+            keep: True to start, False to stop and to discard the tokens.
         """
         self._last_image = (None, None) if keep else None
 
@@ -115,12 +117,14 @@ class MaPPER(BaseDetector):
         if not self.share_images:
             return self._encode(batch_inputs)
         images = [sample.get('image_number') for sample in batch_data_samples]
-        if None in images:
+        numbered = None not in images
+        if not numbered:
             # Another data preprocessor does not set image_number.
             images = same_images(batch_inputs, batch_data_samples)
         # Distinct images, in order of their first occurrence.
         distinct = list(dict.fromkeys(images))
-        if self._last_image is not None and not torch.is_grad_enabled():
+        # Without numbers, images of two batches cannot be told apart.
+        if numbered and self._last_image is not None and not torch.is_grad_enabled():
             return self._encode_all_but_last(batch_inputs, images, distinct)
         chosen = [images.index(image) for image in distinct]
         rows = [distinct.index(image) for image in images]
@@ -136,13 +140,13 @@ class MaPPER(BaseDetector):
     def _encode_all_but_last(
         self, batch_inputs: Tensor, images: list[int], distinct: list[int]
     ) -> ImageTokens:
-        """The same, but for the last image of the batch before, whose tokens are there."""
+        """Encode each distinct image once, except the last image of the previous batch."""
         number, tokens = self._last_image
         known = [number] if number in distinct else []
         new = [image for image in distinct if image not in known]
         parts = [tokens] if known else []
         if new:
-            parts.append(self.backbone(batch_inputs[[images.index(image) for image in new]]))
+            parts.append(self._encode(batch_inputs[[images.index(image) for image in new]]))
         encoded = replace(parts[-1], tokens=torch.cat([part.tokens for part in parts]))
         order = known + new
         last = select(encoded, [order.index(images[-1])])
@@ -253,7 +257,7 @@ def _normalised_for(encoder: ImageEncoder, config: dict | None) -> dict | None:
     right = dict(mean=list(encoder.mean), std=list(encoder.std))
     said = {name: config.get(name) or value for name, value in right.items()}
     for name, value in said.items():
-        if config.get('check_mean_std', True) and not np.allclose(value, right[name], atol=0.05):
+        if config.get('check_mean_std', True) and not same_levels(value, right[name]):
             raise WrongConfigError(
                 f'`model.data_preprocessor.{name}={list(value)}` is not what the image encoder was '
                 f'trained with: leave mean and std out, or set mean={right["mean"]} and '

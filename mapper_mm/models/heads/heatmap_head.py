@@ -32,7 +32,6 @@ class HeatmapHead(SingleBoxHead):
         WrongConfigError: if every loss is None.
     """
 
-    reads_attention = True
     predicts_from_attention = True
 
     def __init__(
@@ -43,6 +42,7 @@ class HeatmapHead(SingleBoxHead):
         loss_attention: dict | None = None,
     ) -> None:
         super().__init__(loss_l1, loss_iou, loss_attention)
+        # Its boxes, and so all of its losses, depend on the attention.
         self.reads_attention = True
         self.adjust = nn.Linear(embed_dims, 4)
         nn.init.zeros_(self.adjust.weight)

@@ -3,7 +3,7 @@ from foreign import grounder, learns
 from torch import nn
 
 from mapper_mm.errors import WrongConfigError
-from mapper_mm.models.encoders.image_encoder import ImageEncoder
+from mapper_mm.models.encoders.image_encoder import ImageEncoder, same_levels
 from mapper_mm.models.structures import ImageTokens
 
 
@@ -32,3 +32,8 @@ def test_each_attribute_is_asked_for(monkeypatch):
     monkeypatch.delattr(Patches, 'std')
     with pytest.raises(WrongConfigError, match='has no std'):
         grounder(backbone=dict(type=Patches))
+
+
+def test_rounding_is_no_difference():
+    assert same_levels((123.675, 116.28, 103.53), (123.68, 116.28, 103.53))
+    assert not same_levels((123.675, 116.28, 103.53), (127.5, 116.28, 103.53))
