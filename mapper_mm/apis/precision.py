@@ -1,7 +1,7 @@
 """What numbers inference computes with."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -40,13 +40,12 @@ def computing_at(precision: str, model: nn.Module) -> Iterator[None]:
         precision: One of :data:`PRECISIONS`.
         model: The model, on its device.
     """
+    device = _device(model)
     if precision == 'float32':
         yield
-    elif _device(model) == 'cpu':
-        with torch.autocast('cpu', torch.bfloat16), _AttentionByHead():
-            yield
-    else:
-        with torch.autocast(_device(model), getattr(torch, precision)):
+        return
+    with torch.autocast(device, getattr(torch, precision)):
+        with _AttentionByHead() if (device, precision) == ('cpu', 'bfloat16') else nullcontext():
             yield
 
 
@@ -65,7 +64,8 @@ class _AttentionByHead(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is F.scaled_dot_product_attention and len(args) == 3:
+        wanted = func is F.scaled_dot_product_attention and len(args) == 3
+        if wanted and not torch.is_grad_enabled():
             masks = kwargs.get('attn_mask') is not None or kwargs.get('is_causal')
             if not masks and not kwargs.get('dropout_p') and args[1].shape[-2] >= _MANY_KEYS:
                 return attention_by_head(*args, kwargs.get('scale'))

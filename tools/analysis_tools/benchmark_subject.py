@@ -5,7 +5,7 @@ import copy
 from contextlib import nullcontext
 from typing import Any
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -16,19 +16,17 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
-from torch import nn
+from random_models import random_phrase, remove_pretrained, use_tiny_tokenizers
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoTokenizer
 
+from mapper_mm.apis.precision import computing_at
 from mapper_mm.cli.build_errors import build_errors_name_settings
 from mapper_mm.datasets import set_canvas
-from mapper_mm.models.encoders.text_encoder import TextEncoder
-from mapper_mm.models.pretrained.files import resolve_source
 from mapper_mm.registry import HOOKS, MODELS
 
 DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
-WORDS = 'the large small red blue green star heart circle left right of above below'.split()
+_PRECISIONS = dict(fp32='float32', bf16='bfloat16', fp16='float16')
 
 
 class Subject:
@@ -45,14 +43,14 @@ class Subject:
         self.name, self.config, self.amp, self.args = name, copy.deepcopy(config), amp, args
         self.device = torch.device(args.device)
         self.dtype = DTYPES[amp]
-        _forget_weights(self.config.model)
+        remove_pretrained(self.config.model)
         if args.img_size:
             self.config.model.backbone.img_size = args.img_size
         set_canvas(self.config)
         torch.manual_seed(0)
         with build_errors_name_settings(self.config):
             self.model = MODELS.build(self.config.model)
-        _give_tokenizers(self.model)
+        use_tiny_tokenizers(self.model)
         self.model.to(self.device)
         settings = copy.deepcopy(self.config.optim_wrapper)
         scaled = amp == 'fp16' and self.device.type == 'cuda'
@@ -92,7 +90,7 @@ class Subject:
         """One batch of predictions, boxes on the CPU."""
         self.model.eval()
         data = self.model.data_preprocessor(copy.deepcopy(batch), False)
-        with self._autocast():
+        with computing_at(_PRECISIONS[self.amp], self.model):
             for sample in self.model(**data, mode='predict'):
                 sample.pred_instances.bboxes.cpu()
 
@@ -120,25 +118,8 @@ class Subject:
         return torch.autocast(self.device.type, self.dtype)
 
 
-def _forget_weights(model: Any) -> None:
-    for key, value in model.items():
-        if key == 'pretrained':
-            model[key] = None
-        elif isinstance(value, dict):
-            _forget_weights(value)
-
-
-def _give_tokenizers(model: nn.Module) -> None:
-    """The embedded default's; their numbers are in every larger vocabulary."""
-    for module in model.modules():
-        if isinstance(module, TextEncoder):
-            kind = 'clip_text_tiny' if module.family.name == 'CLIP' else 'bert_tiny'
-            source = resolve_source(f'mapper_mm::assets/tiny_encoders/{kind}')
-            module._tokenizer = AutoTokenizer.from_pretrained(source)
-
-
 def _sample(number: int, height: int, width: int, generator: np.random.Generator) -> DetDataSample:
-    phrase = ' '.join(generator.choice(WORDS, generator.integers(2, 9)))
+    phrase = random_phrase(generator)
     # A picture of 4 to 3 on the canvas.
     top = height // 8
     sample = DetDataSample(

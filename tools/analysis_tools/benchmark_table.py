@@ -1,6 +1,6 @@
 """The table that benchmark.py prints, and what a device could do at best."""
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
@@ -26,19 +26,15 @@ from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from random_models import random_phrase, remove_pretrained, use_tiny_tokenizers
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoTokenizer
 
 from mapper_mm.cli.arguments import add_config_arguments, exit_on_user_error, read_config
 from mapper_mm.datasets import set_canvas
 from mapper_mm.datasets.transforms import loading
 from mapper_mm.errors import OptionError
-from mapper_mm.models.encoders.text_encoder import TextEncoder
-from mapper_mm.models.pretrained.files import resolve_source
 from mapper_mm.registry import MODELS
-
-WORDS = 'the large small red blue green star heart circle left right of above below'.split()
 
 
 def write_set(folder: Path, images: int, expressions: int) -> None:
@@ -51,7 +47,7 @@ def write_set(folder: Path, images: int, expressions: int) -> None:
         cv2.imwrite(str(folder / f'{number}.jpg'), picture)
         for _ in range(expressions):
             x, y, width, height = generator.integers((0, 0, 40, 40), (440, 280, 200, 200)).tolist()
-            phrase = ' '.join(generator.choice(WORDS, generator.integers(2, 9)))
+            phrase = random_phrase(generator)
             box = [x, y, x + width, y + height]
             lines.append(dict(image=f'{number}.jpg', expression=phrase, bbox=box, split='val'))
     generator.shuffle(lines)
@@ -67,24 +63,6 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-def random_encoders(model: dict) -> None:
-    """Take away, in place, where a model's encoders have their weights from."""
-    for key, value in model.items():
-        if key == 'pretrained':
-            model[key] = None
-        elif isinstance(value, dict):
-            random_encoders(value)
-
-
-def give_tokenizers(model: torch.nn.Module) -> None:
-    """Give text encoders the embedded default's, whose numbers are in larger vocabularies."""
-    for module in model.modules():
-        if isinstance(module, TextEncoder):
-            kind = 'clip_text_tiny' if 'BPE' in module.family.vocabularies else 'bert_tiny'
-            source = resolve_source(f'mapper_mm::assets/tiny_encoders/{kind}')
-            module._tokenizer = AutoTokenizer.from_pretrained(source)
 
 
 def one_at_a_time(loader: dict) -> None:
@@ -176,10 +154,10 @@ def main() -> None:
             persistent_workers=False,
         )
         torch.manual_seed(0)
-        random_encoders(config.model)
+        remove_pretrained(config.model)
         with quiet():
             model = MODELS.build(config.model)
-            give_tokenizers(model)
+            use_tiny_tokenizers(model)
         model.eval()
         rows = [validate(config, model, alone) for alone in (True, False)]
     table = Table()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-# First, for it says in a sentence what of the following is missing or too old.
+# Import first: reports missing or outdated packages.
 import mapper_mm  # noqa: F401
 
 # isort: split
